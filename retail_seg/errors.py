@@ -1,0 +1,25 @@
+"""Every error a person can cause or mend: the message says what is wrong, where, and what to do."""
+
+
+class RetailSegError(Exception):
+    """Something that the caller can mend; the message is one sentence a user reads."""
+
+
+class PhotoError(RetailSegError):
+    """A picture cannot be used: not an image, damaged, empty or too large."""
+
+
+class AnnotationError(RetailSegError):
+    """Annotations are missing, damaged or do not fit their photo."""
+
+
+class ModelError(RetailSegError):
+    """A model folder is missing, incomplete or does not fit this program."""
+
+
+class TrainingError(RetailSegError):
+    """The photos given cannot train a model."""
+
+
+class StoreError(RetailSegError):
+    """A store is missing, of another version or pinned to another embedder."""

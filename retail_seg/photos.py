@@ -1,0 +1,165 @@
+"""Any upload ► one upright RGB uint8 array (H, W, 3), or one clear error that names the file."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from retail_seg.errors import PhotoError
+
+#: Larger pictures are refused before they are decoded (a decompression bomb never unfolds).
+MAX_PIXELS = 100_000_000
+#: Larger files are refused before they are read.
+MAX_BYTES = 256 * 1024 * 1024
+#: File name endings that a folder of photos is searched for.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif")
+
+FORMATS = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
+
+PhotoSource = str | os.PathLike[str] | bytes | BinaryIO | np.ndarray
+
+
+def load_photo(source: PhotoSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a photo to an upright RGB uint8 array of shape (H, W, 3).
+
+    `source` is a path, the bytes of a file, a binary file object or an array (grey (H, W), RGB or RGBA (H, W, C),
+    uint8 or uint16). EXIF orientation is applied, transparency is laid on white, CMYK, palette and 16-bit
+    pictures are converted, the first frame of an animation is taken. `name` is what an error calls the picture.
+
+    Raises PhotoError for what cannot be decoded or has more than `max_pixels` pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name or "array", max_pixels)
+    data, name = _read_bytes(source, name)
+    return _decode(data, name, max_pixels)
+
+
+def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
+    """The photos directly in a folder, sorted by name; raises PhotoError where there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PhotoError(f"{folder}: no such folder; give the folder that holds the photos")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise PhotoError(f"{folder}: holds no photos ({', '.join(SUFFIXES)}); give the folder that holds them")
+    return found
+
+
+def encode_picture(picture: np.ndarray, *, max_side: int | None = None, quality: int = 92) -> bytes:
+    """JPEG bytes of an RGB uint8 picture (H, W, 3), shrunk so that its longer side is at most `max_side`."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    if max_side and max(image.size) > max_side:
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, subsampling=0)
+    return out.getvalue()
+
+
+def _read_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
+    if isinstance(source, bytes):
+        return source, name or "upload"
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        name = name or str(path)
+        try:
+            if path.is_dir():
+                raise PhotoError(f"{name}: is a folder; give a photo")
+            if path.stat().st_size > MAX_BYTES:
+                raise PhotoError(f"{name}: is larger than {MAX_BYTES // 2**20} MB; save it smaller")
+            return path.read_bytes(), name
+        except FileNotFoundError:
+            raise PhotoError(f"{name}: no such file; check the path") from None
+        except OSError as error:
+            raise PhotoError(f"{name}: cannot be read ({error.strerror or error}); check the file") from None
+    data = source.read(MAX_BYTES + 1)
+    name = name or str(getattr(source, "name", "upload"))
+    if len(data) > MAX_BYTES:
+        raise PhotoError(f"{name}: is larger than {MAX_BYTES // 2**20} MB; save it smaller")
+    return data, name
+
+
+def _decode(data: bytes, name: str, max_pixels: int) -> np.ndarray:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not data:
+        raise PhotoError(f"{name}: is empty (0 bytes); take or copy the photo again")
+    _register_heif()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own bomb warning: the pixel limit below is stricter
+            with Image.open(io.BytesIO(data)) as image:
+                _check_size(image.width, image.height, name, max_pixels)
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                return _to_rgb(upright)
+    except PhotoError:
+        raise
+    except UnidentifiedImageError:
+        raise PhotoError(f"{name}: is not a picture that can be read; save it as {FORMATS}") from None
+    except Image.DecompressionBombError:
+        raise PhotoError(f"{name}: has more than {max_pixels:,} pixels; save it smaller") from None
+    except MemoryError:
+        raise PhotoError(f"{name}: does not fit in memory; save it smaller") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise many types on damaged files; all mean the same to a user
+        raise PhotoError(f"{name}: is damaged or cut off ({error}); take or copy the photo again") from None
+
+
+def _register_heif() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise PhotoError(f"{name}: has no pixels ({width} × {height}); take or copy the photo again")
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"{name}: has {width} × {height} pixels, more than the {max_pixels:,} allowed; save it smaller"
+        )
+
+
+def _to_rgb(image) -> np.ndarray:  # type: ignore[no-untyped-def]
+    from PIL import Image
+
+    if image.mode.startswith(("I", "F")):
+        return _from_array(_deep_to_uint8(np.asarray(image)), "picture", image.width * image.height)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, rgba)
+    return np.array(image.convert("RGB"))
+
+
+def _deep_to_uint8(values: np.ndarray) -> np.ndarray:
+    """16-bit (and wider) grey values ► uint8, by the range that the type stands for, not by the picture's own."""
+    if values.dtype == np.uint16 or values.max(initial=0) > 255:
+        return (np.clip(values, 0, 65535) / 257.0 + 0.5).astype(np.uint8)
+    if values.dtype.kind == "f" and values.max(initial=0) <= 1.0:
+        return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray, name: str, max_pixels: int) -> np.ndarray:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise PhotoError(f"{name}: has shape {array.shape}; give (H, W), (H, W, 3) or (H, W, 4)")
+    _check_size(array.shape[1], array.shape[0], name, max_pixels)
+    if array.dtype == np.uint16:
+        array = _deep_to_uint8(array)
+    if array.dtype != np.uint8:
+        raise PhotoError(f"{name}: has dtype {array.dtype}; give uint8 or uint16")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    if array.shape[2] == 4:
+        alpha = array[:, :, 3:].astype(np.float32) / 255
+        array = (array[:, :, :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(array)

@@ -1,0 +1,1 @@
+"""Photos ► masks ► instances. Imports nothing of `index`, `catalogue` or the join modules."""

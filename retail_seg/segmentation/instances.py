@@ -1,0 +1,81 @@
+"""Mask ► instances, boxes, outlines and crops, all in the photo's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The instances of one photo as parallel arrays.
+
+    labels      (H, W) int32, 0 = background, instance number i has the id i + 1
+    boxes       (n, 4) int32: x, y, width, height in pixels
+    areas       (n,) int64 in pixels
+    confidence  (n,) float32 in [0, 1]: how sure the segmenter is of each instance
+    """
+
+    labels: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    confidence: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        assert self.labels.ndim == 2 and self.labels.dtype == np.int32
+        assert self.boxes.shape == (n, 4) and self.areas.shape == (n,) and self.confidence.shape == (n,)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def from_labels(cls, labels: np.ndarray, confidence: np.ndarray | None = None) -> Instances:
+        """Instances of an integer label image (H, W); ids are renumbered 1..n in the order of their values.
+
+        `confidence` (n,) follows the same order; 1 where it is not given.
+        """
+        values, flat = np.unique(labels, return_inverse=True)
+        offset = int(values[0] == 0) if len(values) else 0
+        dense = (flat.reshape(labels.shape) + (1 - offset)).astype(np.int32)
+        n = len(values) - offset
+        boxes, areas = _boxes_and_areas(dense, n)
+        sure = np.ones(n, np.float32) if confidence is None else np.asarray(confidence, np.float32)
+        return cls(dense, boxes, areas, sure)
+
+    def mask(self, i: int) -> np.ndarray:
+        """Mask of instance number `i` inside its box, (h, w) bool."""
+        x, y, w, h = self.boxes[i]
+        return self.labels[y : y + h, x : x + w] == i + 1
+
+    def crop(self, photo: np.ndarray, i: int, margin: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Crop (h, w, 3) uint8 of instance number `i` and its mask (h, w) bool, the box grown by `margin` of its sides."""
+        x, y, w, h = (int(v) for v in self.boxes[i])
+        dx, dy = round(w * margin), round(h * margin)
+        top, bottom = max(y - dy, 0), min(y + h + dy, photo.shape[0])
+        left, right = max(x - dx, 0), min(x + w + dx, photo.shape[1])
+        return photo[top:bottom, left:right], self.labels[top:bottom, left:right] == i + 1
+
+    def polygon(self, i: int, tolerance: float = 1.0) -> np.ndarray:
+        """Outer outline of the largest part of instance number `i`, (k, 2) int32 x, y; simplified by `tolerance` px."""
+        contours, _ = cv2.findContours(
+            np.ascontiguousarray(self.mask(i), np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+        )
+        outline = max(contours, key=cv2.contourArea)
+        if tolerance > 0:
+            outline = cv2.approxPolyDP(outline, tolerance, True)
+        return outline.reshape(-1, 2).astype(np.int32) + self.boxes[i, :2].astype(np.int32)
+
+
+def _boxes_and_areas(labels: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (n, 4) int32 and areas (n,) int64 of the dense ids 1..n."""
+    from scipy.ndimage import find_objects
+
+    areas = np.bincount(labels.ravel(), minlength=n + 1)[1:].astype(np.int64)
+    boxes = np.zeros((n, 4), np.int32)
+    for i, found in enumerate(find_objects(labels, max_label=n)):
+        rows, cols = found
+        boxes[i] = cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start
+    return boxes, areas
