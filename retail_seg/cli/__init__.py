@@ -1,0 +1,84 @@
+"""The command `retail-seg`. Each command is imported when it is called, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from catalogue.errors import CatalogueError
+from index.errors import IndexingError
+from retail_seg import __version__
+from retail_seg.errors import RetailSegError
+
+#: Everything a person can cause: shown as one line, never as a traceback.
+USER_ERRORS = (RetailSegError, IndexingError, CatalogueError)
+
+#: Command ► (module, attribute, the one line that `--help` shows), in the order of a user's first day.
+COMMANDS = {
+    "demo": ("demo", "demo", "Build a small store of rendered products and scan photos of it."),
+    "init": ("store", "init", "Make an empty store."),
+    "import": ("store", "import_", "Add products and reference pictures from a file."),
+    "add": ("store", "add", "Add reference pictures of one product."),
+    "scan": ("scan", "scan", "Count the products in photos."),
+    "match": ("scan", "match", "Name the one product that each picture shows."),
+    "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
+    "train": ("segmentation", "train", "Train a segmenter on a few annotated photos."),
+    "suggest": ("segmentation", "suggest", "Say which photo to annotate next."),
+    "convert": ("segmentation", "convert", "Convert annotations from one format to another."),
+    "measure": ("segmentation", "measure", "Measure the instances of photos."),
+    "evaluate": ("evaluate", "evaluate", "Score segmentation or retrieval on labelled photos."),
+    "embed": ("scan", "embed", "Write the vectors of pictures to a file."),
+    "products": ("store", "products", "List the products of a store."),
+    "show": ("store", "show", "Show one product and its references."),
+    "remove": ("store", "remove", "Remove a product, or some of its references."),
+    "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
+    "app": ("demo", "app", "Open the web app on a store."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called (click's documentation, "Lazily loading subcommands")."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return getattr(import_module(f"retail_seg.cli.{module}"), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="retail-seg")
+def cli() -> None:
+    """Says which products are in a photo of groceries, how many, and where.
+
+    Exit codes: 0 done, 1 some inputs failed (the rest are done and reported), 2 the call was wrong.
+    """
+
+
+def main() -> None:
+    """Run the command line; what a person can mend becomes one line on stderr and exit code 2."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted; what was finished is kept.", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except USER_ERRORS as error:
+        click.echo(f"Error: {error}", err=True)
+        code = 2
+    except BrokenPipeError:  # the reader of stdout (`| head`) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,86 @@
+"""What several commands share: options, progress, JSON out, inputs that fail one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+store_option = click.option(
+    "--store",
+    envvar="RETAIL_SEG_STORE",
+    default="store",
+    show_default=True,
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the store.",
+)
+model_option = click.option(
+    "--model", type=click.Path(path_type=Path), help="Folder of a segmenter; the store's or the shipped one without it."
+)
+json_option = click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON Lines here, not to stdout."
+)
+
+
+def say(message: str) -> None:
+    """A line for the person, on stderr, so that stdout stays machine-readable."""
+    click.echo(message, err=True)
+
+
+def progress(items: Iterable[T], *, total: int | None = None, label: str = "", unit: str = " photo") -> Iterator[T]:
+    """Iterate with a progress bar on stderr where a person watches it."""
+    from tqdm import tqdm
+
+    yield from tqdm(items, total=total, desc=label, unit=unit, disable=None, leave=False)
+
+
+def each(items: Iterable[T], work: Callable[[T], None], errors: tuple[type[Exception], ...]) -> int:
+    """Do `work` for every item; a failed one is one line on stderr and stops nothing. Returns how many failed."""
+    failed = 0
+    for item in items:
+        try:
+            work(item)
+        except errors as error:
+            say(f"Error: {error}")
+            failed += 1
+    return failed
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a file that appears whole when all is written and not at all when the work breaks off."""
+    if path is None:
+        yield click.get_text_stream("stdout")
+        return
+    if not path.parent.is_dir():
+        raise click.UsageError(f"{path.parent}: no such folder; make it, or write elsewhere")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json_line(file: TextIO, value: Any) -> None:
+    """One JSON line, flushed, so that a reader sees it when it is ready."""
+    file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value
