@@ -20,7 +20,7 @@ USER_ERRORS = (RetailSegError, IndexingError, CatalogueError)
 COMMANDS = {
     "demo": ("demo", "demo", "Build a small store of rendered products and scan photos of it."),
     "init": ("store", "init", "Make an empty store."),
-    "import": ("store", "import_", "Add products and reference pictures from a file."),
+    "import": ("catalogue", "import_", "Add products and reference pictures from a file."),
     "add": ("store", "add", "Add reference pictures of one product."),
     "scan": ("scan", "scan", "Count the products in photos."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
@@ -31,16 +31,16 @@ COMMANDS = {
     "measure": ("segmentation", "measure", "Measure the instances of photos."),
     "evaluate": ("evaluate", "evaluate", "Score segmentation or retrieval on labelled photos."),
     "embed": ("scan", "embed", "Write the vectors of pictures to a file."),
-    "products": ("store", "products", "List the products of a store."),
-    "show": ("store", "show", "Show one product and its references."),
-    "remove": ("store", "remove", "Remove a product, or some of its references."),
+    "products": ("catalogue", "products", "List the products of a store."),
+    "show": ("catalogue", "show", "Show one product and its references."),
+    "remove": ("catalogue", "remove", "Remove a product, or some of its references."),
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
     "app": ("demo", "app", "Open the web app on a store."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called (click's documentation, "Lazily loading subcommands")."""
+    """A group that imports a command when it is called (click's documentation, "Lazily loading subcommands")."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
+
+from retail_seg.files import whole_file
 
 T = TypeVar("T")
 
@@ -63,24 +63,11 @@ def output(path: Path | None) -> Iterator[TextIO]:
         return
     if not path.parent.is_dir():
         raise click.UsageError(f"{path.parent}: no such folder; make it, or write elsewhere")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 def write_json_line(file: TextIO, value: Any) -> None:
     """One JSON line, flushed, so that a reader sees it when it is ready."""
     file.write(json.dumps(value, ensure_ascii=False) + "\n")
     file.flush()
-
-
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value

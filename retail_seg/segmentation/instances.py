@@ -51,7 +51,7 @@ class Instances:
         return self.labels[y : y + h, x : x + w] == i + 1
 
     def crop(self, photo: np.ndarray, i: int, margin: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Crop (h, w, 3) uint8 of instance number `i` and its mask (h, w) bool, the box grown by `margin` of its sides."""
+        """Crop (h, w, 3) uint8 of instance number `i` and its mask (h, w) bool; `margin` of its sides around."""
         x, y, w, h = (int(v) for v in self.boxes[i])
         dx, dy = round(w * margin), round(h * margin)
         top, bottom = max(y - dy, 0), min(y + h + dy, photo.shape[0])

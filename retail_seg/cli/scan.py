@@ -1,0 +1,154 @@
+"""Commands that read pictures and answer: `scan`, `match`, `embed`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from retail_seg.cli.common import (
+    each,
+    json_option,
+    model_option,
+    output,
+    progress,
+    say,
+    store_option,
+    write_json_line,
+)
+
+if TYPE_CHECKING:
+    from retail_seg.report import Report
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@store_option
+@model_option
+@json_option
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
+@click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
+def scan(
+    photos: tuple[Path, ...],
+    store: Path,
+    model: Path | None,
+    json_file: Path | None,
+    csv_file: Path | None,
+    overlay: Path | None,
+) -> int:
+    """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
+
+    Each line holds the instances (box, outline, SKU, probability, candidates), the counts per SKU and how many
+    instances are unknown.
+    """
+    from retail_seg.errors import RetailSegError
+    from retail_seg.matcher import Matcher
+    from retail_seg.photos import load_photo
+    from retail_seg.report import write_counts_csv
+
+    reports: list[Report] = []
+    overlays = Overlays(overlay)
+    with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
+
+        def one(path: Path) -> None:
+            photo = load_photo(path)
+            report = matcher.scan(photo, name=str(path))
+            write_json_line(out, report.to_dict())
+            reports.append(report)
+            overlays.write(path, photo, report)
+
+        failed = each(progress(expand(photos)), one, (RetailSegError,))
+        if csv_file:
+            with output(csv_file) as file:
+                write_counts_csv(reports, file)
+    _say_summary(reports, failed)
+    return int(failed > 0)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@store_option
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 100), help="Candidates per picture.")
+@json_option
+def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | None) -> int:
+    """Name the one product that each of IMAGES shows (no segmentation): one JSON line a picture."""
+    from retail_seg.embedding import REFERENCE_SIDE
+    from retail_seg.errors import RetailSegError
+    from retail_seg.matcher import Matcher
+    from retail_seg.photos import load_photo
+
+    with Matcher.open(store) as matcher, output(json_file) as out:
+
+        def one(path: Path) -> None:
+            found = matcher.match([load_photo(path, max_side=REFERENCE_SIDE)], top=top)[0]
+            write_json_line(out, {"image": str(path), **found.to_dict()})
+
+        failed = each(progress(expand(images), unit=" picture"), one, (RetailSegError,))
+    return int(failed > 0)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The .npz file to write.")
+@click.option("--embedder", default="retail-vgg", show_default=True, help="retail-vgg or vgg16.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights of the embedder, for closed networks.")
+def embed(images: tuple[Path, ...], out: Path, embedder: str, weights: Path | None) -> int:
+    """Write the vectors of IMAGES to a .npz: "vectors" (n, d) float32 of unit length, and "images" (n,)."""
+    from index import open_embedder
+    from retail_seg.embedding import embed_pictures, write_vectors
+
+    paths = expand(images)
+    done, vectors, errors = embed_pictures(open_embedder(embedder, weights), paths, progress=_bar)
+    for error in errors:
+        say(f"Error: {error}")
+    if done:
+        write_vectors(out, vectors, done)
+        say(f"{len(done)} vectors of {vectors.shape[1]} numbers in {out}")
+    return int(bool(errors))
+
+
+class Overlays:
+    """Writes overlay PNGs into a folder; two photos of one name get two files."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.taken: set[str] = set()
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: Path, photo: object, report: Report) -> None:
+        """Draw `report` on `photo` (H, W, 3) uint8 and save it as <stem>.png."""
+        import numpy as np
+
+        from retail_seg.photos import save_png
+
+        if self.folder is None:
+            return
+        stem, n = path.stem, 2
+        while stem in self.taken:
+            stem, n = f"{path.stem}-{n}", n + 1
+        self.taken.add(stem)
+        save_png(self.folder / f"{stem}.png", report.overlay(np.asarray(photo)))
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """The paths, with each folder replaced by the photos in it."""
+    from retail_seg.photos import find_photos
+
+    found: list[Path] = []
+    for path in paths:
+        found.extend(find_photos(path) if path.is_dir() else [path])
+    return found
+
+
+def _bar(items: Sequence[Path]) -> object:
+    return progress(items, total=len(items), unit=" picture")
+
+
+def _say_summary(reports: list[Report], failed: int) -> None:
+    known = sum(sum(r.counts.values()) for r in reports)
+    unknown = sum(r.unknown for r in reports)
+    tail = f"; {failed} could not be scanned" if failed else ""
+    say(f"{len(reports)} photos: {known} products known, {unknown} unknown{tail}")
