@@ -1,0 +1,104 @@
+"""The values that flow into and out of the catalogue; no SQL here."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from catalogue.errors import CatalogueError
+
+#: The fields of a product that are plain text, in the order in which people read them.
+TEXT_FIELDS = ("name", "brand", "category", "gtin")
+MAX_SKU = 200
+
+
+@dataclass(frozen=True)
+class Product:
+    """One article of the shop: its own number (SKU) and what is known about it."""
+
+    sku: str
+    name: str = ""
+    brand: str = ""
+    category: str = ""
+    gtin: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def cleaned(self) -> Product:
+        """The same product with trimmed, composed (NFC) text; raises CatalogueError for a SKU that cannot be one."""
+        sku = clean_text(self.sku)
+        if not sku:
+            raise CatalogueError("a product has no SKU; give it a number of its own")
+        if len(sku) > MAX_SKU:
+            raise CatalogueError(f"SKU {sku[:40]}… has {len(sku)} characters; use at most {MAX_SKU}")
+        texts = {name: clean_text(getattr(self, name)) for name in TEXT_FIELDS}
+        pairs = ((clean_text(key), clean_text(value)) for key, value in self.attributes.items())
+        return Product(sku, **texts, attributes={key: value for key, value in sorted(pairs) if key and value})
+
+    def as_json(self) -> str:
+        """One stable JSON line of all fields: equal products have equal lines."""
+        fields = {"sku": self.sku, **{name: getattr(self, name) for name in TEXT_FIELDS}}
+        return json.dumps({**fields, "attributes": dict(self.attributes)}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Product:
+        """What `as_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class NewReference:
+    """A reference picture about to be enrolled.
+
+    `picture` holds JPEG bytes, `mask` PNG bytes, `vectors` `views` rows of float32, `features` whatever the embedder
+    keeps beside its vectors; `content_hash` is the sha256 of the uploaded file (and of the crop taken from it).
+    """
+
+    picture: bytes
+    content_hash: str
+    vectors: bytes
+    views: int
+    embedder: str
+    mask: bytes | None = None
+    features: bytes | None = None
+    source: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A stored reference picture without its bytes; `removed` is the time at which it was taken out, or empty."""
+
+    id: int
+    sku: str
+    content_hash: str
+    views: int
+    embedder: str
+    source: str
+    width: int
+    height: int
+    created: str
+    removed: str = ""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an index of an earlier revision must do to catch up: first remove the ids in `removed`, then add `added`.
+
+    `added` holds (reference id, vectors as float32 bytes, number of views); an id may stand in both lists. `embedder`
+    is the fingerprint that all vectors belong to: where it differs from the index's, the index is to be built anew.
+    """
+
+    revision: int
+    added: list[tuple[int, bytes, int]]
+    removed: list[int]
+    embedder: str = ""
+
+
+def clean_text(text: str) -> str:
+    """Composed (NFC) text on one line without control characters and outer blanks."""
+    composed = unicodedata.normalize("NFC", str(text))
+    spaced = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in composed)
+    return " ".join(spaced.split())
