@@ -1,0 +1,247 @@
+"""What every annotation format shares: one photo's instances as an id image, polygons in and out, small files.
+
+Coordinates of polygons are continuous, x to the right and y down, with the corner of the first pixel at (0, 0): the
+pixel in column i covers [i, i + 1]. A pixel belongs to a polygon when its centre does (COCO's rule).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retail_seg.errors import AnnotationError
+
+#: The class of an instance where a format or a file names none.
+NO_CLASS = "object"
+#: A vertex this many pixels outside the photo is rounding, not worth a word.
+EDGE_TOLERANCE = 1.0
+#: Outlines are simplified by less than the distance from a crack midpoint diagonal to a pixel centre (.354),
+#: so reading them back gives the same mask.
+LOSSLESS = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedPhoto:
+    """A photo and its instances.
+
+    name     the photo's stem
+    path     the photo
+    labels   (H, W) int32, size of the upright photo, 0 = background
+    classes  instance id ► class name, where the annotation names one
+    """
+
+    name: str
+    path: Path
+    labels: np.ndarray
+    classes: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> list[int]:
+        """The instance ids, ascending."""
+        return [int(i) for i in np.unique(self.labels) if i]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """Instances as drawn, at the size the format states: ids (H, W) int32, classes by id, and what was odd.
+
+    `notes` tell of something changed and kept (a polygon clipped), `problems` of an instance that was lost.
+    """
+
+    labels: np.ndarray
+    classes: dict[int, str]
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The annotation of one photo, drawn only when asked for.
+
+    `photo` is the photo's file name or stem, `where` what an error calls this annotation. `draw(height, width)`
+    takes the size of the upright photo, which counts only where the format states no size of its own; it raises
+    AnnotationError where nothing can be drawn.
+    """
+
+    photo: str
+    where: str
+    draw: Callable[[int, int], Drawing]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A mask (h, w) bool and the row and column of its first pixel."""
+
+    top: int
+    left: int
+    mask: np.ndarray
+
+    @property
+    def area(self) -> int:
+        """Pixels of the mask."""
+        return int(self.mask.sum())
+
+
+def fill_rings(rings: Sequence[np.ndarray], height: int, width: int) -> Region:
+    """Pixels whose centre lies inside the rings by the even-odd rule, clipped to the photo.
+
+    `rings`: arrays (k, 2) of x, y; a ring within a ring is a hole; a bridge walked there and back fills nothing.
+    Crossings of every edge with every row of pixel centres toggle the rest of that row.
+    """
+    start = np.concatenate(rings)
+    end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    top = int(np.clip(np.floor(start[:, 1].min()), 0, height))
+    bottom = int(np.clip(np.ceil(start[:, 1].max()), top, height))
+    left = int(np.clip(np.floor(start[:, 0].min()), 0, width))
+    right = int(np.clip(np.ceil(start[:, 0].max()), left, width))
+    low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+    first = np.clip(np.ceil(low - 0.5), top, bottom).astype(np.int64)  # rows whose centre is in [low, high)
+    count = np.clip(np.ceil(high - 0.5), top, bottom).astype(np.int64) - first
+    edge = np.repeat(np.arange(len(start)), count)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+    x = x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+    column = np.clip(np.ceil(x - 0.5), left, right).astype(np.int64)
+    toggles = np.zeros((bottom - top, right - left + 1), np.int64)
+    np.add.at(toggles, (row - top, column - left), 1)
+    return Region(top, left, np.cumsum(toggles, axis=1)[:, :-1] % 2 == 1)
+
+
+def check_ring(values: Any, what: str) -> np.ndarray:
+    """A ring (k, 2) float64 of three or more points, given as pairs or flat; AnnotationError names `what`."""
+    try:
+        ring = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{what} has an outline that is not a list of numbers") from None
+    if ring.ndim == 1 and ring.size % 2 == 0:
+        ring = ring.reshape(-1, 2)
+    if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3:
+        raise AnnotationError(f"{what} has an outline of fewer than three points (x, y)")
+    if not np.isfinite(ring).all():
+        raise AnnotationError(f"{what} has an outline with coordinates that are not finite")
+    return ring
+
+
+def polygon_region(rings: Sequence[np.ndarray], height: int, width: int, what: str, notes: list[str]) -> Region:
+    """The union of polygons, clipped to the photo (said in `notes`); AnnotationError where nothing is left of it."""
+    points = np.concatenate(rings)
+    outside = (points < -EDGE_TOLERANCE) | (points > np.array([width, height]) + EDGE_TOLERANCE)
+    labels = np.zeros((height, width), bool)
+    for ring in rings:
+        region = fill_rings([ring], height, width)
+        h, w = region.mask.shape
+        labels[region.top : region.top + h, region.left : region.left + w] |= region.mask
+    if not labels.any():
+        if outside.any():
+            raise AnnotationError(f"{what} lies outside the photo ({width} × {height})")
+        raise AnnotationError(f"{what} covers no pixel")
+    if outside.any():
+        notes.append(f"{what} reaches outside the photo ({width} × {height}) and was clipped")
+    return crop_region(labels)
+
+
+def crop_region(mask: np.ndarray) -> Region:
+    """A full-size mask (H, W) bool, cut to its box; an empty one stays empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return Region(0, 0, mask[:0, :0])
+    return Region(int(rows[0]), int(columns[0]), mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def regions(labels: np.ndarray) -> Iterator[tuple[int, Region]]:
+    """(id, region) of every instance of an id image (H, W), ids ascending."""
+    from scipy.ndimage import find_objects
+
+    values, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(labels.shape) + 1  # ids can be sparse and large; find_objects wants small ones, from 1 on
+    for index, box in enumerate(find_objects(dense)):
+        if values[index]:
+            yield int(values[index]), Region(box[0].start, box[1].start, dense[box] == index + 1)
+
+
+def paint(shown: Sequence[tuple[int, Region]], height: int, width: int) -> tuple[np.ndarray, list[int]]:
+    """Id image (H, W) int32 of (id, region) pairs, and the ids of which nothing is seen.
+
+    A pixel holds one instance: the larger is painted first, so that a small one lying on a large one is kept.
+    """
+    labels = np.zeros((height, width), np.int32)
+    for number, region in sorted(shown, key=lambda pair: -pair[1].area):
+        h, w = region.mask.shape
+        labels[region.top : region.top + h, region.left : region.left + w][region.mask] = number
+    seen = set(np.unique(labels).tolist())
+    return labels, [number for number, _ in shown if number not in seen]
+
+
+def draw_shapes(
+    shapes: Iterable[tuple[str, Callable[[list[str]], Region], str]], height: int, width: int
+) -> Drawing:
+    """Drawing of (name in messages, function giving the region, class) triples; ids are 1..n in their order.
+
+    A shape that raises AnnotationError, or that others cover completely, is a problem of the drawing.
+    """
+    notes: list[str] = []
+    problems: list[str] = []
+    shown: list[tuple[int, Region]] = []
+    classes: dict[int, str] = {}
+    names: dict[int, str] = {}
+    for what, region_of, label in shapes:
+        try:
+            region = region_of(notes)
+        except AnnotationError as error:
+            problems.append(f"{error}; it was left out")
+            continue
+        number = len(shown) + 1
+        shown.append((number, region))
+        classes[number], names[number] = label, what
+    labels, hidden = paint(shown, height, width)
+    for number in hidden:
+        problems.append(f"{names[number]} is covered completely by others; it was left out")
+        del classes[number]
+    return Drawing(labels, classes, notes, problems)
+
+
+def outlines(mask: np.ndarray, top: int = 0, left: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Outer rings and holes of a mask (h, w) bool as (k, 2) float64 x, y; `fill_rings` of all gives the mask again.
+
+    Marching squares at one half (scikit-image), so a ring runs through the cracks between pixels.
+    """
+    from skimage.measure import approximate_polygon, find_contours
+
+    padded = np.pad(np.asarray(mask, np.float64), 1)
+    outer: list[np.ndarray] = []
+    holes: list[np.ndarray] = []
+    for contour in find_contours(padded, 0.5, fully_connected="high"):
+        ring = approximate_polygon(contour, LOSSLESS)[:-1, ::-1] + (left - 0.5, top - 0.5)
+        x, y = ring.T
+        turn = float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+        (holes if turn > 0 else outer).append(ring)
+    return outer, holes
+
+
+def read_json(path: Path) -> Any:
+    """The parsed JSON of a file; AnnotationError names the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise AnnotationError(f"{path.name}: is not readable JSON ({error}); export it again") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all: beside its place first, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_png(path: Path, image: Any) -> None:
+    """Write a Pillow image as PNG whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    image.save(partial, "PNG")
+    partial.replace(path)

@@ -1,0 +1,150 @@
+"""COCO JSON (cocodataset.org, "object detection"): polygons, plain and compressed run lengths."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.formats import rle
+from retail_seg.segmentation.formats.base import (
+    NO_CLASS,
+    AnnotatedPhoto,
+    Drawing,
+    Region,
+    Source,
+    check_ring,
+    crop_region,
+    draw_shapes,
+    outlines,
+    polygon_region,
+    read_json,
+    regions,
+    write_text,
+)
+
+TITLE = "COCO JSON"
+#: The file that `write` makes.
+FILE = "annotations.json"
+
+
+def recognises(path: Path) -> bool:
+    """A JSON file with images and annotations, or a folder with exactly one."""
+    return _find(path) is not None
+
+
+def read(path: Path) -> Iterator[Source | AnnotationError]:
+    """The annotation of each image that the file lists, in its order."""
+    found = _find(path)
+    assert found is not None
+    data = read_json(found)
+    names = {c.get("id"): str(c.get("name", NO_CLASS)) for c in data.get("categories", []) if isinstance(c, dict)}
+    by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for annotation in data["annotations"]:
+        if isinstance(annotation, dict):
+            by_image[annotation.get("image_id")].append(annotation)
+    for image in data["images"]:
+        if not isinstance(image, dict) or not isinstance(image.get("file_name"), str) or "id" not in image:
+            yield AnnotationError(f"{found.name}: an entry of \"images\" has no id or file_name; export it again")
+            continue
+        name = PurePosixPath(image["file_name"].replace("\\", "/")).name
+        draw = partial(_draw, image, by_image.pop(image["id"], []), names)
+        yield Source(name, f"{found.name}: {name}", draw)
+    for orphan, lost in by_image.items():
+        yield AnnotationError(
+            f"{found.name}: {len(lost)} annotations belong to image {orphan!r}, which \"images\" does not list"
+        )
+
+
+def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
+    """Write OUT/annotations.json; an instance is polygons, or compressed run lengths where it has holes."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    categories: dict[str, int] = {}
+    for photo in photos:
+        height, width = photo.labels.shape
+        images.append({"id": len(images) + 1, "file_name": photo.path.name, "width": width, "height": height})
+        for number, region in regions(photo.labels):
+            label = photo.classes.get(number, NO_CLASS)
+            category = categories.setdefault(label, len(categories) + 1)
+            entry = {"id": len(annotations) + 1, "image_id": len(images), "category_id": category, "iscrowd": 0}
+            annotations.append(entry | _encode(region, height, width))
+    listed = [{"id": number, "name": label} for label, number in categories.items()]
+    write_text(out / FILE, json.dumps({"images": images, "annotations": annotations, "categories": listed}))
+
+
+def _find(path: Path) -> Path | None:
+    candidates = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.suffix.lower() == ".json" else []
+    found = [p for p in candidates if p.is_file() and _is_coco(p)]
+    if len(found) > 1:
+        raise AnnotationError(f"{path}: holds {len(found)} COCO files; name one of them ({found[0].name}, …)")
+    return found[0] if found else None
+
+
+def _is_coco(path: Path) -> bool:
+    try:
+        data = read_json(path)
+    except AnnotationError:
+        return False
+    return isinstance(data, dict) and isinstance(data.get("images"), list) and isinstance(data.get("annotations"), list)
+
+
+def _draw(
+    image: dict[str, Any], annotations: list[dict[str, Any]], names: dict[Any, str], height: int, width: int
+) -> Drawing:
+    if image.get("height") and image.get("width"):
+        height, width = int(image["height"]), int(image["width"])
+    shapes = []
+    crowds = []
+    for annotation in annotations:
+        what = f"annotation {annotation.get('id')}"
+        region_of: Callable[[list[str]], Region] = partial(_region, annotation, what, height, width)
+        shapes.append((what, region_of, names.get(annotation.get("category_id"), NO_CLASS)))
+        if annotation.get("iscrowd"):  # some tools mark every run length so: leaving them out would lose all masks
+            crowds.append(f"{what} is marked as a crowd and was taken as one instance")
+    drawing = draw_shapes(shapes, height, width)
+    drawing.notes.extend(crowds)
+    return drawing
+
+
+def _region(annotation: dict[str, Any], what: str, height: int, width: int, notes: list[str]) -> Region:
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, dict):
+        return _rle_region(segmentation, what, height, width)
+    if not isinstance(segmentation, list) or not segmentation:
+        raise AnnotationError(f"{what} has no segmentation (only a box?)")
+    parts = segmentation if isinstance(segmentation[0], list) else [segmentation]
+    return polygon_region([check_ring(part, what) for part in parts], height, width, what, notes)
+
+
+def _rle_region(segmentation: dict[str, Any], what: str, height: int, width: int) -> Region:
+    if list(segmentation.get("size") or []) != [height, width]:
+        raise AnnotationError(f"{what} has run lengths of size {segmentation.get('size')}, not [{height}, {width}]")
+    counts = segmentation.get("counts")
+    try:
+        runs = rle.unpack_runs(counts) if isinstance(counts, str) else [int(n) for n in counts or []]
+        mask = rle.runs_to_mask(runs, height, width)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{what} has run lengths that are not numbers") from None
+    except AnnotationError as error:
+        raise AnnotationError(f"{what} {error}") from None
+    if not mask.any():
+        raise AnnotationError(f"{what} covers no pixel")
+    return crop_region(mask)
+
+
+def _encode(region: Region, height: int, width: int) -> dict[str, Any]:
+    h, w = region.mask.shape
+    outer, holes = outlines(region.mask, region.top, region.left)
+    segmentation: Any = [ring.ravel().round(2).tolist() for ring in outer]
+    if holes:
+        full = np.zeros((height, width), bool)
+        full[region.top : region.top + h, region.left : region.left + w] = region.mask
+        segmentation = {"size": [height, width], "counts": rle.pack_runs(rle.mask_to_runs(full))}
+    return {"segmentation": segmentation, "area": region.area, "bbox": [region.left, region.top, w, h]}
