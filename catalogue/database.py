@@ -102,7 +102,7 @@ def create(path: Path, settings: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = DatabaseFile(path)
     try:
-        if migrations.version_of(file.db, path):
+        if _version(file):
             raise CatalogueError(f"{path}: holds a catalogue already; open it or choose another folder")
         file.db.conn.execute("PRAGMA journal_mode = WAL")
         with file.change() as db:
@@ -121,7 +121,7 @@ def open_file(path: Path) -> DatabaseFile:
         raise CatalogueError(f"{path}: no such catalogue; make a store with `retail-seg init`")
     file = DatabaseFile(path)
     try:
-        version = migrations.version_of(file.db, path)
+        version = _version(file)
         if version == 0:
             raise CatalogueVersionError(f"{path}: is empty; make a store with `retail-seg init`")
         if version < migrations.VERSION:
@@ -130,6 +130,22 @@ def open_file(path: Path) -> DatabaseFile:
         file.close()
         raise
     return file
+
+
+def _version(file: DatabaseFile) -> int:
+    try:
+        return migrations.version_of(file.db, file.path)
+    except sqlite3.DatabaseError as error:
+        raise unreadable(file.path, error) from None
+
+
+def unreadable(path: Path, error: sqlite3.DatabaseError) -> CatalogueError:
+    """What a file that SQLite cannot read is called: another kind of file, a damaged one, or one without access."""
+    if "not a database" in str(error):
+        return CatalogueVersionError(f"{path}: is no catalogue; give the file of a store")
+    if isinstance(error, sqlite3.OperationalError):
+        return CatalogueError(f"{path}: cannot be opened ({error}); check the file and its folder")
+    return CatalogueError(f"{path}: is damaged ({error}); restore a backup into an empty store")
 
 
 def _migrate(file: DatabaseFile, version: int) -> None:

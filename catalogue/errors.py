@@ -19,3 +19,23 @@ class CatalogueVersionError(CatalogueError):
 
 class ImportFileError(CatalogueError):
     """An import file cannot be read at all; single bad rows are reported, not raised."""
+
+
+class GtinError(CatalogueError):
+    """A number is not a trade item number: wrong length, characters or check digit."""
+
+
+class UndoError(CatalogueError):
+    """A change is not known, cannot be undone, or later changes rest on it."""
+
+
+class PictureRefused(CatalogueError):
+    """A picture named in an import cannot be used; the message says why, without naming the picture."""
+
+
+class UnknownScan(CatalogueError):
+    """No scan has this number, or it has no such instance."""
+
+
+class BackupError(CatalogueError):
+    """A backup cannot be written or restored there."""

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -47,8 +47,60 @@ def _products_and_references(db: Database) -> None:
     db.execute("CREATE INDEX log_sku ON log (sku)")
 
 
+def _search(db: Database) -> None:
+    # GTINs without their leading zeros: people type the 8, 12 or 13 digits that are printed under the barcode.
+    columns = """new.id, new.name, new.brand, new.sku,
+        ltrim(new.gtin, '0') || ' ' || ltrim(coalesce(json_extract(new.attributes, '$.in_store_number'), ''), '0'),
+        new.category"""
+    db.execute("""CREATE VIRTUAL TABLE products_fts USING fts5 (
+        name, brand, sku, gtin, category, tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3')""")
+    insert = f"""INSERT INTO products_fts (rowid, name, brand, sku, gtin, category)
+        SELECT {columns} WHERE new.deleted IS NULL"""
+    db.execute(f"CREATE TRIGGER products_fts_insert AFTER INSERT ON products BEGIN {insert}; END")
+    db.execute(f"""CREATE TRIGGER products_fts_update
+        AFTER UPDATE OF sku, name, brand, category, gtin, attributes, deleted ON products
+        BEGIN DELETE FROM products_fts WHERE rowid = old.id; {insert}; END""")
+    db.execute("UPDATE products SET name = name")  # fills the search for the products that are there
+
+
+def _scans(db: Database) -> None:
+    db.execute("""CREATE TABLE scans (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, image TEXT NOT NULL,
+        width INTEGER NOT NULL, height INTEGER NOT NULL, path TEXT NOT NULL, model TEXT NOT NULL,
+        embedder TEXT NOT NULL, revision INTEGER NOT NULL, details TEXT NOT NULL, photo BLOB)""")
+    db.execute("""CREATE TABLE instances (
+        scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, number INTEGER NOT NULL,
+        x INTEGER NOT NULL, y INTEGER NOT NULL, w INTEGER NOT NULL, h INTEGER NOT NULL, area INTEGER NOT NULL,
+        polygon TEXT NOT NULL, sku TEXT NOT NULL, decision TEXT NOT NULL, probability REAL NOT NULL,
+        matches TEXT NOT NULL, decided_by TEXT NOT NULL DEFAULT '', decided_at TEXT NOT NULL DEFAULT '',
+        crop BLOB NOT NULL, mask BLOB, vector BLOB NOT NULL, PRIMARY KEY (scan_id, number))""")
+    db.execute("CREATE INDEX instances_sku ON instances (sku)")
+
+
+def _picture_checks(db: Database) -> None:
+    # What a picture's pixels say about it, measured once: a health report of 25,000 products decodes nothing twice.
+    db.execute("""CREATE TABLE ref_checks (
+        reference_id INTEGER PRIMARY KEY REFERENCES refs (id), looks INTEGER NOT NULL, sharpness REAL NOT NULL,
+        cut_off REAL NOT NULL)""")
+
+
+def _stored_hashes(db: Database) -> None:
+    # An exported picture is the stored one, whose bytes differ from the uploaded file's.
+    db.execute("ALTER TABLE refs ADD COLUMN stored_hash TEXT NOT NULL DEFAULT ''")
+    for (id_,) in db.execute("SELECT id FROM refs").fetchall():
+        (picture,) = db.execute("SELECT picture FROM ref_pictures WHERE reference_id = ?", [id_]).fetchone()
+        db.execute("UPDATE refs SET stored_hash = ? WHERE id = ?", [sha256(picture).hexdigest(), id_])
+    db.execute("CREATE INDEX refs_stored_hash ON refs (stored_hash)")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
-STEPS: tuple[Callable[[Database], None], ...] = (_products_and_references,)
+STEPS: tuple[Callable[[Database], None], ...] = (
+    _products_and_references,
+    _search,
+    _scans,
+    _picture_checks,
+    _stored_hashes,
+)
 VERSION = len(STEPS)
 
 
@@ -57,14 +109,9 @@ def version_of(db: Database, path: Path) -> int:
 
     Raises CatalogueVersionError for a file that is no catalogue, or one of a newer version.
     """
-    try:
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        application = int(db.execute("PRAGMA application_id").fetchone()[0])
-        tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        if "not a database" not in str(error):
-            raise
-        raise CatalogueVersionError(f"{path}: is no catalogue; give the file of a store") from None
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    application = int(db.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if application != APPLICATION_ID and (tables or version):
         raise CatalogueVersionError(f"{path}: is another program's database; give the file of a store")
     if version > VERSION:

@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from catalogue.errors import CatalogueError
+from catalogue.gtin import split_gtin
 
 #: The fields of a product that are plain text, in the order in which people read them.
 TEXT_FIELDS = ("name", "brand", "category", "gtin")
 MAX_SKU = 200
+#: The attribute that holds numbers of restricted circulation.
+IN_STORE = "in_store_number"
+#: Marks an attribute that is named like a column of the catalogue's own.
+ATTRIBUTE = "attribute:"
+OWN_COLUMNS = ("sku", *TEXT_FIELDS, "image", "mask", "content_hash")
 
 
 @dataclass(frozen=True)
@@ -26,15 +32,39 @@ class Product:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def cleaned(self) -> Product:
-        """The same product with trimmed, composed (NFC) text; raises CatalogueError for a SKU that cannot be one."""
+        """The same product with trimmed, composed (NFC) text and its GTIN as 14 digits.
+
+        A number that only counts inside a shop moves to the attribute `in_store_number`. Raises CatalogueError for a
+        SKU that cannot be one, GtinError for a number that is none.
+        """
         sku = clean_text(self.sku)
         if not sku:
             raise CatalogueError("a product has no SKU; give it a number of its own")
         if len(sku) > MAX_SKU:
             raise CatalogueError(f"SKU {sku[:40]}… has {len(sku)} characters; use at most {MAX_SKU}")
         texts = {name: clean_text(getattr(self, name)) for name in TEXT_FIELDS}
-        pairs = ((clean_text(key), clean_text(value)) for key, value in self.attributes.items())
-        return Product(sku, **texts, attributes={key: value for key, value in sorted(pairs) if key and value})
+        attributes = {clean_text(key): clean_text(value) for key, value in self.attributes.items()}
+        texts["gtin"], in_store = split_gtin(texts["gtin"])
+        if in_store:
+            attributes[IN_STORE] = in_store
+        return Product(sku, **texts, attributes={k: v for k, v in sorted(attributes.items()) if k and v})
+
+    def differences(self, other: Product) -> list[tuple[str, str, str]]:
+        """(field, value here, value in `other`) of each field that differs; attributes count as fields."""
+        mine, theirs = self.fields(), other.fields()
+        names = [*mine, *(name for name in theirs if name not in mine)]
+        return [(n, mine.get(n, ""), theirs.get(n, "")) for n in names if mine.get(n, "") != theirs.get(n, "")]
+
+    def fields(self) -> dict[str, str]:
+        """All fields but the SKU by name; an attribute that is named like a field is `attribute:name`."""
+        texts = {name: str(getattr(self, name)) for name in TEXT_FIELDS}
+        return texts | {attribute_name(key): value for key, value in sorted(self.attributes.items())}
+
+    def with_fields(self, fields: Mapping[str, str]) -> Product:
+        """The product with other values for some of its `fields`; an empty value takes an attribute away."""
+        merged = self.fields() | dict(fields)
+        texts = {name: merged.pop(name) for name in TEXT_FIELDS}
+        return Product(self.sku, **texts, attributes={k.removeprefix(ATTRIBUTE): v for k, v in merged.items() if v})
 
     def as_json(self) -> str:
         """One stable JSON line of all fields: equal products have equal lines."""
@@ -95,6 +125,11 @@ class Changes:
     added: list[tuple[int, bytes, int]]
     removed: list[int]
     embedder: str = ""
+
+
+def attribute_name(key: str) -> str:
+    """How an attribute is called among a product's fields and in the columns of a file."""
+    return ATTRIBUTE + key if key in OWN_COLUMNS or key.startswith(ATTRIBUTE) else key
 
 
 def clean_text(text: str) -> str:

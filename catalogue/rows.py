@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 from sqlite_utils import Database
@@ -43,6 +44,12 @@ def put_product(db: Database, product: Product, added: list[int], by: str, actio
     before = find_product(db, product.sku)
     if before == product and not added:
         return None
+    write_product(db, product)
+    return write_log(db, by, action, product.sku, before, product, added=added)
+
+
+def write_product(db: Database, product: Product) -> None:
+    """Write a product's fields; one that had been removed is in the catalogue again."""
     keep_product(db, product.sku)
     attributes = json.dumps(dict(product.attributes), ensure_ascii=False, sort_keys=True)
     db.execute(
@@ -50,7 +57,6 @@ def put_product(db: Database, product: Product, added: list[int], by: str, actio
         " WHERE sku = ?",
         [product.name, product.brand, product.category, product.gtin, attributes, now(), product.sku],
     )
-    return write_log(db, by, action, product.sku, before, product, added=added)
 
 
 def delete_product(db: Database, sku: str) -> None:
@@ -121,18 +127,28 @@ def bring_back(db: Database, ids: list[int]) -> None:
 
 
 def same_hash(db: Database, sku: str, content_hash: str) -> int | None:
-    """The reference in use by which a product has this picture already."""
-    sql = "SELECT id FROM refs WHERE sku = ? AND content_hash = ? AND removed IS NULL"
-    row = db.execute(sql, [sku, content_hash]).fetchone()
+    """The reference in use by which a product has this file already, as it was uploaded or as it is stored."""
+    sql = "SELECT id FROM refs WHERE sku = ? AND (content_hash = ? OR stored_hash = ?) AND removed IS NULL"
+    row = db.execute(sql, [sku, content_hash, content_hash]).fetchone()
     return None if row is None else int(row[0])
 
 
 def insert_reference(db: Database, sku: str, reference: NewReference, revision: int) -> int:
     """Write a new reference's three rows; returns its id, which is never given again."""
     cursor = db.execute(
-        "INSERT INTO refs (sku, content_hash, source, width, height, created, created_revision, added_revision)"
-        " VALUES (?,?,?,?,?,?,?,?)",
-        [sku, reference.content_hash, reference.source, reference.width, reference.height, now(), revision, revision],
+        "INSERT INTO refs (sku, content_hash, stored_hash, source, width, height, created, created_revision,"
+        " added_revision) VALUES (?,?,?,?,?,?,?,?,?)",
+        [
+            sku,
+            reference.content_hash,
+            sha256(reference.picture).hexdigest(),
+            reference.source,
+            reference.width,
+            reference.height,
+            now(),
+            revision,
+            revision,
+        ],
     )
     assert cursor.lastrowid is not None
     id_ = int(cursor.lastrowid)

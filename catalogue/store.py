@@ -232,14 +232,14 @@ class Catalogue:
         return dict(self._rows(sql, skus))
 
     def known_hashes(self, sku: str) -> set[str]:
-        """Content hashes of a product's references in use: what need not be embedded again."""
-        found = self.db.execute("SELECT content_hash FROM refs WHERE sku = ? AND removed IS NULL", [sku])
-        return {row[0] for row in found.fetchall()}
+        """Hashes of a product's references in use, as uploaded and as stored: what need not be embedded again."""
+        found = self.db.execute("SELECT content_hash, stored_hash FROM refs WHERE sku = ? AND removed IS NULL", [sku])
+        return {hash_ for row in found.fetchall() for hash_ in row}
 
     def owners_of_hash(self, content_hash: str) -> list[str]:
         """The products that use a picture."""
-        sql = "SELECT sku FROM refs WHERE content_hash = ? AND removed IS NULL ORDER BY id"
-        return [row[0] for row in self.db.execute(sql, [content_hash]).fetchall()]
+        sql = "SELECT sku FROM refs WHERE (content_hash = ? OR stored_hash = ?) AND removed IS NULL ORDER BY id"
+        return [row[0] for row in self.db.execute(sql, [content_hash, content_hash]).fetchall()]
 
     def remove_references(self, ids: Iterable[int], *, by: str = "") -> list[int]:
         """Take references out (they can be brought back); returns those that were in use.

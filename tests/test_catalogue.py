@@ -75,7 +75,7 @@ def test_an_enrolment_that_fails_leaves_nothing(catalogue: Catalogue) -> None:
     with pytest.raises(CatalogueError, match="2 vectors of 4"):
         catalogue.enrol(MILK, [reference("front"), short])
     with pytest.raises(sqlite3.IntegrityError):
-        catalogue.enrol(MILK, [reference("front"), NewReference(None, "h2", vectors(1), 1, "e1")])  # type: ignore[arg-type]
+        catalogue.enrol(MILK, [reference("front"), NewReference(b"", "h2", vectors(1), 1, "e1", source=None)])  # type: ignore[arg-type]
     assert (catalogue.count_products(), catalogue.count_references(), catalogue.revision) == (0, 0, 0)
 
 

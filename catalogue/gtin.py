@@ -1,0 +1,70 @@
+"""Global Trade Item Numbers: check digit, the 14-digit form, and the numbers that only count inside a shop.
+
+Source: GS1 General Specifications, sections 1.4 (prefixes), 2.1 (restricted circulation) and 7.9 (check digit).
+"""
+
+from __future__ import annotations
+
+import re
+
+from catalogue.errors import GtinError
+
+#: GTIN-8, GTIN-12 (UPC-A), GTIN-13 (EAN), GTIN-14.
+LENGTHS = (8, 12, 13, 14)
+
+
+def check_digit(body: str) -> str:
+    """The digit that completes a number: weights 3 and 1 alternate from the right, the sum fills up to a ten."""
+    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(body)))
+    return str(-total % 10)
+
+
+def normal_gtin(text: str) -> str:
+    """The 14 digits of a GTIN of 8, 12, 13 or 14 digits; blanks and hyphens are passed over.
+
+    Raises GtinError that says whether characters, length, check digit or kind are wrong.
+    """
+    digits = re.sub(r"[\s\u00a0-]", "", text)
+    if re.fullmatch(r"\d+([.,]\d+)?[eE]\+?\d+", digits):
+        raise GtinError(f"GTIN {text} was rounded by a spreadsheet; format its column as text and enter it again")
+    if not (digits.isascii() and digits.isdigit()):
+        raise GtinError(f"GTIN {text} has characters that are no digits; give the digits under the barcode")
+    if len(digits) not in LENGTHS:
+        raise GtinError(f"GTIN {text} has {len(digits)} digits, not 8, 12, 13 or 14; were leading zeros lost?")
+    if not digits.strip("0"):
+        raise GtinError(f"GTIN {text} is all zeros; leave it empty where there is none")
+    expected = check_digit(digits[:-1])
+    if digits[-1] != expected:
+        raise GtinError(f"GTIN {text} ends in {digits[-1]} where its check digit is {expected}; read it again")
+    return digits.zfill(14)
+
+
+def kind(gtin14: str) -> str:
+    """`gtin` for a number that means one article everywhere, `in-store` for one that a shop or company gives itself,
+    `coupon` for vouchers and refund slips, of 14 digits as `normal_gtin` gives them.
+
+    In-store are GS1 prefixes 02, 04 and 20 to 29 (goods weighed or labelled in the shop), and GTIN-8 that start with 0
+    or 2. A GTIN-14's own first digit names the packaging level and is not part of the prefix.
+    """
+    if gtin14.startswith("000000"):
+        return "in-store" if gtin14[6] in "02" else "gtin"
+    prefix = gtin14[1:4]
+    if prefix[:2] in ("02", "04") or prefix[0] == "2":
+        return "in-store"
+    if prefix[:2] in ("05", "99") or prefix in ("980", "981", "982", "983", "984"):
+        return "coupon"
+    return "gtin"
+
+
+def split_gtin(text: str) -> tuple[str, str]:
+    """(GTIN, in-store number) of what was written in a GTIN's place: one of both is empty, each has 14 digits.
+
+    Raises GtinError, also for coupons, which are no products.
+    """
+    if not text.strip():
+        return "", ""
+    number = normal_gtin(text)
+    sort = kind(number)
+    if sort == "coupon":
+        raise GtinError(f"GTIN {text} is a coupon's or refund slip's number, not a product's; leave it empty")
+    return ("", number) if sort == "in-store" else (number, "")

@@ -1,0 +1,234 @@
+"""Scans that were made: what was seen, where, by which model and at which revision, with the crops to match again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlite_utils import Database
+
+from catalogue.database import now
+from catalogue.errors import UnknownScan
+from catalogue.store import Catalogue
+
+
+@dataclass(frozen=True)
+class NewInstance:
+    """One instance of a scan: geometry in the photo's pixels, what it was taken for, and the crop itself.
+
+    `box` is x, y, width, height; `polygon` a list of points; `matches` the candidates as JSON-able values; `crop` JPEG
+    bytes, `mask` PNG bytes, `vector` float32 bytes.
+    """
+
+    number: int
+    box: tuple[int, int, int, int]
+    area: int
+    polygon: Sequence[Any]
+    sku: str
+    decision: str
+    probability: float
+    matches: Sequence[Any]
+    crop: bytes
+    vector: bytes
+    mask: bytes | None = None
+
+
+@dataclass(frozen=True)
+class NewScan:
+    """A scan about to be kept; `photo` holds its bytes, or `path` says where it lies; `details` is the join's own."""
+
+    image: str
+    width: int
+    height: int
+    model: str
+    embedder: str
+    revision: int
+    instances: Sequence[NewInstance]
+    photo: bytes | None = None
+    path: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScanInstance:
+    """A kept instance without its bytes; `decided_by` names who confirmed or corrected it."""
+
+    number: int
+    box: tuple[int, int, int, int]
+    area: int
+    polygon: list[Any]
+    sku: str
+    decision: str
+    probability: float
+    matches: list[Any]
+    decided_by: str = ""
+    decided_at: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A kept scan without its bytes."""
+
+    id: int
+    at: str
+    by: str
+    image: str
+    width: int
+    height: int
+    path: str
+    model: str
+    embedder: str
+    revision: int
+    details: dict[str, Any]
+
+
+_SCAN = "SELECT id, at, by, image, width, height, path, model, embedder, revision, details FROM scans"
+_INSTANCE = """SELECT number, x, y, w, h, area, polygon, sku, decision, probability, matches, decided_by, decided_at
+    FROM instances"""
+
+
+def save(catalogue: Catalogue, scan: NewScan, *, by: str = "") -> int:
+    """Keep a scan with its instances, in one transaction; returns its number."""
+    with catalogue.change() as db:
+        cursor = db.execute(
+            "INSERT INTO scans (at, by, image, width, height, path, model, embedder, revision, details, photo)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            [
+                now(),
+                by,
+                scan.image,
+                scan.width,
+                scan.height,
+                scan.path,
+                scan.model,
+                scan.embedder,
+                scan.revision,
+                json.dumps(scan.details, ensure_ascii=False),
+                scan.photo,
+            ],
+        )
+        assert cursor.lastrowid is not None
+        for instance in scan.instances:
+            _insert(db, cursor.lastrowid, instance)
+        return int(cursor.lastrowid)
+
+
+def load(catalogue: Catalogue, scan_id: int) -> Scan:
+    """One scan by its number; raises UnknownScan."""
+    row = catalogue.db.execute(f"{_SCAN} WHERE id = ?", [int(scan_id)]).fetchone()
+    if row is None:
+        raise _unknown(scan_id)
+    return _scan(row)
+
+
+def latest(catalogue: Catalogue, *, offset: int = 0, limit: int = 50) -> list[Scan]:
+    """One page of the scans, newest first."""
+    found = catalogue.db.execute(f"{_SCAN} ORDER BY id DESC LIMIT ? OFFSET ?", [limit, offset])
+    return [_scan(row) for row in found.fetchall()]
+
+
+def count(catalogue: Catalogue) -> int:
+    """How many scans are kept."""
+    return int(catalogue.db.execute("SELECT count(*) FROM scans").fetchone()[0])
+
+
+def instances(catalogue: Catalogue, scan_id: int) -> list[ScanInstance]:
+    """The instances of a scan, by number."""
+    found = catalogue.db.execute(f"{_INSTANCE} WHERE scan_id = ? ORDER BY number", [int(scan_id)])
+    return [_instance(row) for row in found.fetchall()]
+
+
+def counts(catalogue: Catalogue, scan_id: int) -> dict[str, int]:
+    """How many instances of each SKU a scan has; unknown ones stand under the empty SKU."""
+    sql = "SELECT sku, count(*) FROM instances WHERE scan_id = ? GROUP BY sku ORDER BY sku"
+    return dict(catalogue.db.execute(sql, [int(scan_id)]).fetchall())
+
+
+def photo(catalogue: Catalogue, scan_id: int) -> bytes | None:
+    """The photo's bytes, None where only its path was kept; raises UnknownScan."""
+    row = catalogue.db.execute("SELECT photo FROM scans WHERE id = ?", [int(scan_id)]).fetchone()
+    if row is None:
+        raise _unknown(scan_id)
+    return None if row[0] is None else bytes(row[0])
+
+
+def crops(catalogue: Catalogue, scan_id: int) -> Iterator[tuple[int, bytes, bytes | None, bytes]]:
+    """(number, crop JPEG, mask PNG, vector) of a scan's instances, by number: what is needed to match them again."""
+    sql = "SELECT number, crop, mask, vector FROM instances WHERE scan_id = ? ORDER BY number"
+    yield from catalogue.db.execute(sql, [int(scan_id)]).fetchall()
+
+
+def decide(catalogue: Catalogue, scan_id: int, numbers: Sequence[int], sku: str, decision: str, *, by: str) -> None:
+    """Say what instances are (one fix, many facings): their SKU, and a decision such as `confirmed` or `known`."""
+    with catalogue.change() as db:
+        for number in numbers:
+            _touched(
+                db.execute(
+                    "UPDATE instances SET sku = ?, decision = ?, decided_by = ?, decided_at = ?"
+                    " WHERE scan_id = ? AND number = ?",
+                    [sku, decision, by, now(), int(scan_id), int(number)],
+                ).rowcount,
+                scan_id,
+                number,
+            )
+
+
+def replace_instances(catalogue: Catalogue, scan_id: int, gone: Sequence[int], new: Sequence[NewInstance]) -> None:
+    """Take instances out of a scan and put others in, in one transaction: a false one deleted, a merged one split."""
+    with catalogue.change() as db:
+        for number in gone:
+            sql = "DELETE FROM instances WHERE scan_id = ? AND number = ?"
+            _touched(db.execute(sql, [int(scan_id), int(number)]).rowcount, scan_id, number)
+        for instance in new:
+            _insert(db, scan_id, instance)
+
+
+def remove(catalogue: Catalogue, scan_id: int) -> None:
+    """Delete a scan for good; raises UnknownScan."""
+    with catalogue.change() as db:
+        if not db.execute("DELETE FROM scans WHERE id = ?", [int(scan_id)]).rowcount:
+            raise _unknown(scan_id)
+
+
+def _insert(db: Database, scan_id: int, instance: NewInstance) -> None:
+    db.execute(
+        "INSERT INTO instances (scan_id, number, x, y, w, h, area, polygon, sku, decision, probability, matches, crop,"
+        " mask, vector) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [
+            int(scan_id),
+            instance.number,
+            *instance.box,
+            instance.area,
+            json.dumps(instance.polygon),
+            instance.sku,
+            instance.decision,
+            instance.probability,
+            json.dumps(instance.matches, ensure_ascii=False),
+            instance.crop,
+            instance.mask,
+            instance.vector,
+        ],
+    )
+
+
+def _touched(rows: int, scan_id: int, number: int) -> None:
+    if not rows:
+        raise UnknownScan(f"scan {scan_id} has no instance {number}; reload the scan")
+
+
+def _unknown(scan_id: int) -> UnknownScan:
+    return UnknownScan(f"there is no scan {scan_id}; see the list of scans")
+
+
+def _scan(row: tuple[Any, ...]) -> Scan:
+    id_, at, by, image, width, height, path, model, embedder, revision, details = row
+    return Scan(id_, at, by, image, width, height, path, model, embedder, revision, json.loads(details))
+
+
+def _instance(row: tuple[Any, ...]) -> ScanInstance:
+    number, x, y, w, h, area, polygon, sku, decision, probability, matches, decided_by, decided_at = row
+    shape = json.loads(polygon)
+    found = json.loads(matches)
+    return ScanInstance(number, (x, y, w, h), area, shape, sku, decision, probability, found, decided_by, decided_at)

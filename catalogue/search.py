@@ -1,0 +1,58 @@
+"""Products by what people type: a SKU, the digits under a barcode, the beginning of a name, with or without accents."""
+
+from __future__ import annotations
+
+from catalogue.errors import GtinError
+from catalogue.gtin import normal_gtin
+from catalogue.records import Product, clean_text
+from catalogue.rows import to_product
+from catalogue.store import Catalogue
+
+_COLUMNS = "p.sku, p.name, p.brand, p.category, p.gtin, p.attributes"
+# A hit in the name, SKU or GTIN says more than one in the brand, and that more than one in the category.
+_RANK = "bm25(products_fts, 8.0, 4.0, 8.0, 8.0, 1.0)"
+
+
+def search(catalogue: Catalogue, text: str, *, limit: int = 20, offset: int = 0) -> list[Product]:
+    """Products that hold every word of `text` (or a word that begins so), best first; an exact SKU or GTIN leads."""
+    exact = _exact(catalogue, text)
+    query = _query(text)
+    if not query:
+        return exact[offset : offset + limit]
+    sql = f"""SELECT {_COLUMNS} FROM products_fts JOIN products p ON p.id = products_fts.rowid
+        WHERE products_fts MATCH ? ORDER BY {_RANK}, p.sku LIMIT ?"""
+    rows = catalogue.db.execute(sql, [query, offset + limit + len(exact)]).fetchall()
+    skus = {product.sku for product in exact}
+    found = exact + [product for product in map(to_product, rows) if product.sku not in skus]
+    return found[offset : offset + limit]
+
+
+def count(catalogue: Catalogue, text: str) -> int:
+    """How many products `search` pages through."""
+    query = _query(text)
+    if not query:
+        return len(_exact(catalogue, text))
+    row = catalogue.db.execute("SELECT count(*) FROM products_fts WHERE products_fts MATCH ?", [query]).fetchone()
+    return int(row[0])
+
+
+def _exact(catalogue: Catalogue, text: str) -> list[Product]:
+    word = clean_text(text)
+    try:
+        gtin = normal_gtin(word)
+    except GtinError:
+        gtin = "none"
+    sql = f"SELECT {_COLUMNS} FROM products p WHERE (p.sku = ? OR p.gtin = ?) AND p.deleted IS NULL ORDER BY p.sku != ?"
+    return [to_product(row) for row in catalogue.db.execute(sql, [word, gtin, word]).fetchall()]
+
+
+def _query(text: str) -> str:
+    """An FTS5 expression in which nothing that a person types is an operator."""
+    terms = []
+    for word in clean_text(text).split():
+        if not any(char.isalnum() for char in word):
+            continue
+        variants = {word, word.lstrip("0") or word} if word.isdigit() else {word}
+        quoted = ['"' + variant.replace('"', '""') + '" *' for variant in sorted(variants)]
+        terms.append("(" + " OR ".join(quoted) + ")")
+    return " AND ".join(terms)

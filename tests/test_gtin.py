@@ -1,0 +1,96 @@
+"""GTINs against numbers of the GS1 specification and of real articles."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalogue.errors import GtinError
+from catalogue.gtin import check_digit, kind, normal_gtin, split_gtin
+from catalogue.records import Product
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4006381333931", "04006381333931"),
+        ("036000291452", "00036000291452"),
+        ("96385074", "00000096385074"),
+        ("10614141000415", "10614141000415"),
+        (" 4006381-333931 ", "04006381333931"),
+    ],
+)
+def test_numbers_become_14_digits(text: str, expected: str) -> None:
+    assert normal_gtin(text) == expected
+    assert normal_gtin(expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4006381333932", "check digit is 1"),
+        ("4006381333913", "check digit"),
+        ("400638133393", "check digit"),
+        ("40063813339", "11 digits"),
+        ("4,00638E+12", "rounded by a spreadsheet"),
+        ("4.00638E+12", "rounded by a spreadsheet"),
+        ("400638133393X", "no digits"),
+        ("٤٠٠٦٣٨١٣٣٣٩٣١", "no digits"),
+        ("00000000", "all zeros"),
+    ],
+)
+def test_wrong_numbers_are_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(GtinError, match=message) as refused:
+        normal_gtin(text)
+    assert text in str(refused.value)
+
+
+def number(prefix: str, length: int) -> str:
+    body = prefix.ljust(length - 1, "7")
+    return normal_gtin(body + check_digit(body))
+
+
+def test_every_single_wrong_digit_is_found() -> None:
+    good = "4006381333931"
+    for place in range(13):
+        for digit in set("0123456789") - {good[place]}:
+            with pytest.raises(GtinError):
+                normal_gtin(good[:place] + digit + good[place + 1 :])
+
+
+@pytest.mark.parametrize("prefix", ["20", "21", "25", "29", "02", "04"])
+def test_in_store_numbers_of_13_digits(prefix: str) -> None:
+    assert kind(number(prefix, 13)) == "in-store"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "length", "expected"),
+    [
+        ("2", 12, "in-store"),  # UPC-A of number system 2: weighed goods
+        ("4", 12, "in-store"),
+        ("0", 12, "gtin"),
+        ("5", 12, "coupon"),
+        ("99", 13, "coupon"),
+        ("981", 13, "coupon"),
+        ("978", 13, "gtin"),
+        ("400", 13, "gtin"),
+        ("30", 13, "gtin"),
+        ("0", 8, "in-store"),
+        ("2", 8, "in-store"),
+        ("40", 8, "gtin"),
+        ("1400", 14, "gtin"),
+        ("121", 14, "in-store"),
+    ],
+)
+def test_kinds(prefix: str, length: int, expected: str) -> None:
+    assert kind(number(prefix, length)) == expected
+
+
+def test_in_store_numbers_are_kept_apart() -> None:
+    in_store = number("21", 13)
+    assert split_gtin("") == ("", "")
+    assert split_gtin(in_store) == ("", in_store)
+    assert split_gtin("4006381333931") == ("04006381333931", "")
+    product = Product("A", gtin=in_store).cleaned()
+    assert (product.gtin, product.attributes) == ("", {"in_store_number": in_store})
+    with pytest.raises(GtinError, match="coupon"):
+        Product("A", gtin=number("99", 13)).cleaned()
