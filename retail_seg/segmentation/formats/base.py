@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from retail_seg.errors import AnnotationError
+from retail_seg.files import replace_file, whole_file
 
 #: The class of an instance where a format or a file names none.
 NO_CLASS = "object"
@@ -232,16 +234,11 @@ def read_json(path: Path) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: beside its place first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    """Write a file whole or not at all."""
+    replace_file(path, text.encode())
 
 
-def write_png(path: Path, image: Any) -> None:
-    """Write a Pillow image as PNG whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    image.save(partial, "PNG")
-    partial.replace(path)
+def write_png(path: Path, image: Image.Image) -> None:
+    """Write a picture as PNG whole or not at all."""
+    with whole_file(path) as temporary:
+        image.save(temporary, "PNG")

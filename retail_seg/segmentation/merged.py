@@ -1,0 +1,113 @@
+"""Instances that may be several products in one, told from their outline and their area.
+
+Two products that touch leave two notches that face each other: a neck. Both sides of it are large and its width is
+small against them. Where the neck is not so clear, an instance that is also larger than the photo's others and has a
+deep notch is suspected. The limits were chosen on hand-checked instances of groceries against pairs of neighbours
+fused into one; bottles with handles, trigger sprayers and long vegetables are among the first kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from retail_seg.segmentation.instances import Instances
+
+#: Outlines smaller than this equivalent diameter, in pixels, are too coarse to judge.
+MIN_DIAMETER = 12.0
+#: Notches shallower than this part of the equivalent diameter are roughness of the mask.
+MIN_NOTCH = 0.03
+#: Only so many of the deepest notches are paired.
+MAX_NOTCHES = 10
+#: From this number of instances on, a photo's median area says something.
+MIN_INSTANCES = 3
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What an outline says of a merge; lengths as parts of the equivalent diameter.
+
+    solidity   area over the area of the convex hull
+    notches    depths of the deepest and the second notch
+    neck       width of the narrowest neck over the equivalent diameter of its smaller side; infinite without one
+    side       that side's part of the area, 0 to 0.5
+    neck_depth depth of the shallower of the neck's two notches
+    """
+
+    solidity: float
+    notches: tuple[float, float]
+    neck: float
+    side: float
+    neck_depth: float
+
+
+def merged_flags(instances: Instances) -> np.ndarray:
+    """Whether each instance may be several products, (n,) bool."""
+    typical = float(np.median(instances.areas)) if len(instances) >= MIN_INSTANCES else float("inf")
+    flags = np.zeros(len(instances), bool)
+    for i, area in enumerate(instances.areas):
+        outline = describe_outline(instances.mask(i))
+        flags[i] = outline is not None and looks_merged(outline, float(area) / typical)
+    return flags
+
+
+def looks_merged(outline: Outline, relative_area: float) -> bool:
+    """The rule itself; `relative_area` is the instance's area over the photo's median, 0 where that says nothing."""
+    if outline.neck < 1.0 and outline.side > 0.2 and outline.neck_depth > 0.07:
+        return True
+    deepest, second = outline.notches
+    return relative_area > 1.3 and outline.solidity < 0.94 and deepest > 0.25 and second > 0.05
+
+
+def describe_outline(mask: np.ndarray) -> Outline | None:
+    """The outline of the largest part of a mask (h, w) bool; None where it is too small to judge."""
+    contours, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return None
+    contour = max(contours, key=cv2.contourArea)
+    area = cv2.contourArea(contour)
+    diameter = 2 * np.sqrt(area / np.pi)
+    if diameter < MIN_DIAMETER:
+        return None
+    points = contour.reshape(-1, 2)
+    at, depth = _notches(contour)
+    depth = depth / diameter
+    order = np.argsort(-depth)[:MAX_NOTCHES]
+    deepest = (*depth[order[:2]].tolist(), 0.0, 0.0)
+    deep = order[depth[order] > MIN_NOTCH]
+    neck, side, neck_depth = _narrowest_neck(points, at[deep], depth[deep])
+    solidity = area / max(cv2.contourArea(cv2.convexHull(contour)), 1.0)
+    return Outline(solidity, (deepest[0], deepest[1]), neck, side, neck_depth)
+
+
+def _notches(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index on the contour and depth in pixels of the deepest point of each convexity defect."""
+    hull = np.sort(cv2.convexHull(contour, returnPoints=False), axis=0)[::-1]
+    try:
+        defects = cv2.convexityDefects(contour, hull)
+    except cv2.error:  # an outline that meets itself has no ordered hull: nothing can be said of its notches
+        defects = None
+    if defects is None:
+        return np.zeros(0, int), np.zeros(0)
+    rows = np.asarray(defects).reshape(-1, 4)
+    return rows[:, 2].astype(int), rows[:, 3] / 256.0
+
+
+def _narrowest_neck(points: np.ndarray, at: np.ndarray, depth: np.ndarray) -> tuple[float, float, float]:
+    """Neck, side and neck_depth (see Outline) of the best pair of notches at the indices `at`."""
+    best = (float("inf"), 0.0, 0.0)
+    for i in range(len(at)):
+        for j in range(i):
+            first, last = sorted((int(at[i]), int(at[j])))
+            one = cv2.contourArea(points[first : last + 1].astype(np.float32))
+            other = cv2.contourArea(np.concatenate([points[last:], points[: first + 1]]).astype(np.float32))
+            small = min(one, other)
+            if small <= 0:
+                continue
+            width = float(np.hypot(*(points[first] - points[last]).astype(float)))
+            ratio = width / (2 * np.sqrt(small / np.pi))
+            if ratio < best[0]:
+                best = (ratio, small / (one + other), float(min(depth[i], depth[j])))
+    return best
