@@ -1,0 +1,82 @@
+"""What the convolutional embedders share: squeezed pictures with votes in, pooled vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from index.embedder import Embedder
+
+#: Pictures (n, 3, s, s) float32 and votes (n, 1, s, s) float32 in [0, 1] ► vectors (n, d) float32.
+Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Mean and standard deviation of ImageNet's RGB values in [0, 1], as torchvision's networks expect them removed.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class NetworkEmbedder(Embedder):
+    """An embedder around a torch module that takes pictures and votes.
+
+    `network` is the one callable that is run: PyTorch at first, a compiled network when the caller replaces it by
+    one made from `module`, which holds the same weights.
+    """
+
+    size: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    module: nn.Module
+    network: Network
+
+    def _embed_batch(self, crops: list[np.ndarray], masks: list[np.ndarray | None]) -> np.ndarray:
+        return self.network(*self.prepare(crops, masks))
+
+    def prepare(self, crops: list[np.ndarray], masks: list[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+        """The network's input: pictures (n, 3, s, s) float32 and votes (n, 1, s, s) float32 in [0, 1].
+
+        A crop is squeezed to a square; what lies outside its mask becomes the mean colour and does not vote.
+        """
+        pictures = np.empty((len(crops), self.size, self.size, 3), np.float32)
+        votes = np.ones((len(crops), 1, self.size, self.size), np.float32)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scale, shift = 1 / (255 * std), mean / std
+        for at, (crop, mask) in enumerate(zip(crops, masks, strict=True)):
+            pictures[at] = squeeze(crop, self.size) * scale - shift
+            if mask is not None:
+                votes[at, 0] = squeeze(mask.astype(np.float32), self.size)
+                pictures[at] *= votes[at, 0, :, :, None]
+        return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)), votes
+
+
+def squeeze(picture: np.ndarray, size: int) -> np.ndarray:
+    """A picture or mask of any shape as a square of `size` pixels; areas are averaged when it shrinks."""
+    shrinks = max(picture.shape[:2]) > size
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def gem(maps: torch.Tensor, votes: torch.Tensor, power: float = 2.0) -> torch.Tensor:
+    """Generalised mean (n, c) of maps (n, c, h, w), each place weighted by its share of the votes (n, 1, s, s).
+
+    GeM pooling: Radenović, Tolias & Chum 2018; power 1 is the average, a large one the maximum.
+    """
+    share = F.adaptive_avg_pool2d(votes, (maps.shape[2], maps.shape[3])).clamp(min=1e-4)
+    mean = (maps.clamp(min=1e-3).pow(power) * share).sum((2, 3)) / share.sum((2, 3))
+    return mean.pow(1 / power)
+
+
+def torch_network(module: nn.Module) -> Network:
+    """The module as a plain callable of arrays, run by PyTorch in float32 without gradients."""
+    module = module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(pictures: np.ndarray, votes: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            batch = torch.from_numpy(pictures).contiguous(memory_format=torch.channels_last)
+            vectors: np.ndarray = module(batch, torch.from_numpy(votes)).numpy()
+            return vectors
+
+    return run
