@@ -204,7 +204,8 @@ def render_solid(design: ProductDesign, height: int, rows: int, view: View) -> t
     y = ((np.arange(height, dtype=np.float32) - 1)[:, None] / scale - top * sin).repeat(width, 1)
     up, radius = _solve(x, y, skin, half, tall, sin, cos)
     from_ends = (0.5 - np.abs(up - 0.5)) * (tall * scale) + 0.5
-    cover = np.clip(np.minimum((radius - np.abs(x)) * scale + 0.5, from_ends), 0, 1)
+    from_sides = (_outline(y[:, :1], skin, half, tall * cos) - np.abs(x)) * scale + 0.5
+    cover = np.clip(np.minimum(from_sides, from_ends), 0, 1)
     np.clip(up, 0, 1, out=up)
     side = np.clip(x / np.maximum(radius, 1e-3), -1, 1)
     colour = _surface(side, up, shape, skin, view)
@@ -239,6 +240,12 @@ def _solve(
     row = place.astype(np.int32)
     first = skin.radius[row]
     return up, (first + (skin.radius[row + 1] - first) * (place - row.astype(np.float32))) * half
+
+
+def _outline(y: np.ndarray, skin: _Skin, half: float, seen: float) -> np.ndarray:
+    """Half the width (mm) that the pack has on each row of the screen."""
+    place = np.clip(y / seen, 0, 1) * (_ROWS - 1)
+    return np.interp(place, np.arange(_ROWS), skin.radius).astype(np.float32) * half
 
 
 def _clear(side: np.ndarray, up: np.ndarray, shape: Shape, skin: _Skin) -> np.ndarray:
