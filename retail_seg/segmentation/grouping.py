@@ -1,0 +1,210 @@
+"""Predicted maps ► instances: markers in the middle of things, watershed between them, then merging by evidence.
+
+Distance and boundary are used as in Naylor et al. (2018) and Chen et al., DCAN (2016); the markers are deliberately
+too many, and neighbours are joined again where the network sees no boundary between them and where both point to the
+same centre (Cheng et al., Panoptic-DeepLab, 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+#: Levels of the distance map at which a marker may fall apart into several.
+LEVELS = (0.25, 0.4, 0.55, 0.7)
+#: A part of a marker smaller than this (working pixels) starts no instance of its own.
+MIN_MARKER = 12
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What turns maps into instances; tuned on held-back photos and kept in the model folder.
+
+    foreground  probability above which a pixel belongs to a thing
+    merge       evidence of separation (0..1) below which two neighbours are one thing
+    join        distance of the predicted centres (in radii of the smaller part) below which parts that do not touch
+                are one thing
+    min_area    smallest instance, as a share of the photo
+    min_confidence  instances less sure than this are dropped
+    """
+
+    foreground: float = 0.5
+    merge: float = 0.4
+    join: float = 0.25
+    min_area: float = 4e-4
+    min_confidence: float = 0.5
+
+    def to_json(self) -> dict[str, float]:
+        return {key: round(float(value), 6) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the network says about one photo at working size; all (h, w) float32.
+
+    foreground and boundary are probabilities, distance is 0 at the edge and 1 in the middle of an instance,
+    offset_x and offset_y point to the own centre, in pixels.
+    """
+
+    foreground: np.ndarray
+    distance: np.ndarray
+    boundary: np.ndarray
+    offset_x: np.ndarray
+    offset_y: np.ndarray
+
+
+def group(maps: Maps, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (h, w) int32 with ids 1..n and the confidence (n,) float32 of each instance.
+
+    Confidence is the mean foreground probability inside, times how clearly the instance is told from the neighbour
+    that it is most easily confused with (1 for one that stands alone).
+    """
+    return select(split(maps, thresholds.foreground), maps, thresholds)
+
+
+def split(maps: Maps, foreground: float) -> np.ndarray:
+    """Regions (h, w) int32 1..n of the foreground, one per marker: rather too many than too few."""
+    from skimage.segmentation import watershed
+
+    mask = maps.foreground > foreground
+    energy = cv2.GaussianBlur(maps.distance * (1 - maps.boundary), (0, 0), 1.0)
+    markers = _markers(energy, mask)
+    return watershed(-energy, markers, mask=mask).astype(np.int32) if markers.any() else markers
+
+
+def select(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
+    """Regions ► labels and confidence: neighbours without evidence of separation become one, the unlikely go."""
+    pairs, evidence = _neighbours(regions, maps)
+    joined = _merge(regions, pairs, evidence, thresholds.merge)
+    joined = _join_parts(_drop_small(joined, 0.25 * thresholds.min_area), maps, thresholds.join)
+    joined = _drop_small(joined, thresholds.min_area)
+    confidence = _confidence(joined, maps)
+    keep = confidence >= thresholds.min_confidence
+    renumber = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
+    return renumber[joined], confidence[keep].astype(np.float32)
+
+
+def _markers(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """One marker per peak: components at rising levels, a component replaced by its parts where it falls apart.
+
+    What never reaches the lowest level (slivers, faint things) gets a marker per component of the mask.
+    """
+    whole = _components(mask)
+    markers = _components(mask & (energy > LEVELS[0]))
+    reached = np.zeros(whole.max() + 1, bool)
+    reached[whole[markers > 0]] = True
+    left_out = (whole > 0) & ~reached[whole]
+    markers[left_out] = whole[left_out] + markers.max()
+    for level in LEVELS[1:]:
+        parts = _components(mask & (energy > level))
+        n_parts = int(parts.max())
+        if n_parts == 0:
+            break
+        parents = np.zeros(n_parts + 1, np.int64)
+        parents[parts.ravel()] = markers.ravel()
+        children = np.bincount(parents[1:], minlength=int(markers.max()) + 1)
+        split = children > 1
+        split[0] = False
+        inside = (parts > 0) & split[markers]
+        markers = np.where(split[markers], 0, markers)
+        markers[inside] = parts[inside] + markers.max()
+        used = np.bincount(markers.ravel()) > 0
+        used[0] = False
+        markers = np.where(used, np.cumsum(used), 0)[markers]
+    return markers.astype(np.int32)
+
+
+def _components(mask: np.ndarray) -> np.ndarray:
+    """Connected parts (h, w) int32 of at least MIN_MARKER pixels, numbered 1..n."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+    keep = stats[:, cv2.CC_STAT_AREA] >= MIN_MARKER
+    keep[0] = False
+    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
+
+
+def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
+    """Touching pairs (k, 2) of region ids and the evidence (k,) in 0..1 that they are two things."""
+    first, second, strength = [], [], []
+    boundary = cv2.dilate(maps.boundary, np.ones((3, 3), np.uint8))
+    for a, b, p, q in (
+        (regions[:, :-1], regions[:, 1:], boundary[:, :-1], boundary[:, 1:]),
+        (regions[:-1], regions[1:], boundary[:-1], boundary[1:]),
+    ):
+        meet = (a != b) & (a > 0) & (b > 0)
+        first.append(np.minimum(a[meet], b[meet]))
+        second.append(np.maximum(a[meet], b[meet]))
+        strength.append(np.maximum(p[meet], q[meet]))
+    many = int(regions.max()) + 1
+    key = np.concatenate(first).astype(np.int64) * many + np.concatenate(second)
+    keys, which = np.unique(key, return_inverse=True)
+    pairs = np.stack([keys // many, keys % many], 1)
+    if not len(pairs):
+        return pairs, np.zeros(0)
+    line = np.bincount(which, weights=np.concatenate(strength)) / np.bincount(which)
+    apart = np.clip(_centre_distance(regions, maps, pairs), 0, 1)
+    return pairs, (line + apart) / 2
+
+
+def _centre_distance(labels: np.ndarray, maps: Maps, pairs: np.ndarray) -> np.ndarray:
+    """Distance (k,) between the centres that two regions point to, in radii of the smaller one."""
+    centres, areas = _centres(labels, maps)
+    a, b = pairs[:, 0] - 1, pairs[:, 1] - 1
+    radius = np.sqrt(np.minimum(areas[a], areas[b]) / np.pi)
+    return np.hypot(*(centres[a] - centres[b]).T) / np.maximum(radius, 1)
+
+
+def _centres(labels: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted centre (n, 2) x, y of each region 1..n, the middle of a region counting most, and the areas (n,)."""
+    n = int(labels.max())
+    inside = labels > 0
+    ids, weight = labels[inside], maps.distance[inside] + 0.01
+    rows, columns = np.nonzero(inside)
+    total = np.maximum(np.bincount(ids, weights=weight, minlength=n + 1), 1e-9)
+    x = np.bincount(ids, weights=(columns + maps.offset_x[inside]) * weight, minlength=n + 1) / total
+    y = np.bincount(ids, weights=(rows + maps.offset_y[inside]) * weight, minlength=n + 1) / total
+    return np.stack([x, y], 1)[1:], np.bincount(ids, minlength=n + 1)[1:]
+
+
+def _merge(labels: np.ndarray, pairs: np.ndarray, evidence: np.ndarray, limit: float) -> np.ndarray:
+    """Labels with every pair whose evidence of separation is below `limit` made one, renumbered 1..n."""
+    parent = np.arange(int(labels.max()) + 1)
+    for (a, b), value in zip(pairs, evidence, strict=True):
+        if value < limit:
+            parent[parent == parent[b]] = parent[a]
+    return np.unique(parent, return_inverse=True)[1].astype(np.int32)[labels]
+
+
+def _join_parts(labels: np.ndarray, maps: Maps, limit: float) -> np.ndarray:
+    """Make one of parts that do not touch (something lies across a thing) and point to the same centre."""
+    if int(labels.max()) < 2 or limit <= 0:
+        return labels
+    centres, areas = _centres(labels, maps)
+    reach = limit * float(np.sqrt(areas.max() / np.pi))
+    close = np.sort(cKDTree(centres).query_pairs(reach, output_type="ndarray").reshape(-1, 2), axis=1) + 1
+    touching, _ = _neighbours(labels, maps)
+    known = {(int(a), int(b)) for a, b in touching}
+    pairs = np.array([pair for pair in close if (int(pair[0]), int(pair[1])) not in known]).reshape(-1, 2)
+    if not len(pairs):
+        return labels
+    return _merge(labels, pairs, _centre_distance(labels, maps, pairs), limit)
+
+
+def _drop_small(labels: np.ndarray, min_area: float) -> np.ndarray:
+    areas = np.bincount(labels.ravel())
+    keep = areas >= min_area * labels.size
+    keep[0] = False
+    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
+
+
+def _confidence(labels: np.ndarray, maps: Maps) -> np.ndarray:
+    n = int(labels.max())
+    counts = np.maximum(np.bincount(labels.ravel(), minlength=n + 1)[1:], 1)
+    sure = np.bincount(labels.ravel(), weights=maps.foreground.ravel(), minlength=n + 1)[1:] / counts
+    clear = np.ones(n)
+    pairs, evidence = _neighbours(labels, maps)
+    for (a, b), value in zip(pairs, evidence, strict=True):
+        clear[a - 1], clear[b - 1] = min(clear[a - 1], value), min(clear[b - 1], value)
+    return np.asarray(sure * np.clip(0.5 + clear, 0, 1))

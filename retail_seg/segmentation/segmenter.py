@@ -1,0 +1,258 @@
+"""Photo ► instances: a network, its preprocessing and its thresholds, kept together in one model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from scipy.ndimage import find_objects
+
+from retail_seg.errors import ModelError
+from retail_seg.segmentation.grouping import Maps, Thresholds, group
+from retail_seg.segmentation.instances import Instances
+from retail_seg.segmentation.targets import enlarge_labels
+from retail_seg.segmentation.unet import OFFSET_UNIT, UNet, UNetConfig
+
+#: The model that ships with the package; it works on plain backgrounds without any training.
+SHIPPED = Path(__file__).resolve().parent.parent / "models" / "segmenter"
+#: Version of the model folder's layout.
+FORMAT = 1
+CONFIG, THRESHOLDS, WEIGHTS, CARD = "config.json", "thresholds.json", "weights.safetensors", "README.md"
+
+#: Pictures (n, 3, h, w) float32 ► raw maps (n, 5, h, w) float32; h and w are multiples of the network's stride.
+Network = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Everything that turns a photo into the network's input: longer side in pixels, mean and spread per channel."""
+
+    widths: tuple[int, ...] = UNetConfig.widths
+    block: int = UNetConfig.block
+    side: int = 640
+    mean: tuple[float, float, float] = (0.45, 0.43, 0.40)
+    std: tuple[float, float, float] = (0.26, 0.25, 0.25)
+
+    @property
+    def unet(self) -> UNetConfig:
+        return UNetConfig(tuple(self.widths), self.block)
+
+
+class Segmenter:
+    """Finds the things in a photo. Load one with `Segmenter.load`, or train one with `training.train`."""
+
+    def __init__(self, config: SegmenterConfig, thresholds: Thresholds, net: UNet, name: str = "segmenter") -> None:
+        self.config, self.thresholds, self.net, self.name = config, thresholds, net.eval(), name
+        self._network: Network = TorchNetwork(net)
+        self._fingerprint = ""
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str] | None = None) -> Segmenter:
+        """The model in `folder`, or the shipped one. Raises ModelError where it is missing, incomplete or damaged."""
+        path = Path(folder) if folder is not None else SHIPPED
+        for name in (CONFIG, THRESHOLDS, WEIGHTS):
+            if not (path / name).is_file():
+                raise ModelError(f"{path}: holds no {name}; give a model folder that retail-seg train wrote")
+        try:
+            config, name = _read_config(path)
+            thresholds = Thresholds(**json.loads((path / THRESHOLDS).read_text(encoding="utf-8")))
+            net = UNet(config.unet)
+            net.load_state_dict(_read_weights(path / WEIGHTS))
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - many libraries read here; all mean "not a usable model" to a user
+            raise ModelError(f"{path}: cannot be read as a model ({error}); train it again") from None
+        return cls(config, thresholds, net, name)
+
+    def save(self, folder: str | os.PathLike[str], card: str) -> None:
+        """Writes the model folder with its card, as a whole or not at all; an older model there is replaced.
+
+        Raises ModelError where the folder holds something else.
+        """
+        from safetensors.torch import save_file
+
+        path = Path(folder).absolute()
+        check_model_folder(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            config = {"format": FORMAT, "name": self.name, **asdict(self.config)}
+            (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            (fresh / THRESHOLDS).write_text(json.dumps(self.thresholds.to_json(), indent=2) + "\n", encoding="utf-8")
+            (fresh / CARD).write_text(card, encoding="utf-8")
+            save_file(self._half_weights(), fresh / WEIGHTS)
+            os.chmod(fresh, 0o755)
+            _swap(fresh, path)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change with the weights, the configuration or the thresholds."""
+        if not self._fingerprint:
+            digest = hashlib.sha256(json.dumps([asdict(self.config), self.thresholds.to_json()]).encode())
+            for key, value in sorted(self._half_weights().items()):
+                digest.update(key.encode() + value.numpy().tobytes())
+            self._fingerprint = digest.hexdigest()[:12]
+        return self._fingerprint
+
+    def replace_network(self, network: Network) -> None:
+        """Puts a compiled form of the same network in place of torch (see Network for what it takes and gives)."""
+        self._network = network
+
+    def segment(self, photo: np.ndarray) -> Instances:
+        """The instances of an upright RGB uint8 photo (H, W, 3), in its own pixels.
+
+        Confidence of an instance: how surely its pixels are a thing, and how clearly it is told from its neighbours.
+        """
+        maps = self.maps(photo)
+        labels, confidence = group(maps, self.thresholds)
+        return self.enlarge(maps, labels, confidence, photo.shape[1], photo.shape[0])
+
+    def enlarge(self, maps: Maps, labels: np.ndarray, confidence: np.ndarray, width: int, height: int) -> Instances:
+        """Instances at photo size from labels at working size; the outer edge comes from the enlarged probabilities."""
+        from skimage.segmentation import expand_labels
+
+        odds = np.log(np.clip(maps.foreground, 1e-4, 1 - 1e-4) / np.clip(1 - maps.foreground, 1e-4, 1))
+        large = cv2.resize(odds.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        limit = np.log(self.thresholds.foreground / (1 - self.thresholds.foreground))
+        full = enlarge_labels(expand_labels(labels, 3).astype(np.int32), large > limit)
+        return _instances(full, confidence)
+
+    def maps(self, photo: np.ndarray) -> Maps:
+        """The network's maps of a photo (H, W, 3) uint8 at working size: its longer side is `config.side` pixels."""
+        height, width = working_size(photo.shape[0], photo.shape[1], self.config.side)
+        shrinking = height < photo.shape[0]
+        small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+        raw = self._network(self.normalise(pad_to(small, self.config.unet.stride))[None])[0][:, :height, :width]
+        return maps_of(raw)
+
+    def normalise(self, picture: np.ndarray) -> np.ndarray:
+        """RGB uint8 (h, w, 3) ► network input (3, h, w) float32."""
+        return normalise(picture, self.config)
+
+    def uncertainty(self, photo: np.ndarray) -> float:
+        """How unsure the model is of a photo, 0 (sure) to about 2; the most useful photo to annotate next is highest.
+
+        The entropy of the foreground where anything may lie, and the mean doubt about the instances found.
+        """
+        maps = self.maps(photo)
+        p = np.clip(maps.foreground, 1e-6, 1 - 1e-6)
+        entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+        suspect = p > 0.05
+        doubt = float(entropy[suspect].mean()) if suspect.any() else 1.0
+        _, confidence = group(maps, self.thresholds)
+        return doubt + float(1 - confidence.mean() if len(confidence) else 1.0)
+
+    def _half_weights(self) -> dict[str, torch.Tensor]:
+        state = self.net.state_dict()
+        return {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in state.items()}
+
+
+class TorchNetwork:
+    """The network on torch: bfloat16 where the processor multiplies it natively, else float32."""
+
+    def __init__(self, net: UNet) -> None:
+        self.net = channels_last(net)
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(pictures).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+            raw: np.ndarray = self.net(batch).float().numpy()
+        return raw
+
+
+def channels_last(net: UNet) -> UNet:
+    """The network with its weights in the order in which a processor convolves fastest; changed in place."""
+    moved: UNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16; without them it is slower than float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
+
+
+def normalise(picture: np.ndarray, config: SegmenterConfig) -> np.ndarray:
+    """RGB uint8 (h, w, 3) ► network input (3, h, w) float32 with the configuration's mean and spread."""
+    mean, std = np.array(config.mean, np.float32) * 255, np.array(config.std, np.float32) * 255
+    return np.ascontiguousarray(((picture - mean) / std).transpose(2, 0, 1), dtype=np.float32)
+
+
+def working_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width at which a photo is worked on: the longer one is `side`, none is less than 1."""
+    k = side / max(height, width)
+    return max(1, round(height * k)), max(1, round(width * k))
+
+
+def pad_to(picture: np.ndarray, stride: int) -> np.ndarray:
+    """The picture continued to the right and below until both sides are multiples of `stride`."""
+    bottom, right = -picture.shape[0] % stride, -picture.shape[1] % stride
+    return cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+
+
+def maps_of(raw: np.ndarray) -> Maps:
+    """Raw output (5, h, w) of the network ► probabilities and pixels."""
+    logits = np.clip(raw[:3].astype(np.float32), -30, 30)
+    foreground, distance, boundary = 1 / (1 + np.exp(-logits))
+    x, y = raw[3:].astype(np.float32) * OFFSET_UNIT
+    return Maps(foreground, distance, boundary, x, y)
+
+
+def _instances(labels: np.ndarray, confidence: np.ndarray) -> Instances:
+    """Instances of labels (H, W) with ids 1..n, less those without a pixel (faster than sorting a large photo)."""
+    areas = np.bincount(labels.ravel(), minlength=len(confidence) + 1)
+    kept = areas > 0
+    kept[0] = False
+    dense = np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
+    places = [place for place in find_objects(dense) if place is not None]
+    boxes = [(x.start, y.start, x.stop - x.start, y.stop - y.start) for y, x in places]
+    return Instances(
+        dense, np.array(boxes, np.int32).reshape(-1, 4), areas[kept].astype(np.int64), confidence[kept[1:]]
+    )
+
+
+def check_model_folder(path: Path) -> None:
+    """Raises ModelError where `path` is a file or a folder that holds something other than a model."""
+    if path.is_file():
+        raise ModelError(f"{path}: is a file; give a folder for the model")
+    if path.is_dir():
+        foreign = sorted({p.name for p in path.iterdir()} - {CONFIG, THRESHOLDS, WEIGHTS, CARD, "training"})
+        if foreign:
+            raise ModelError(f"{path}: holds other files ({foreign[0]}); give a new or empty folder for the model")
+
+
+def _swap(fresh: Path, path: Path) -> None:
+    """Puts the folder `fresh` in the place of `path`."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+        os.replace(path, old / path.name)
+        os.replace(fresh, path)
+        shutil.rmtree(old)
+    else:
+        os.replace(fresh, path)
+
+
+def _read_config(path: Path) -> tuple[SegmenterConfig, str]:
+    values = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+    if values.pop("format", None) != FORMAT:
+        raise ModelError(f"{path}: is of another format than {FORMAT}; train the model again with this version")
+    name = str(values.pop("name", path.name))
+    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return SegmenterConfig(**lists), name
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
