@@ -91,5 +91,5 @@ def _develop(colour: np.ndarray, cover: np.ndarray, view: View) -> np.ndarray:
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     picture = np.empty((*cover[part].shape, 4), np.uint8)
     picture[:, :, :3] = np.clip(colour[part], 0, 255)
-    picture[:, :, 3] = cover[part] * 255
+    picture[:, :, 3] = cover[part] * 255 + 0.5
     return picture

@@ -162,11 +162,11 @@ def _turned(sprite: np.ndarray, turn: float) -> np.ndarray:
     cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
     width, height = int(rows * sin + columns * cos) + 3, int(rows * cos + columns * sin) + 3
     matrix[:, 2] += (width - columns) / 2, (height - rows) / 2
-    layers: np.ndarray = sprite.astype(np.float32)
-    layers[:, :, :3] *= layers[:, :, 3:] / 255
-    layers = cv2.warpAffine(layers, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    layers[:, :, :3] /= np.maximum(layers[:, :, 3:], 1) / 255
-    return np.clip(layers, 0, 255).astype(np.uint8)
+    whole = sprite.astype(np.float32)
+    whole[:, :, :3] *= whole[:, :, 3:] / 255  # colours times cover, so that edges do not pick up black
+    turned = cv2.warpAffine(whole, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    turned[:, :, :3] = turned[:, :, :3] / (np.maximum(turned[:, :, 3:], 1) / 255)
+    return np.clip(turned, 0, 255).astype(np.uint8)
 
 
 def _free_spot(labels: np.ndarray, solid: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | None:
@@ -274,7 +274,8 @@ def _develop(stage: _Stage, rng: np.random.Generator, strength: float) -> np.nda
     falloff = falloff + 0.03 * smooth_noise(rng, height, width, 2, 2)
     exposure = float(np.exp(rng.normal(0, 0.15 * strength)))
     warm = float(rng.normal(0, 0.04 * strength))
-    picture: np.ndarray = stage.picture * (falloff * exposure)[:, :, None] * np.array([1 + warm, 1, 1 - warm], np.float32)
+    tint = np.array([1 + warm, 1, 1 - warm], np.float32)
+    picture: np.ndarray = stage.picture * (falloff * exposure)[:, :, None] * tint
     blur = float(abs(rng.normal(0, 0.6 * strength)))
     if blur > 0.25:
         picture = cv2.GaussianBlur(picture, (0, 0), blur)
