@@ -272,7 +272,7 @@ class _Run:
         before = time.monotonic()
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
-        value = 0.5 * (_score(photos, self.thresholds)["f1_75"] + _score(scenes, self.thresholds)["f1_75"])
+        value = 0.5 * (score_held(photos, self.thresholds)["f1_75"] + score_held(scenes, self.thresholds)["f1_75"])
         self.history.append(value)
         self.evaluation_seconds = max(self.evaluation_seconds, time.monotonic() - before)
         self.progress(Progress("check", self.fit.steps, loss, value, self.seconds, share))
@@ -286,8 +286,8 @@ class _Run:
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
         self.thresholds = tune([*photos, *scenes], self.thresholds, min(60.0, 0.06 * self.limit))
-        self.scores = _score(photos, self.thresholds) if self.held else {}
-        self.scene_scores = _score(scenes, self.thresholds)
+        self.scores = score_held(photos, self.thresholds) if self.held else {}
+        self.scene_scores = score_held(scenes, self.thresholds)
         self.tuned = True
         self.progress(Progress("tune", self.fit.steps, 0.0, self.scene_scores["f1_75"], self.seconds, self.share()))
         self.evaluation_seconds = max(self.evaluation_seconds, 0.3 * (time.monotonic() - before))
@@ -368,5 +368,6 @@ def _held_back(n: int, seed: int) -> list[int]:
     return sorted(int(i) for i in order[: min(n // 5, 4)])
 
 
-def _score(held: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:
+def score_held(held: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:
+    """Scores at working size of held-back samples, see scores.Scores."""
     return dict(score((h.labels, group(h.maps, thresholds)[0]) for h in held).rounded())
