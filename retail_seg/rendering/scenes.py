@@ -98,9 +98,9 @@ def _lay(
     rows: tuple[int, ...],
     touching: float,
 ) -> list[ProductDesign]:
-    """Lay packs in any direction, a share of them against one that lies already."""
+    """Lay packs in any direction, the largest first, a share of them against one that lies already."""
     placed: list[ProductDesign] = []
-    for design in designs:
+    for design in sorted(designs, key=lambda each: -each.size[0] * each.size[1]):
         push = bool(placed) and rng.random() < touching
         for _ in range(5):
             sprite = _sprite(stage, design, rng, float(rng.choice([0, 90, 180, 270]) + rng.normal(0, 25)), View())
