@@ -16,10 +16,19 @@ from typing import Any
 import numpy as np
 
 from retail_seg.errors import AnnotationError, RetailSegError
-from retail_seg.photos import SUFFIXES, load_photo
+from retail_seg.photos import load_photo
 from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source
 
-__all__ = ["FORMATS", "AnnotatedPhoto", "Loaded", "convert", "load_annotations", "read_annotations", "recognise"]
+__all__ = [
+    "FORMATS",
+    "AnnotatedPhoto",
+    "Loaded",
+    "convert",
+    "load_annotations",
+    "read_annotations",
+    "recognise",
+    "title",
+]
 
 #: Format names for `convert`, and the module of each, in the order in which a folder is tried.
 FORMATS = {
@@ -51,7 +60,7 @@ class Loaded:
     format: str
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    missing: list[Source] = field(default_factory=list)
     unannotated: list[Path] = field(default_factory=list)
     read: int = 0
 
@@ -67,6 +76,11 @@ def recognise(path: Path) -> str:
     raise AnnotationError(f"{path}: is no annotation format that is known ({titles}); check the path")
 
 
+def title(name: str) -> str:
+    """What people call the format `name`, one of FORMATS."""
+    return str(_format(name).TITLE)
+
+
 def load_annotations(photos: Sequence[Path], annotations: Path) -> tuple[list[AnnotatedPhoto], list[str]]:
     """The annotated ones of `photos`, in their order, and one sentence for each thing that was odd, lost or missing.
 
@@ -75,7 +89,7 @@ def load_annotations(photos: Sequence[Path], annotations: Path) -> tuple[list[An
     loaded, stream = read_annotations(photos, annotations)
     order = {path: i for i, path in enumerate(photos)}
     annotated = sorted(stream, key=lambda photo: order[photo.path])
-    missing = [f"{where}: its photo is not among those given" for where in loaded.missing]
+    missing = [f"{source.where}: its photo is not among those given" for source in loaded.missing]
     bare = [f"{path.name}: has no annotation" for path in loaded.unannotated]
     return annotated, loaded.problems + loaded.notes + missing + bare
 
@@ -97,13 +111,17 @@ def convert(photos: Sequence[Path], annotations: Path, to: str, out: Path) -> Lo
     """
     if to not in FORMATS:
         raise AnnotationError(f"{to}: no such format; one of {', '.join(FORMATS)}")
+    _check_out(photos, annotations, to, out)
     loaded, stream = read_annotations(photos, annotations)
     first = next(stream, None)
     if first is None:
-        reasons = (loaded.problems + [f"{where}: photo missing" for where in loaded.missing])[:3]
+        reasons = (loaded.problems + [f"{source.where}: its photo is missing" for source in loaded.missing])[:3]
         raise AnnotationError(f"{annotations}: no photo has a usable annotation: {'; '.join(reasons) or 'it is empty'}")
-    out.mkdir(parents=True, exist_ok=True)
-    _format(to).write(_chain(first, stream), out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _format(to).write(_chain(first, stream), out)
+    except OSError as error:
+        raise AnnotationError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from None
     return loaded
 
 
@@ -124,6 +142,16 @@ def upright_size(path: Path) -> tuple[int, int, int]:
     return (width, height, orientation) if orientation in _UPRIGHT else (height, width, orientation)
 
 
+def _check_out(photos: Sequence[Path], annotations: Path, to: str, out: Path) -> None:
+    """Refuse a folder where writing would replace the photos or what is being read."""
+    source = annotations if annotations.is_dir() else annotations.parent
+    if out.resolve() == source.resolve():
+        raise AnnotationError(f"{out}: holds the annotations that are read; write to another folder")
+    clash = next((p for p in photos if to == "png" and (out / f"{p.stem}.png").resolve() == p.resolve()), None)
+    if clash is not None:
+        raise AnnotationError(f"{out}: holds the photo {clash.name}, which its mask would replace; write elsewhere")
+
+
 def _format(name: str) -> Any:
     return import_module(f"retail_seg.segmentation.formats.{FORMATS[name]}")
 
@@ -142,9 +170,9 @@ def _stream(photos: list[Path], annotations: Path, loaded: Loaded) -> Iterator[A
         if isinstance(source, AnnotationError):
             loaded.problems.append(str(source))
             continue
-        path = by_name.get(source.photo) or by_stem.get(_stem(source.photo))
+        path = by_name.get(source.photo) or by_stem.get(source.stem)
         if path is None:
-            loaded.missing.append(source.where)
+            loaded.missing.append(source)
         elif path.stem in shared and source.photo not in by_name:
             loaded.problems.append(f"{source.where}: several photos are called {path.stem}; rename all but one")
             done.update(p for p in photos if p.stem == path.stem)
@@ -154,12 +182,6 @@ def _stream(photos: list[Path], annotations: Path, loaded: Loaded) -> Iterator[A
             done.add(path)
             yield from _one(path, source, loaded)
     loaded.unannotated = [path for path in photos if path not in done]
-
-
-def _stem(photo: str) -> str:
-    """The stem of a file name; a mask's name can have dots of its own."""
-    name = Path(photo)
-    return name.stem if name.suffix.lower() in SUFFIXES else photo
 
 
 def _one(path: Path, source: Source, loaded: Loaded) -> Iterator[AnnotatedPhoto]:

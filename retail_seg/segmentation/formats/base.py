@@ -17,6 +17,7 @@ from PIL import Image
 
 from retail_seg.errors import AnnotationError
 from retail_seg.files import replace_file, whole_file
+from retail_seg.photos import SUFFIXES
 
 #: The class of an instance where a format or a file names none.
 NO_CLASS = "object"
@@ -73,6 +74,12 @@ class Source:
     photo: str
     where: str
     draw: Callable[[int, int], Drawing]
+
+    @property
+    def stem(self) -> str:
+        """The photo's stem; where only a stem is known, it can have dots of its own."""
+        name = Path(self.photo)
+        return name.stem if name.suffix.lower() in SUFFIXES else self.photo
 
 
 @dataclass(frozen=True, eq=False)

@@ -156,7 +156,7 @@ def _read_names(folder: Path) -> dict[int, str]:
         return dict(zip(pack(colour_map()).tolist(), VOC_NAMES, strict=False))
     names: dict[int, str] = {}
     for line in found.read_text(encoding="utf-8-sig").splitlines():
-        parts = line.split(":")
+        parts = line.rsplit(":", 3)  # from the right: a name can hold a colon
         values = parts[1].split(",") if len(parts) > 1 and not line.startswith("#") else []
         if len(values) == 3 and all(v.strip().isdigit() for v in values):
             names[int(pack(np.array([int(v) for v in values])))] = parts[0]
