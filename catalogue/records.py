@@ -17,7 +17,7 @@ MAX_SKU = 200
 IN_STORE = "in_store_number"
 #: Marks an attribute that is named like a column of the catalogue's own.
 ATTRIBUTE = "attribute:"
-OWN_COLUMNS = ("sku", *TEXT_FIELDS, "image", "mask", "content_hash")
+OWN_COLUMNS = ("sku", *TEXT_FIELDS, "image", "images", "mask", "content_hash")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,12 @@ class Changes:
 
 def attribute_name(key: str) -> str:
     """How an attribute is called among a product's fields and in the columns of a file."""
-    return ATTRIBUTE + key if key in OWN_COLUMNS or key.startswith(ATTRIBUTE) else key
+    return ATTRIBUTE + key if column_key(key) in OWN_COLUMNS or key.startswith(ATTRIBUTE) else key
+
+
+def column_key(column: str) -> str:
+    """A column's name as it is compared: case, blanks and hyphens make no difference."""
+    return column.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def clean_text(text: str) -> str:

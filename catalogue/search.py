@@ -52,7 +52,13 @@ def _query(text: str) -> str:
     for word in clean_text(text).split():
         if not any(char.isalnum() for char in word):
             continue
-        variants = {word, word.lstrip("0") or word} if word.isdigit() else {word}
+        variants = {word, word.lstrip("0") or word} if word.isdigit() else _spellings(word)
         quoted = ['"' + variant.replace('"', '""') + '" *' for variant in sorted(variants)]
         terms.append("(" + " OR ".join(quoted) + ")")
     return " AND ".join(terms)
+
+
+def _spellings(word: str) -> set[str]:
+    """SQLite folds accents but not the German sharp s, which people and labels write as ss."""
+    lower = word.lower()
+    return {word, lower.replace("ss", "ß"), lower.replace("ß", "ss")}

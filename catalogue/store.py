@@ -117,10 +117,14 @@ class Catalogue:
 
     def product(self, sku: str) -> Product:
         """The product with this SKU; raises UnknownProduct."""
-        found = rows.find_product(self.db, sku)
+        found = self.find_product(sku)
         if found is None:
             raise UnknownProduct(f"no product has SKU {sku}; see `retail-seg products`")
         return found
+
+    def find_product(self, sku: str) -> Product | None:
+        """The product with this SKU, None where there is none."""
+        return rows.find_product(self.db, sku)
 
     def products(
         self, offset: int = 0, limit: int = 100, *, brand: str = "", category: str = "", removed: bool = False
@@ -151,13 +155,14 @@ class Catalogue:
 
     # -- references
 
-    def enrol(self, product: Product, references: Sequence[NewReference], *, by: str = "") -> list[int]:
+    def enrol(self, product: Product | str, references: Sequence[NewReference], *, by: str = "") -> list[int]:
         """Add or replace a product together with references, in one transaction; returns the references' ids.
 
-        A content hash that the product already has is not stored again: its existing id is returned in its place.
+        The SKU of an existing product, in a product's place, leaves its fields as they are. A content hash that the
+        product already has is not stored again: its existing id is returned in its place.
         """
-        product = product.cleaned()
         with self.change() as db:
+            product = self.product(product) if isinstance(product, str) else product.cleaned()
             self._check(references)
             ids: list[int] = []
             fresh: list[int] = []
@@ -266,10 +271,11 @@ class Catalogue:
     def changes_since(self, revision: int) -> Changes:
         """What happened to the references in use after a revision, read as one state."""
         with self.file.reading() as db:
+            # The plus keeps SQLite from walking all references by id instead of the few behind the revision.
             sql = """SELECT r.id, v.vectors, v.views FROM refs r JOIN ref_vectors v ON v.reference_id = r.id
-                AND v.embedder = ? WHERE r.added_revision > ? AND r.removed IS NULL ORDER BY r.id"""
+                AND v.embedder = ? WHERE r.added_revision > ? AND r.removed IS NULL ORDER BY +r.id"""
             added = db.execute(sql, [self.embedder, revision]).fetchall()
-            gone = "SELECT id FROM refs WHERE removed_revision > ? AND created_revision <= ? ORDER BY id"
+            gone = "SELECT id FROM refs WHERE removed_revision > ? AND created_revision <= ? ORDER BY +id"
             removed = [row[0] for row in db.execute(gone, [revision, revision]).fetchall()]
             return Changes(self.revision, added, removed, self.embedder)
 

@@ -1,0 +1,320 @@
+"""Bulk import: a file of products becomes a list of wanted products; each is compared, then written in one transaction.
+
+The join hands in what needs pixels: `check` (can this picture be read?) for a dry run, `embed` (pictures ► references)
+for a real one. Interrupted and run again, an import ends in the same state: what is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from catalogue import formats, sources, tables
+from catalogue.errors import CatalogueError, ImportFileError, PictureRefused
+from catalogue.formats import Box, PictureName
+from catalogue.records import NewReference, Product, clean_text
+from catalogue.store import Catalogue
+
+#: So many pictures, or so many bytes of them, are embedded at a time: bounded memory at full speed.
+BATCH_PICTURES = 64
+BATCH_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What was not taken, on which line (0: no line, as in a folder), and why."""
+
+    line: int
+    what: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        return f"{place}{self.what} {self.reason}" if self.what else f"{place}{self.reason}"
+
+
+@dataclass
+class Wanted:
+    """A product as the file wants it: its stated fields and its pictures with their lines."""
+
+    sku: str
+    line: int
+    fields: dict[str, str]
+    pictures: list[tuple[int, PictureName]]
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """A file that was read to its end: its format in words, the products it wants, and the lines that were refused."""
+
+    title: str
+    source: sources.Source
+    base: str
+    wanted: list[Wanted]
+    refused: list[Refusal]
+    notes: list[str]
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the file names."""
+        return sum(len(wanted.pictures) for wanted in self.wanted)
+
+
+@dataclass(frozen=True)
+class LoadedPicture:
+    """A picture's file read into memory, on its way to be embedded; `crop` is x0, y0, x1, y1 as shares of its size."""
+
+    data: bytes
+    name: str
+    content_hash: str
+    line: int
+    crop: Box | None = None
+    mask: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one product, or would: `status` is added, changed or unchanged.
+
+    `changes` holds (field, old, new); on an existing product they are written only where `applied`. `pictures` counts
+    new references, `known` those that were there, `named` the pictures that the file names for it.
+    """
+
+    sku: str
+    line: int
+    status: str
+    changes: list[tuple[str, str, str]]
+    applied: bool
+    pictures: int
+    known: int
+    named: int
+    refused: list[Refusal]
+
+
+Check = Callable[[LoadedPicture], None]
+Embed = Callable[[Sequence[LoadedPicture]], Sequence[NewReference | PictureRefused]]
+Fetch = Callable[[str], bytes]
+
+
+def read_file(path: str | Path) -> ImportFile:
+    """Recognise a file, folder or zip and read which products it wants; raises ImportFileError.
+
+    Single bad lines are listed in `refused`; everything else goes on without them.
+    """
+    source, table = sources.open_source(Path(path))
+    if table is None:
+        return _folders(source)
+    base = table.rpartition("/")[0]
+    try:
+        content = tables.read_table(lambda: source.open(table), table, formats.headless)
+        format_, written = formats.recognise(content.columns, table)
+        wanted, refused = _group(content, format_, written)
+    except (zipfile.BadZipFile, zlib.error, OSError) as error:
+        raise ImportFileError(f"{path}: cannot be read ({error}); copy or pack it again") from None
+    unused = [column for key, column in written.items() if format_.uses and key not in format_.uses]
+    notes = content.notes + ([f"columns not used: {', '.join(unused)}"] if unused else [])
+    return ImportFile(format_.title, source, base, wanted, refused, notes)
+
+
+def _folders(source: sources.Source) -> ImportFile:
+    wanted = [
+        Wanted(clean_text(sku), 0, {}, [(0, PictureName(name)) for name in names])
+        for sku, names in sources.folders_of_pictures(source)
+    ]
+    refused = [
+        Refusal(0, name, "lies in no product's folder; put it into a folder named like the SKU")
+        for name in source.names()
+        if "/" not in name and name.lower().endswith(sources.PICTURE_SUFFIXES)
+    ]
+    if not wanted:
+        raise ImportFileError("no folder holds pictures; make one folder per product, named like its SKU")
+    return ImportFile("a folder of pictures per SKU", source, "", wanted, refused, [])
+
+
+def _group(
+    content: tables.Table, format_: formats.Format, written: dict[str, str]
+) -> tuple[list[Wanted], list[Refusal]]:
+    """Rows with one SKU become one product; a row that contradicts an earlier one is refused."""
+    wanted: dict[str, Wanted] = {}
+    refused: list[Refusal] = []
+    for row in content.rows:
+        if isinstance(row, tables.BadLine):
+            refused.append(Refusal(row.line, "", row.reason))
+            continue
+        line, cells = row
+        try:
+            item = formats.read_row(format_, written, cells)
+            _merge(wanted, item, line, format_.repeats)
+        except CatalogueError as error:
+            refused.append(Refusal(line, "", str(error)))
+    return list(wanted.values()), refused
+
+
+def _merge(wanted: dict[str, Wanted], item: formats.Item, line: int, repeats: bool) -> None:
+    pictures = [(line, picture) for picture in item.pictures]
+    first = wanted.get(item.sku)
+    if first is None:
+        wanted[item.sku] = Wanted(item.sku, line, dict(item.fields), pictures)
+        return
+    if not repeats:
+        raise CatalogueError(f"SKU {item.sku} stands on line {first.line} already; keep one of both rows")
+    for name, value in item.fields.items():
+        if first.fields.get(name, value) != value:
+            raise CatalogueError(
+                f"SKU {item.sku} has {name} {first.fields[name]!r} earlier and {value!r} here; make them agree"
+            )
+    first.fields.update(item.fields)
+    first.pictures += pictures
+
+
+@dataclass
+class _Prepared:
+    """A product with what is new about it, waiting for its pictures to be embedded."""
+
+    wanted: Wanted
+    current: Product | None
+    changes: list[tuple[str, str, str]]
+    pictures: list[LoadedPicture] = field(default_factory=list)
+    known: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+
+class Import:
+    """One run over a file; iterate it for the outcome of each product, in the file's order.
+
+    `replace` writes changed fields of existing products, which are otherwise only reported. `fetch` reads web
+    addresses; without it they are refused. With `check` alone nothing is written.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        file: ImportFile,
+        *,
+        check: Check | None = None,
+        embed: Embed | None = None,
+        fetch: Fetch | None = None,
+        replace: bool = False,
+        by: str = "",
+    ) -> None:
+        self._catalogue = catalogue
+        self._file = file
+        self._check = check
+        self._embed = embed
+        self._fetch = fetch
+        self._replace = replace
+        self._by = by
+        self._seen: dict[str, tuple[str, int]] = {}
+
+    def __iter__(self) -> Iterator[Outcome]:
+        waiting: list[_Prepared] = []
+        for wanted in self._file.wanted:
+            waiting.append(self._prepare(wanted))
+            loaded = [picture for prepared in waiting for picture in prepared.pictures]
+            if len(loaded) >= BATCH_PICTURES or sum(len(p.data) for p in loaded) >= BATCH_BYTES or len(waiting) >= 256:
+                yield from self._finish(waiting)
+                waiting = []
+        yield from self._finish(waiting)
+
+    def _prepare(self, wanted: Wanted) -> _Prepared:
+        found = self._catalogue.find_product(wanted.sku)
+        empty = Product(wanted.sku)
+        changes = (found or empty).differences((found or empty).with_fields(wanted.fields))
+        prepared = _Prepared(wanted, found, changes)
+        known = self._catalogue.known_hashes(wanted.sku)
+        for line, name in wanted.pictures:
+            try:
+                picture = self._load(name, line)
+                if picture.content_hash in known:
+                    prepared.known += 1
+                    continue
+                self._refuse_duplicate(picture, wanted.sku)
+            except PictureRefused as error:
+                prepared.refused.append(Refusal(line, name.name, str(error)))
+                continue
+            known.add(picture.content_hash)
+            prepared.pictures.append(picture)
+        return prepared
+
+    def _load(self, name: PictureName, line: int) -> LoadedPicture:
+        data = self._read(name.name)
+        mask = self._read(name.mask) if name.mask else None
+        content_hash = sha256(data).hexdigest()
+        # An export names its files by their bytes: where that still fits, the uploaded file's hash is believed too.
+        if re.fullmatch(r"[0-9a-f]{64}", name.content_hash) and Path(name.name).stem == content_hash[:16]:
+            content_hash = name.content_hash
+        elif name.crop:
+            content_hash = sha256(f"{content_hash} {name.crop}".encode()).hexdigest()
+        return LoadedPicture(data, name.name, content_hash, line, name.crop, mask)
+
+    def _read(self, name: str) -> bytes:
+        if re.match(r"https?://", name, re.IGNORECASE):
+            if self._fetch is None:
+                raise PictureRefused("is a web address; import with --fetch to get it")
+            return self._fetch(name)
+        relative = sources.relative_name(name)
+        return self._file.source.read(f"{self._file.base}/{relative}" if self._file.base else relative)
+
+    def _refuse_duplicate(self, picture: LoadedPicture, sku: str) -> None:
+        owner, line = self._seen.setdefault(picture.content_hash, (sku, picture.line))
+        if owner != sku:
+            place = f" on line {line}" if line else ""
+            raise PictureRefused(f"is the same picture as that of {owner}{place}; one of both is wrong")
+        others = [other for other in self._catalogue.owners_of_hash(picture.content_hash) if other != sku]
+        if others:
+            raise PictureRefused(f"is a reference of {others[0]} already; one of both is wrong")
+
+    def _finish(self, waiting: list[_Prepared]) -> Iterator[Outcome]:
+        loaded = [picture for prepared in waiting for picture in prepared.pictures]
+        results = iter(self._results(loaded))
+        for prepared in waiting:
+            references = []
+            for picture in prepared.pictures:
+                result = next(results)
+                if isinstance(result, PictureRefused):
+                    prepared.refused.append(Refusal(picture.line, picture.name, str(result)))
+                else:
+                    references.append(result)
+            if self._embed is not None:
+                self._write(prepared, [r for r in references if r is not None])
+            yield self._outcome(prepared, len(references))
+
+    def _results(self, loaded: list[LoadedPicture]) -> Sequence[NewReference | PictureRefused | None]:
+        if self._embed is not None:
+            return self._embed(loaded) if loaded else []
+        return [self._checked(picture) for picture in loaded]
+
+    def _checked(self, picture: LoadedPicture) -> PictureRefused | None:
+        try:
+            if self._check is not None:
+                self._check(picture)
+        except PictureRefused as error:
+            return error
+        return None
+
+    def _write(self, prepared: _Prepared, references: list[NewReference]) -> None:
+        sku = prepared.wanted.sku
+        if prepared.current is None or (prepared.changes and self._replace):
+            product = (prepared.current or Product(sku)).with_fields(prepared.wanted.fields)
+            self._catalogue.enrol(product, references, by=self._by)
+        elif references:
+            self._catalogue.enrol(sku, references, by=self._by)
+
+    def _outcome(self, prepared: _Prepared, pictures: int) -> Outcome:
+        status = "added" if prepared.current is None else "changed" if prepared.changes or pictures else "unchanged"
+        return Outcome(
+            prepared.wanted.sku,
+            prepared.wanted.line,
+            status,
+            prepared.changes,
+            prepared.current is None or self._replace,
+            pictures,
+            prepared.known,
+            len(prepared.wanted.pictures),
+            prepared.refused,
+        )

@@ -1,0 +1,392 @@
+"""Imports from real files into a real catalogue; pictures are bytes, what stands for the network is written by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from catalogue import Catalogue, ImportFileError, NewReference, Product, exporting, history
+from catalogue.errors import PictureRefused
+from catalogue.importing import Import, ImportFile, LoadedPicture, Outcome, read_file
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    with Catalogue.create(tmp_path / "store" / "catalogue.db", embedder="e", dim=1) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "goods"
+    (folder / "pics").mkdir(parents=True)
+    for name in ("a", "b", "c", "d"):
+        (folder / "pics" / f"{name}.jpg").write_bytes(f"picture {name}".encode())
+    (folder / "pics" / "bad.jpg").write_bytes(b"damaged")
+    (folder.parent / "secret.jpg").write_bytes(b"secret")
+    return folder
+
+
+class Embedding:
+    """Stands for the network: counts the pictures, refuses damaged ones."""
+
+    def __init__(self) -> None:
+        self.seen: list[LoadedPicture] = []
+
+    def check(self, picture: LoadedPicture) -> None:
+        if picture.data == b"damaged":
+            raise PictureRefused("is damaged")
+
+    def __call__(self, pictures: Sequence[LoadedPicture]) -> list[NewReference | PictureRefused]:
+        self.seen += pictures
+        return [self.one(picture) for picture in pictures]
+
+    def one(self, picture: LoadedPicture) -> NewReference | PictureRefused:
+        if picture.data == b"damaged":
+            return PictureRefused("is damaged")
+        vector = b"\0\0\x80\x3f"
+        return NewReference(picture.data, picture.content_hash, vector, 1, "e", picture.mask, source=picture.name)
+
+
+def dry(catalogue: Catalogue, file: ImportFile, *, replace: bool = False) -> list[Outcome]:
+    return list(Import(catalogue, file, check=Embedding().check, replace=replace))
+
+
+def run(catalogue: Catalogue, path: Path, *, replace: bool = False, by: str = "") -> tuple[list[Outcome], Embedding]:
+    """The dry run's outcomes, which must be those of the real run too, and what was embedded."""
+    file = read_file(path)
+    before = (catalogue.revision, catalogue.count_products())
+    planned = dry(catalogue, file, replace=replace)
+    assert (catalogue.revision, catalogue.count_products()) == before, "a dry run changes nothing"
+    embedding = Embedding()
+    done = list(Import(catalogue, file, embed=embedding, replace=replace, by=by))
+    assert done == planned
+    return done, embedding
+
+
+def table(folder: Path, text: str, name: str = "goods.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def refusals(path: Path) -> list[str]:
+    return [str(refusal) for refusal in read_file(path).refused]
+
+
+OWN = """sku,name,brand,category,gtin,image,Fat
+A1,Milk,Alp,Dairy,4006381333931,pics/a.jpg|pics/b.jpg,3.5 %
+B2,Juice,Fizz,Drinks,,pics/c.jpg,
+A1,,,,,pics/d.jpg,
+"""
+
+
+def test_our_table(catalogue: Catalogue, folder: Path) -> None:
+    path = table(folder, OWN)
+    assert read_file(path).title == "retail-seg table"
+    (milk, juice), _ = run(catalogue, path, by="ann")
+    assert (milk.status, milk.pictures, milk.line, juice.status, juice.pictures) == ("added", 3, 2, "added", 1)
+    assert catalogue.product("A1") == Product("A1", "Milk", "Alp", "Dairy", "04006381333931", {"Fat": "3.5 %"})
+    assert [r.source for r in catalogue.references("A1")] == ["pics/a.jpg", "pics/b.jpg", "pics/d.jpg"]
+    assert {line.by for line in history.log(catalogue)} == {"ann"}
+    again, embedding = run(catalogue, path)
+    assert [outcome.status for outcome in again] == ["unchanged", "unchanged"] and embedding.seen == []
+
+
+def test_changed_fields_are_shown_and_applied_only_with_replace(catalogue: Catalogue, folder: Path) -> None:
+    run(catalogue, table(folder, OWN))
+    path = table(folder, "sku,name,brand,image,origin\nA1,Whole milk,,pics/a.jpg,Alps\nB2,Juice,,,\n")
+    (milk, juice), _ = run(catalogue, path)
+    assert (milk.status, milk.applied, juice.status) == ("changed", False, "unchanged")
+    assert milk.changes == [("name", "Milk", "Whole milk"), ("origin", "", "Alps")]
+    assert catalogue.product("A1").name == "Milk"
+    (milk, _), _ = run(catalogue, path, replace=True)
+    assert milk.applied
+    assert catalogue.product("A1") == Product(
+        "A1", "Whole milk", "Alp", "Dairy", "04006381333931", {"Fat": "3.5 %", "origin": "Alps"}
+    )
+
+
+def test_new_pictures_come_without_replace(catalogue: Catalogue, folder: Path) -> None:
+    run(catalogue, table(folder, "sku,name,image\nA1,Milk,pics/a.jpg\n"))
+    (milk,), embedding = run(catalogue, table(folder, "sku,name,image\nA1,Other,pics/a.jpg|pics/b.jpg\n"))
+    assert (milk.status, milk.applied, milk.pictures, milk.known) == ("changed", False, 1, 1)
+    assert [picture.name for picture in embedding.seen] == ["pics/b.jpg"]
+    assert catalogue.product("A1").name == "Milk" and len(catalogue.references("A1")) == 2
+
+
+def test_bad_rows_are_refused_by_line_and_the_rest_goes_on(catalogue: Catalogue, folder: Path) -> None:
+    (folder / "pics" / "out.jpg").symlink_to(folder.parent / "secret.jpg")
+    (folder / "pics" / "in.jpg").symlink_to(folder / "pics" / "d.jpg")
+    path = table(
+        folder,
+        "sku,name,gtin,image\n"
+        "A,One,4006381333932,pics/a.jpg\n"
+        ",No SKU,,pics/a.jpg\n"
+        "B,Two,,pics/a.jpg\n"
+        "B,Deux,,pics/b.jpg\n"
+        "C,Three,,../secret.jpg|/etc/hostname|C:\\x.jpg|pics/out.jpg|pics|pics/none.jpg|https://example.com/x.jpg\n"
+        "D,Four,,pics/a.jpg\n"
+        "E,Five,,pics/bad.jpg|pics/c.jpg\n"
+        "F,Six,,pics/in.jpg,too,many\n"
+        "G,Seven,,pics\\in.jpg\n",
+    )
+    assert refusals(path) == [
+        "line 2: GTIN 4006381333932 ends in 2 where its check digit is 1; read it again",
+        "line 3: a product has no SKU; give it a number of its own",
+        "line 5: SKU B has name 'Two' earlier and 'Deux' here; make them agree",
+        "line 9: has 6 cells where the header has 4; quote what holds commas",
+    ]
+    done, _ = run(catalogue, path)
+    assert [(o.sku, o.pictures) for o in done] == [("B", 1), ("C", 0), ("D", 0), ("E", 1), ("G", 1)]
+    assert [str(refusal) for refusal in done[1].refused] == [
+        "line 6: ../secret.jpg leaves the import folder; put the picture beside the table",
+        "line 6: /etc/hostname is an absolute path; give it relative to the table",
+        "line 6: C:\\x.jpg is an absolute path; give it relative to the table",
+        "line 6: pics/out.jpg is a link that leaves the import folder; put the picture itself there",
+        "line 6: pics is no file; give a picture",
+        "line 6: pics/none.jpg no such file in the import folder; check the path",
+        "line 6: https://example.com/x.jpg is a web address; import with --fetch to get it",
+    ]
+    assert "same picture as that of B on line 4" in str(done[2].refused[0])
+    assert str(done[3].refused[0]) == "line 8: pics/bad.jpg is damaged"
+
+
+def test_a_picture_of_another_product_in_the_catalogue_is_refused(catalogue: Catalogue, folder: Path) -> None:
+    run(catalogue, table(folder, "sku,image\nA,pics/a.jpg\n"))
+    (other,), embedding = run(catalogue, table(folder, "sku,image\nB,pics/a.jpg\n"))
+    assert "is a reference of A already" in str(other.refused[0]) and embedding.seen == []
+
+
+def test_an_interrupted_import_run_again_ends_in_the_same_state(
+    catalogue: Catalogue, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalogue.importing.BATCH_PICTURES", 1)
+    path = table(folder, OWN + "C3,Tea,,,,,\n")
+    first = Embedding()
+    for _ in Import(catalogue, read_file(path), embed=first):
+        break
+    assert catalogue.count_products() == 1 and len(first.seen) == 3
+    again = Embedding()
+    list(Import(catalogue, read_file(path), embed=again))
+    assert [picture.name for picture in again.seen] == ["pics/c.jpg"]
+    assert [product.sku for product in catalogue.products()] == ["A1", "B2", "C3"]
+    assert catalogue.count_references() == 4
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "notes"),
+    [
+        ("utf-8-sig", ",", []),
+        ("cp1252", ";", ["read as Windows-1252, for it is not UTF-8", "semicolon between the columns"]),
+        ("utf-16", "\t", ["tab between the columns"]),
+        ("utf-8", ";", ["semicolon between the columns"]),
+    ],
+)
+def test_encodings_and_delimiters(
+    catalogue: Catalogue, folder: Path, encoding: str, delimiter: str, notes: list[str]
+) -> None:
+    rows = [["sku", "name", "image"], ["A", '"Crème, ""fraîche"";\nà l’ail"', "pics/a.jpg"]]
+    path = table(folder, "\r\n".join(delimiter.join(row) for row in rows), encoding=encoding)
+    assert read_file(path).notes == notes
+    run(catalogue, path)
+    assert catalogue.product("A").name == 'Crème, "fraîche"; à l’ail'
+
+
+def test_what_excel_writes(folder: Path) -> None:
+    assert read_file(table(folder, "sep=;\nsku;name\nA;x,y\n\n;;\nB;4,5\n")).wanted[1].line == 6
+    broken = table(folder, 'sku,name\nA,ok\nB,"never closed\nC,lost\n')
+    assert refusals(broken) == ["line 3: a quote is never closed; the lines after it could not be read"]
+    assert [wanted.sku for wanted in read_file(broken).wanted] == ["A"]
+    assert "rounded by a spreadsheet" in refusals(table(folder, "sku,gtin\nA,4.00638E+12\n"))[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no text table"),
+        (b"number,title\n1,x\n", "no known format"),
+        (b"sku,name,name\n1,x,y\n", "column name twice"),
+        (b"sku,name,Name\n1,x,y\n", "column name twice"),
+        (b'[{"sku": "A"}]', "write one object a line"),
+    ],
+)
+def test_files_that_are_no_import_are_refused(folder: Path, content: bytes, message: str) -> None:
+    path = folder / "goods.csv"
+    path.write_bytes(content)
+    with pytest.raises(ImportFileError, match=message):
+        read_file(path)
+    with pytest.raises(ImportFileError, match="no such file"):
+        read_file(folder / "none.csv")
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_google_product_search(catalogue: Catalogue, folder: Path, header: bool) -> None:
+    names = "image-uri,image-id,product-set-id,product-id,product-category,product-display-name,labels,bounding-poly\n"
+    text = (
+        'gs://bucket/pics/a.jpg,,fridge,P1,packagedgoods-v1,Cola,"size=1l,sort=dark",'
+        '"0.1,0.2,0.6,0.2,0.6,0.9,0.1,0.9"\n'
+        'gs://bucket/pics/a.jpg,,,P2,packagedgoods-v1,Lemon,,"0.6,0.2,0.9,0.9"\n'
+        "gs://bucket/pics/b.jpg,,,P1,packagedgoods-v1,Cola,,\n"
+        'gs://bucket/pics/c.jpg,,,P3,packagedgoods-v1,Tea,,"0.1,1.2"\n'
+    )
+    path = table(folder, names + text if header else text)
+    file = read_file(path)
+    assert file.title == "Google Product Search"
+    assert "bounding-poly 0.1,1.2" in str(file.refused[0]) and file.refused[0].line == 4 + header
+    (cola, lemon), embedding = run(catalogue, path)
+    assert (cola.pictures, lemon.pictures) == (2, 1), "two crops of one photo are two pictures"
+    assert [p.crop for p in embedding.seen] == [(0.1, 0.2, 0.6, 0.9), None, (0.6, 0.2, 0.9, 0.9)]
+    assert catalogue.product("P1").attributes == {"product_set": "fridge", "size": "1l", "sort": "dark"}
+
+
+def test_google_merchant(catalogue: Catalogue, folder: Path) -> None:
+    text = (
+        "id\ttitle\tbrand\tgtin\timage link\tadditional image link\tprice\n"
+        "P1\tCola\tFizz\t4006381333931\tpics/a.jpg\tpics/b.jpg,pics/c.jpg\t1.99 EUR\n"
+        "P1\tAgain\t\t\tpics/d.jpg\t\t\n"
+    )
+    path = table(folder, text, "feed.tsv")
+    file = read_file(path)
+    assert (file.title, file.notes[-1]) == ("Google Merchant feed", "columns not used: price")
+    assert refusals(path) == ["line 3: SKU P1 stands on line 2 already; keep one of both rows"]
+    (cola,), _ = run(catalogue, path)
+    assert cola.pictures == 3 and catalogue.product("P1").gtin == "04006381333931"
+
+
+def test_open_food_facts(catalogue: Catalogue, folder: Path) -> None:
+    text = (
+        "code\turl\tproduct_name\tquantity\tbrands\tcategories\timage_url\n"
+        '04006381333931\thttp://x\t12" pizza "XL\t400 g\tPizzaio\tMeals, Pizzas\tpics/a.jpg\n'
+        "123\thttp://x\tShort\t\t\t\t\n"
+    )
+    path = table(folder, text, "off.csv")
+    assert read_file(path).title == "Open Food Facts export"
+    assert "3 digits" in refusals(path)[0]
+    run(catalogue, path)
+    assert catalogue.product("04006381333931") == Product(
+        "04006381333931", '12" pizza "XL', "Pizzaio", "Meals, Pizzas", "04006381333931", {"quantity": "400 g"}
+    )
+
+
+def test_json_lines(catalogue: Catalogue, folder: Path) -> None:
+    lines = [
+        json.dumps({"sku": "A", "name": "Té", "image": ["pics/a.jpg", "pics/b.jpg"], "attributes": {"bags": 20}}),
+        "{not json}",
+        '["a list"]',
+        json.dumps({"sku": 7, "name": None, "organic": True}),
+    ]
+    path = table(folder, "\n".join(lines), "goods.jsonl")
+    assert [r.line for r in read_file(path).refused] == [2, 3]
+    run(catalogue, path)
+    assert catalogue.product("A") == Product("A", "Té", attributes={"bags": "20"})
+    assert catalogue.product("7").attributes == {"organic": "true"}
+    assert len(catalogue.references("A")) == 2
+
+
+def test_a_folder_per_sku(catalogue: Catalogue, folder: Path) -> None:
+    (folder / "loose.jpg").write_bytes(b"loose")
+    (folder / "tea").mkdir()
+    (folder / "tea" / "1.PNG").write_bytes(b"tea")
+    (folder / "tea" / "notes.txt").write_text("no picture")
+    file = read_file(folder)
+    assert file.title == "a folder of pictures per SKU" and "no product's folder" in str(file.refused[0])
+    done, _ = run(catalogue, folder)
+    assert [(o.sku, o.pictures) for o in done] == [("pics", 4), ("tea", 1)]
+
+
+def pack(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_a_zip_of_a_table_and_pictures(catalogue: Catalogue, tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("goods/link.jpg")
+    link.external_attr = 0o120777 << 16
+    path = pack(
+        tmp_path / "goods.zip",
+        {
+            "goods/list.csv": b"sku,image\nA,pics/a.jpg\nB,bomb.bmp\nC,../../etc/passwd\nD,link.jpg\nE,none.jpg\n",
+            "goods/pics/a.jpg": b"picture a",
+            "goods/bomb.bmp": b"\0" * 5_000_000,
+            "__MACOSX/goods/._list.csv": b"junk",
+        },
+    )
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    done, _ = run(catalogue, path)
+    assert [o.pictures for o in done] == [1, 0, 0, 0, 0]
+    reasons = [str(refusal) for outcome in done for refusal in outcome.refused]
+    expected = ["as a zip bomb does", "leaves the import folder", "is a link", "no such file in the zip"]
+    assert all(part in reason for part, reason in zip(expected, reasons, strict=True)), reasons
+
+
+def test_other_zips(catalogue: Catalogue, tmp_path: Path) -> None:
+    folders = pack(tmp_path / "folders.zip", {"x/A/1.jpg": b"1", "x/B/2.jpg": b"2", "../C/3.jpg": b"3"})
+    assert [o.sku for o in run(catalogue, folders)[0]] == ["A", "B"]
+    with pytest.raises(ImportFileError, match="zip bomb"):
+        read_file(pack(tmp_path / "bomb.zip", {"a.csv": b"sku\n" + b"A" * 50_000_000}))
+    with pytest.raises(ImportFileError, match="several tables"):
+        read_file(pack(tmp_path / "two.zip", {"a.csv": b"sku\n", "b.csv": b"sku\n"}))
+    with pytest.raises(ImportFileError, match="neither a table"):
+        read_file(pack(tmp_path / "none.zip", {"a.exe": b""}))
+    whole = folders.read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImportFileError, match="no zip that can be read"):
+        read_file(tmp_path / "cut.zip")
+
+
+def test_a_damaged_member_is_refused_alone(catalogue: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "goods.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("A/1.jpg", b"first picture")
+        archive.writestr("B/2.jpg", b"second picture")
+    path.write_bytes(path.read_bytes().replace(b"first picture", b"fIrst picture"))
+    first, second = run(catalogue, path)[0]
+    assert "is damaged in the zip" in str(first.refused[0]) and second.pictures == 1
+
+
+def test_an_export_imports_to_the_same(catalogue: Catalogue, tmp_path: Path) -> None:
+    odd = {"Size": "1 l", "size": "'=1+1", "Image": "-x", "attribute:y": "@z"}
+    catalogue.enrol(
+        Product("a/ü", "=SUM(A1)", "Alp", 'x;"y"', "4006381333931", odd),
+        [
+            NewReference(b"jpeg 1", "1" * 64, b"\0\0\x80\x3f", 1, "e", mask=b"png 1"),
+            NewReference(b"jpeg 2", "2" * 64, b"\0\0\x80\x3f", 1, "e"),
+        ],
+    )
+    catalogue.put_product(Product("A/Ü", "none"))
+    catalogue.enrol(Product("-5"), [NewReference(b"jpeg 3", "3" * 64, b"\0\0\x80\x3f", 1, "e")])
+    catalogue.enrol(Product("gone"), [NewReference(b"jpeg 4", "4" * 64, b"\0\0\x80\x3f", 1, "e")])
+    catalogue.remove_product("gone")
+    out = tmp_path / "out"
+    assert [product.sku for product in exporting.export(catalogue, out)] == ["-5", "A/Ü", "a/ü"]
+    text = (out / "products.csv").read_text("utf-8-sig")
+    assert not any(cell.startswith(("=", "@", "-")) for line in text.splitlines() for cell in line.split(","))
+    with Catalogue.create(tmp_path / "copy.db", embedder="e", dim=1) as copy:
+        assert run(copy, out)[0][0].status == "added"
+        assert copy.products() == catalogue.products()
+        kept = [(r.sku, r.content_hash) for p in copy.products() for r in copy.references(p.sku)]
+        assert kept == [(r.sku, r.content_hash) for p in catalogue.products() for r in catalogue.references(p.sku)]
+        first = copy.references("a/ü")[0].id
+        assert (copy.reference_picture(first), copy.reference_mask(first)) == (b"jpeg 1", b"png 1")
+    again, embedding = run(catalogue, out)
+    assert {o.status for o in again} == {"unchanged"} and embedding.seen == []
+
+
+def test_a_picture_exchanged_in_an_export_is_a_new_one(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.enrol(Product("A"), [NewReference(b"jpeg 1", "1" * 64, b"\0\0\x80\x3f", 1, "e")])
+    out = tmp_path / "out"
+    list(exporting.export(catalogue, out))
+    (picture,) = (out / "pictures" / os.listdir(out / "pictures")[0]).iterdir()
+    picture.write_bytes(b"another picture")
+    ((changed,), _) = run(catalogue, out)
+    assert (changed.status, changed.pictures) == ("changed", 1)
