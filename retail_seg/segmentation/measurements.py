@@ -16,6 +16,8 @@ from retail_seg.segmentation.instances import Instances
 
 #: The percentiles of a size distribution.
 PERCENTILES = {"d10": 10.0, "d50": 50.0, "d90": 90.0}
+#: Outlines are simplified by this many pixels before they are measured.
+STAIRS = 0.75
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Measurements:
     rotated      (n, 5) float64: the smallest rotated box: centre x, y, length, width (length >= width), angle
     ellipses     (n, 5) float64: the ellipse with the same second moments: centre x, y, major, minor axis, angle
     diameters    (n,) float64: of the circle with the same area
-    perimeters   (n,) float64: by Crofton's formula in four directions, holes counted
+    perimeters   (n,) float64: holes counted
     circularity  (n,) float64: 4 pi area / perimeter², 1 for a disc, at most 1
     cut          (n,) bool: the instance reaches the photo's edge, so the rest of it may be outside
 
@@ -156,6 +158,14 @@ def _ellipse(mask: np.ndarray) -> tuple[float, float, float, float, float]:
 
 
 def _perimeter(mask: np.ndarray) -> float:
-    from skimage.measure import perimeter_crofton
+    """Length of the outlines and holes of a mask (h, w) bool.
 
-    return float(perimeter_crofton(np.pad(mask, 1), directions=4))
+    Marching squares, simplified by less than a pixel to take the pixels' stairs away: within some 1 % of the true
+    length for discs from 5 pixels radius and for rectangles at any angle, where Crofton's formula loses 6 % of an
+    upright box.
+    """
+    from skimage.measure import approximate_polygon, find_contours
+
+    contours = find_contours(np.pad(mask.astype(np.float64), 1), 0.5)
+    lines = [approximate_polygon(contour, STAIRS) for contour in contours]
+    return float(sum(np.hypot(*np.diff(line, axis=0).T).sum() for line in lines))

@@ -72,27 +72,39 @@ def describe_outline(mask: np.ndarray) -> Outline | None:
     if diameter < MIN_DIAMETER:
         return None
     points = contour.reshape(-1, 2)
-    at, depth = _notches(contour)
+    at, depth = _notches(contour, MIN_NOTCH * diameter)
     depth = depth / diameter
     order = np.argsort(-depth)[:MAX_NOTCHES]
     deepest = (*depth[order[:2]].tolist(), 0.0, 0.0)
-    deep = order[depth[order] > MIN_NOTCH]
-    neck, side, neck_depth = _narrowest_neck(points, at[deep], depth[deep])
+    neck, side, neck_depth = _narrowest_neck(points, at[order], depth[order])
     solidity = area / max(cv2.contourArea(cv2.convexHull(contour)), 1.0)
     return Outline(solidity, (deepest[0], deepest[1]), neck, side, neck_depth)
 
 
-def _notches(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index on the contour and depth in pixels of the deepest point of each convexity defect."""
-    hull = np.sort(cv2.convexHull(contour, returnPoints=False), axis=0)[::-1]
-    try:
-        defects = cv2.convexityDefects(contour, hull)
-    except cv2.error:  # an outline that meets itself has no ordered hull: nothing can be said of its notches
-        defects = None
-    if defects is None:
-        return np.zeros(0, int), np.zeros(0)
-    rows = np.asarray(defects).reshape(-1, 4)
-    return rows[:, 2].astype(int), rows[:, 3] / 256.0
+def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Index on the contour (k, 1, 2) and depth of every notch at least `least` pixels deep.
+
+    One edge of the convex hull can bridge several notches (a row of cans): each rise of the distance from that edge
+    by `least` counts.
+    """
+    from scipy.signal import find_peaks
+
+    points = contour.reshape(-1, 2).astype(np.float64)
+    hull = np.sort(cv2.convexHull(contour, returnPoints=False).ravel())
+    at: list[int] = []
+    depths: list[float] = []
+    for start, end in zip(hull, np.append(hull[1:], hull[0] + len(points)), strict=True):
+        if end - start < 2:
+            continue
+        index = np.arange(start, end + 1) % len(points)
+        edge = points[index[-1]] - points[index[0]]
+        away = points[index] - points[index[0]]
+        distance = np.abs(edge[0] * away[:, 1] - edge[1] * away[:, 0]) / max(float(np.hypot(*edge)), 1e-9)
+        if distance.max() >= least:
+            peaks, _ = find_peaks(distance, prominence=least)
+            at += index[peaks].tolist()
+            depths += distance[peaks].tolist()
+    return np.array(at, int), np.array(depths)
 
 
 def _narrowest_neck(points: np.ndarray, at: np.ndarray, depth: np.ndarray) -> tuple[float, float, float]:

@@ -39,7 +39,7 @@ class SegmenterConfig:
 
     widths: tuple[int, ...] = UNetConfig.widths
     block: int = UNetConfig.block
-    side: int = 640
+    side: int = 512
     mean: tuple[float, float, float] = (0.45, 0.43, 0.40)
     std: tuple[float, float, float] = (0.26, 0.25, 0.25)
 
