@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retail_seg.enrolment import REFERENCE_SIDE
 from retail_seg.errors import PhotoError
 from retail_seg.files import whole_file
 from retail_seg.photos import load_photo
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Pictures in memory at once.
 BATCH = 64
-#: Longer side, in pixels, of a reference as it is kept and of a picture that is compared with one.
-REFERENCE_SIDE = 1024
 
 
 def embed_pictures(

@@ -40,7 +40,7 @@ def load_photo(
     """
     if isinstance(source, np.ndarray):
         return shrink(_from_array(source, name or "array", max_pixels), max_side)
-    data, name = _read_bytes(source, name)
+    data, name = read_photo(source, name)
     return shrink(_decode(data, name, max_pixels, max_side), max_side)
 
 
@@ -71,7 +71,8 @@ def encode_picture(picture: np.ndarray, *, quality: int = 92) -> bytes:
     return data.tobytes()
 
 
-def _read_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
+def read_photo(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str]:
+    """The bytes of a photo file and what errors call it; raises PhotoError where it cannot be read."""
     if isinstance(source, bytes):
         return source, name or "upload"
     if isinstance(source, (str, os.PathLike)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,7 @@ def each(items: Iterable[T], work: Callable[[T], None], errors: tuple[type[Excep
 def output(path: Path | None) -> Iterator[TextIO]:
     """Stdout, or a file that appears whole when all is written and not at all when the work breaks off."""
     if path is None:
-        yield click.get_text_stream("stdout")
+        yield sys.stdout
         return
     if not path.parent.is_dir():
         raise click.UsageError(f"{path.parent}: no such folder; make it, or write elsewhere")

@@ -74,7 +74,7 @@ def scan(
 @json_option
 def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | None) -> int:
     """Name the one product that each of IMAGES shows (no segmentation): one JSON line a picture."""
-    from retail_seg.embedding import REFERENCE_SIDE
+    from retail_seg.enrolment import REFERENCE_SIDE
     from retail_seg.errors import RetailSegError
     from retail_seg.matcher import Matcher
     from retail_seg.photos import load_photo

@@ -1,0 +1,151 @@
+"""One compiled network behind one call: OpenVINO where it is installed, PyTorch everywhere else.
+
+The precision is what the processor computes fast, taken only when a check against float32 passes at build time.
+A compiled network is kept on disk under the fingerprint of its weights, so later starts neither trace nor check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.errors import IndexingError
+
+#: Arrays in, one array out.
+Call = Callable[..., np.ndarray]
+PRECISIONS = ("auto", "bf16", "f32")
+#: A lower precision must keep every output row's cosine to float32 above this.
+MIN_COSINE = 0.999
+
+
+def cache_folder() -> Path:
+    """Where compiled networks are kept: RETAIL_SEG_CACHE, else XDG_CACHE_HOME/retail-seg, else ~/.cache/retail-seg."""
+    own = os.environ.get("RETAIL_SEG_CACHE")
+    if own:
+        return Path(own) / "compiled"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "retail-seg" / "compiled"
+
+
+def available() -> bool:
+    """Whether OpenVINO is installed."""
+    return find_spec("openvino") is not None
+
+
+def compiled(
+    module: Any,
+    examples: Sequence[np.ndarray],
+    fingerprint: str,
+    *,
+    dynamic: Sequence[Sequence[int]],
+    precision: str = "auto",
+    folder: Path | None = None,
+) -> Call:
+    """A torch module as a fast callable of float32 arrays, with one array as its answer.
+
+    `examples` are inputs of the shapes that come; axis numbers in `dynamic`, one list an input, may change from call
+    to call. `fingerprint` names the weights. Raises IndexingError for an unknown precision, or where bf16 was asked
+    for and is not exact enough.
+    """
+    if precision not in PRECISIONS:
+        raise IndexingError(f"no precision is called {precision!r}; choose one of: {', '.join(PRECISIONS)}")
+    key = _key(fingerprint, examples, dynamic, precision)
+    place = (folder or cache_folder()) / key
+    if not (place / "network.xml").exists():
+        _build(module, examples, dynamic, precision, place)
+    chosen = json.loads((place / "precision.json").read_text())["precision"]
+    return _open(place / "network.xml", chosen, place)
+
+
+def _key(fingerprint: str, examples: Sequence[np.ndarray], dynamic: Sequence[Sequence[int]], precision: str) -> str:
+    import openvino
+
+    parts = [fingerprint, precision, openvino.__version__, platform.machine(), _processor()]
+    parts += [str([side for axis, side in enumerate(e.shape) if axis not in d]) for e, d in zip(examples, dynamic)]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
+
+
+@cache
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+def _processor() -> str:
+    """The processor's name and what it can compute with: a cache moves with a disk image, the machine does not."""
+    return f"{_core().get_property('CPU', 'FULL_DEVICE_NAME')} {sorted(_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))}"
+
+
+def _build(
+    module: Any, examples: Sequence[np.ndarray], dynamic: Sequence[Sequence[int]], precision: str, place: Path
+) -> None:
+    """Trace the module, choose the precision by a check against float32, and put the result in place in one step."""
+    import openvino
+    import torch
+
+    tensors = tuple(torch.from_numpy(np.ascontiguousarray(example)) for example in examples)
+    model = openvino.convert_model(module.eval().float(), example_input=tensors)
+    shapes = {}
+    for number, (example, axes) in enumerate(zip(examples, dynamic, strict=True)):
+        shapes[model.inputs[number]] = openvino.PartialShape(
+            [-1 if axis in axes else side for axis, side in enumerate(example.shape)]
+        )
+    model.reshape(shapes)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as name:
+        temporary = Path(name) / "build"
+        temporary.mkdir()
+        openvino.save_model(model, temporary / "network.xml", compress_to_fp16=False)
+        chosen = _choose(temporary / "network.xml", examples, precision)
+        (temporary / "precision.json").write_text(json.dumps({"precision": chosen}))
+        try:
+            temporary.rename(place)
+        except OSError:
+            if not (place / "network.xml").exists():  # another process may have been faster, and that is as good
+                raise
+
+
+def _choose(path: Path, examples: Sequence[np.ndarray], precision: str) -> str:
+    if precision == "f32":
+        return "f32"
+    if precision == "auto" and "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "f32"
+    exact, quick = (_open(path, kind, None)(*examples) for kind in ("f32", "bf16"))
+    cosine = _worst_cosine(exact, quick)
+    if cosine >= MIN_COSINE:
+        return "bf16"
+    if precision == "bf16":
+        raise IndexingError(f"bf16 keeps a cosine of {cosine:.4f} to float32 only; use precision auto or f32")
+    return "f32"
+
+
+def _worst_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(1) / np.maximum(lengths, 1e-12)).min())
+
+
+def _open(path: Path, precision: str, cached: Path | None) -> Call:
+    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    if cached is not None:
+        options["CACHE_DIR"] = str(cached / "blobs")
+    network = _core().compile_model(str(path), "CPU", options)
+
+    def call(*arrays: np.ndarray) -> np.ndarray:
+        # A request per call: requests must not be shared between threads, and making one is cheap beside a network.
+        request = network.create_infer_request()
+        request.infer([np.ascontiguousarray(a, np.float32) for a in arrays], share_inputs=True)
+        return np.array(request.get_output_tensor(0).data)
+
+    return call

@@ -1,0 +1,85 @@
+"""Commands that make and fill a store: `init`, `add`, `reindex`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from retail_seg.cli.common import progress, say, store_option
+
+
+@click.command()
+@store_option
+@click.option(
+    "--embedder", default="retail-vgg", show_default=True, help="retail-vgg, or vgg16 (ImageNet, fetched once)."
+)
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights of the embedder, for closed networks.")
+@click.option(
+    "--index",
+    "kind",
+    type=click.Choice(["flat", "hnsw", "ivf-sq8"]),
+    default="flat",
+    show_default=True,
+    help="flat is exact; the others are for more than some 500,000 references.",
+)
+def init(store: Path, embedder: str, weights: Path | None, kind: str) -> None:
+    """Make an empty store, pinned to one embedder."""
+    from retail_seg.matcher import Matcher
+
+    with Matcher.create(store, embedder, weights=weights, index=kind) as matcher:
+        say(f"{store}: an empty store for {matcher.embedder.name} ({matcher.embedder.dim} numbers a vector)")
+
+
+@click.command()
+@click.argument("sku")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@store_option
+@click.option("--name", help="Name of the product; without it, an existing product keeps its own.")
+def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None) -> int:
+    """Add IMAGES as reference pictures of the product SKU, which is made when it is new."""
+    from catalogue import Product, UnknownProduct
+    from retail_seg.errors import PhotoError
+    from retail_seg.matcher import Matcher
+    from retail_seg.photos import load_photo
+
+    failed = 0
+    good: list[Path] = []
+    for path in images:
+        try:
+            load_photo(path, max_side=64)
+            good.append(path)
+        except PhotoError as error:
+            say(f"Error: {error}")
+            failed += 1
+    if not good:
+        return 1
+    with Matcher.open(store) as matcher:
+        try:
+            product = matcher.catalogue.product(sku)
+        except UnknownProduct:
+            product = Product(sku)
+        if name is not None:
+            product = Product(sku, name, product.brand, product.category, product.gtin, product.attributes)
+        before = matcher.catalogue.count_references()
+        matcher.enrol(product, good)
+        added = matcher.catalogue.count_references() - before
+    say(f"{sku}: {added} references added, {len(good) - added} were there already")
+    return int(failed > 0)
+
+
+@click.command()
+@store_option
+@click.option("--embedder", help="Switch the store to this embedder; its own without it.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights of the embedder, for closed networks.")
+def reindex(store: Path, embedder: str | None, weights: Path | None) -> None:
+    """Embed every reference that needs it again, learn from them all, and write the index anew.
+
+    Can be interrupted and run again: what was embedded is kept, and the store answers as before until it is done.
+    """
+    from retail_seg.matcher import Matcher
+
+    count = Matcher.reindex_store(
+        store, embedder, weights=weights, progress=lambda rows, n: progress(rows, total=n, unit=" reference")
+    )
+    say(f"{store}: {count} references embedded again; the index is new")

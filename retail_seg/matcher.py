@@ -1,0 +1,297 @@
+"""The join of segmenter, embedder, index and catalogue: a photo in, counted products out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from catalogue import Catalogue, Product, UnknownReference
+from index import Embedder, Ranking, open_embedder
+from index.second_look import Look, local_features
+from retail_seg import __version__
+from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
+from retail_seg.errors import StoreError
+from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
+from retail_seg.photos import PhotoSource, load_photo
+from retail_seg.report import Identification, Match, Report, ReportLine
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.instances import Instances
+    from retail_seg.segmentation.segmenter import Segmenter
+
+CATALOGUE = "catalogue.db"
+#: A store's own segmenter; the shipped one works where there is none.
+SEGMENTER = "segmenter"
+#: Share of a box that is added around an instance before it is embedded.
+MARGIN = 0.0
+#: References that a reindex embeds and commits at once.
+EMBED_BATCH = 32
+
+#: Wraps rows that are worked through, with their number, to show progress.
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+class Matcher:
+    """An open store. Safe to use from several threads, and beside other processes that use the same store.
+
+    >>> with Matcher.create(Path("store")) as matcher:
+    ...     matcher.enrol(Product("4711", "Cola"), ["cola-front.jpg", "cola-back.jpg"])
+    ...     report = matcher.scan("shelf.jpg")
+    """
+
+    def __init__(
+        self, folder: Path, catalogue: Catalogue, embedder: Embedder, segmenter: Segmenter | Path | None = None
+    ) -> None:
+        self.folder = folder
+        self.catalogue = catalogue
+        self.embedder = embedder
+        self._segmenter = segmenter
+        self._gallery = Gallery(folder, catalogue, embedder.name)
+
+    @classmethod
+    def create(
+        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat"
+    ) -> Matcher:
+        """Make an empty store in a new or empty folder, pinned to an embedder, and open it.
+
+        Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
+        """
+        folder = Path(store)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            known = "a store already; use it" if (folder / CATALOGUE).exists() else "not empty; give a new folder"
+            raise StoreError(f"{folder}: is {known}")
+        found = open_embedder(embedder, weights)
+        catalogue = Catalogue.create(folder / CATALOGUE, embedder=found.fingerprint, dim=found.dim)
+        remember_embedder(catalogue, found, weights)
+        catalogue.set_setting("index", index)
+        return cls(folder, catalogue, found)
+
+    @classmethod
+    def open(cls, store: str | Path, *, segmenter: Segmenter | str | Path | None = None) -> Matcher:
+        """Open a store. `segmenter` (an object or a model folder) takes the place of the store's own.
+
+        Raises StoreError where there is no store, or its embedder's weights are no longer those of its vectors.
+        """
+        folder = Path(store)
+        catalogue = open_catalogue(folder)
+        try:
+            found = stored_embedder(catalogue)
+            if found.fingerprint != catalogue.embedder:
+                raise StoreError(
+                    f"{folder}: its vectors are of other weights than the {found.name} installed now; "
+                    f"run `retail-seg reindex --store {folder}`"
+                )
+            model = Path(segmenter) if isinstance(segmenter, (str, Path)) else segmenter
+            return cls(folder, catalogue, found, model)
+        except BaseException:
+            catalogue.close()
+            raise
+
+    def close(self) -> None:
+        """Save what shortens the next start, and close the catalogue."""
+        self._gallery.save()
+        self.catalogue.close()
+
+    def __enter__(self) -> Matcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def revision(self) -> int:
+        """The catalogue's revision; grows with each change that can change an answer."""
+        return self.catalogue.revision
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The store's segmenter, loaded when it is first needed."""
+        if self._segmenter is None or isinstance(self._segmenter, Path):
+            from retail_seg.segmentation.segmenter import Segmenter
+
+            own = self.folder / SEGMENTER
+            self._segmenter = Segmenter.load(self._segmenter or (own if own.is_dir() else None))
+        return self._segmenter
+
+    # -- answers
+
+    def scan(self, photo: PhotoSource, *, name: str | None = None, top: int = 5) -> Report:
+        """Which products a photo shows, how many and where. Raises PhotoError for a photo that cannot be read."""
+        picture = load_photo(photo, name=name)
+        shown = name or (str(photo) if isinstance(photo, (str, Path)) else "photo")
+        instances = self.segmenter.segment(picture)
+        return self.report(picture, instances, shown, top=top)
+
+    def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
+        """The report on a photo (H, W, 3) uint8 whose instances are known."""
+        from retail_seg.segmentation.merged import merged_flags
+
+        cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
+        found = self.match([crop for crop, _ in cuts], masks=[mask for _, mask in cuts], top=top)
+        merged = merged_flags(instances)
+        lines = tuple(_line(instances, i, bool(merged[i]), found[i]) for i in range(len(instances)))
+        return Report(name, photo.shape[1], photo.shape[0], lines, self.versions())
+
+    def match(
+        self, crops: Sequence[np.ndarray], *, masks: Sequence[np.ndarray | None] | None = None, top: int = 5
+    ) -> list[Identification]:
+        """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product."""
+        if not len(crops):
+            return []
+        vectors = self.embedder.embed(crops, masks)
+        look = Look(lambda i: local_features(crops[i], masks[i] if masks else None), self.catalogue.reference_features)
+        return self._identified(self._gallery.rank(vectors, top, look))
+
+    def versions(self) -> dict[str, str | int]:
+        """What made an answer: program, segmenter, embedder, catalogue revision."""
+        return {
+            "version": __version__,
+            "segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}",
+            "embedder": f"{self.embedder.name}:{self.embedder.fingerprint}",
+            "revision": self.revision,
+        }
+
+    # -- changes
+
+    def enrol(self, product: Product, pictures: Sequence[PhotoSource | Upload], *, by: str = "") -> list[int]:
+        """Add or update a product with reference pictures; they are found by the next search of every process.
+
+        All pictures are checked before anything is written: PhotoError for one that cannot be used leaves the store as
+        it was. A picture that the product already has is not embedded again. Returns the references' ids.
+        """
+        prepared = [prepare(as_upload(picture)) for picture in pictures]
+        return self.enrol_prepared(product, prepared, by=by)
+
+    def enrol_prepared(self, product: Product, prepared: Sequence[Prepared], *, by: str = "") -> list[int]:
+        """`enrol` for uploads that are decoded already."""
+        known = self.catalogue.known_hashes(product.sku)
+        fresh = new_only(prepared, known.__contains__)
+        ids = self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
+        self.refresh()
+        return ids
+
+    def remove(self, sku: str, references: Iterable[int] | None = None, *, by: str = "") -> list[int]:
+        """Take a product out, or only some of its references; returns the ids that are no longer found.
+
+        Raises UnknownProduct and UnknownReference; a reference of another product is unknown here.
+        """
+        if references is None:
+            gone = self.catalogue.remove_product(sku, by=by)
+        else:
+            gone = self.catalogue.remove_references(self._own(sku, references), by=by)
+        self.refresh()
+        return gone
+
+    def refresh(self) -> None:
+        """Bring the index level with the catalogue, and learn from the references anew when they changed much."""
+        self._gallery.current()
+        self._gallery.refit()
+
+    def reindex(self, *, progress: Progress | None = None) -> int:
+        """Embed the references that lack vectors, learn from all of them, write the index; returns how many."""
+        count = embed_pending(self.catalogue, self.embedder, progress)
+        self._gallery.refit(force=True)
+        self._gallery.write()
+        return count
+
+    @classmethod
+    def reindex_store(
+        cls,
+        store: str | Path,
+        embedder: str | None = None,
+        *,
+        weights: Path | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Bring a store to an embedder, its own or another, with the weights installed now; returns how many references.
+
+        Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.
+        """
+        folder = Path(store)
+        catalogue = open_catalogue(folder)
+        try:
+            found = open_embedder(embedder, weights) if embedder or weights else stored_embedder(catalogue)
+            count = embed_pending(catalogue, found, progress)
+            if found.fingerprint != catalogue.embedder:
+                catalogue.set_embedder(found.fingerprint, found.dim)
+                for key in (RANKER, RANKER_ID, LEARNED_FROM):
+                    catalogue.set_setting(key, "")
+            remember_embedder(catalogue, found, weights)
+        finally:
+            catalogue.close()
+        with cls.open(folder) as matcher:
+            matcher.reindex()
+        return count
+
+    def _own(self, sku: str, references: Iterable[int]) -> list[int]:
+        own = {reference.id for reference in self.catalogue.references(sku)}
+        wanted = [int(i) for i in references]
+        for i in wanted:
+            if i not in own:
+                raise UnknownReference(f"product {sku} has no reference {i}; see `retail-seg show {sku}`")
+        return wanted
+
+    def _identified(self, rankings: Sequence[Ranking]) -> list[Identification]:
+        skus = {self._gallery.sku(c.owner) for ranking in rankings for c in ranking.candidates}
+        names = self.catalogue.names_of(skus)
+        return [self._identification(ranking, names) for ranking in rankings]
+
+    def _identification(self, ranking: Ranking, names: dict[str, str]) -> Identification:
+        matches = []
+        for c in ranking.candidates:
+            sku = self._gallery.sku(c.owner)
+            matches.append(Match(sku, names.get(sku, ""), c.score, c.reference_id))
+        if ranking.known:
+            sku, name = matches[0].sku, matches[0].name
+            return Identification("known", sku, name, ranking.probability, ranking.margin, tuple(matches))
+        return Identification("unknown", None, "", ranking.probability, ranking.margin, tuple(matches))
+
+
+def open_catalogue(folder: Path) -> Catalogue:
+    """The catalogue of a store; raises StoreError where the folder holds none."""
+    if not (folder / CATALOGUE).is_file():
+        raise StoreError(f"{folder}: holds no store; make one with `retail-seg init --store {folder}`")
+    return Catalogue.open(folder / CATALOGUE)
+
+
+def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:
+    """Keep by which name, and from which file where one was given, a store's embedder is opened."""
+    catalogue.set_setting("embedder_name", embedder.name)
+    catalogue.set_setting("embedder_weights", str(weights.resolve()) if weights else "")
+
+
+def stored_embedder(catalogue: Catalogue) -> Embedder:
+    """The embedder that a store's references are embedded with."""
+    weights = catalogue.get_setting("embedder_weights")
+    return open_embedder(catalogue.get_setting("embedder_name") or "retail-vgg", Path(weights) if weights else None)
+
+
+def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress | None = None) -> int:
+    """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many."""
+    total = catalogue.count_pending(embedder.fingerprint)
+    rows: Iterator[Any] = iter(catalogue.pending_reindex(embedder.fingerprint))
+    if progress is not None:
+        rows = iter(progress(rows, total))
+    while batch := list(islice(rows, EMBED_BATCH)):
+        embedded = embed_kept(embedder, [(picture, mask) for _, picture, mask in batch])
+        done = [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
+        catalogue.set_vectors(done, embedder.fingerprint)
+    return total
+
+
+def _line(instances: Instances, i: int, merged: bool, found: Identification) -> ReportLine:
+    x, y, w, h = (int(v) for v in instances.boxes[i])
+    return ReportLine(
+        id=i + 1,
+        box=(x, y, w, h),
+        area=int(instances.areas[i]),
+        polygon=tuple((int(px), int(py)) for px, py in instances.polygon(i)),
+        confidence=float(instances.confidence[i]),
+        merged=merged,
+        identification=found,
+    )
