@@ -1,0 +1,276 @@
+"""What weakens a catalogue: products with too few pictures, look-alikes, doubles, and pictures that mislead.
+
+Pixels and vectors are the join's: it hands in a function that looks at a picture, and numbers that say how similar
+references are. Everything here is counting and sorting.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+
+from catalogue.store import Catalogue
+
+#: Look hashes of the same picture, saved or scaled differently, differ in at most so many of their 64 bits.
+NEAR_BITS = 3
+#: A group of equal bits larger than this says nothing (plain pictures); its pairs are not compared one by one.
+MAX_GROUP = 300
+#: References whose similarities lie closer together than this are not told apart as odd ones.
+MIN_GAP = 0.05
+_SIGN = 1 << 63
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a reference's pixels say: a 64-bit hash of its looks, its sharpness, and how much of it is cut off (0-1)."""
+
+    hash: int
+    sharpness: float
+    cut_off: float
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """How similar a reference is to the nearest of its product's others (None: it is the only one), and which
+    reference of another product is most similar to it (None: none near).
+    """
+
+    reference_id: int
+    sibling: float | None
+    other_id: int | None
+    other: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on something is reported; sharpness has the unit of the function that measured it."""
+
+    sharpness: float
+    side: int = 96
+    cut_off: float = 0.25
+    pairs: int = 20
+    gain: int = 10
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two references of different products, and how similar they are (bits that differ for doubles, else cosine)."""
+
+    sku: str
+    reference_id: int
+    other_sku: str
+    other_id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Poor:
+    """A reference that is better replaced, and why."""
+
+    sku: str
+    reference_id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A product that one more picture would help most, and why; `gain` only orders them."""
+
+    sku: str
+    references: int
+    gain: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """The report; lists are ordered by urgency."""
+
+    products: int
+    references: int
+    without_reference: list[str]
+    with_one_reference: list[str]
+    doubles: list[Pair]
+    confusable: list[Pair]
+    unlike_siblings: list[Poor]
+    poor_pictures: list[Poor]
+    gain_most: list[Gain]
+
+
+def measure(catalogue: Catalogue, look: Callable[[bytes, bytes | None], Look], batch: int = 100) -> Iterator[int]:
+    """Look at every reference that has not been looked at yet and keep the result; yields each reference's id."""
+    sql = """SELECT r.id, p.picture, p.mask FROM refs r JOIN ref_pictures p ON p.reference_id = r.id
+        WHERE r.removed IS NULL AND NOT EXISTS (SELECT 1 FROM ref_checks c WHERE c.reference_id = r.id)
+        ORDER BY r.id LIMIT ?"""
+    while rows := catalogue.db.execute(sql, [batch]).fetchall():
+        found = [(id_, look(picture, mask)) for id_, picture, mask in rows]
+        with catalogue.change() as db:
+            for id_, seen in found:
+                db.execute(
+                    "INSERT OR REPLACE INTO ref_checks (reference_id, looks, sharpness, cut_off) VALUES (?,?,?,?)",
+                    [id_, seen.hash - _SIGN, seen.sharpness, seen.cut_off],
+                )
+        yield from (id_ for id_, _ in found)
+
+
+def unmeasured(catalogue: Catalogue) -> int:
+    """How many references `measure` would look at."""
+    sql = """SELECT count(*) FROM refs r WHERE r.removed IS NULL
+        AND NOT EXISTS (SELECT 1 FROM ref_checks c WHERE c.reference_id = r.id)"""
+    return int(catalogue.db.execute(sql).fetchone()[0])
+
+
+def report(
+    catalogue: Catalogue,
+    neighbours: Sequence[Neighbour],
+    limits: Limits,
+    same: Callable[[bytes, bytes], bool],
+) -> Health:
+    """The whole report. `neighbours` has one entry per reference in use; `same` compares two pictures whose looks
+    nearly agree, for a hash of shapes cannot tell two flavours by their colours.
+    """
+    owners = dict(catalogue.db.execute("SELECT id, sku FROM refs WHERE removed IS NULL").fetchall())
+    counts = reference_counts(catalogue)
+    known = [neighbour for neighbour in neighbours if neighbour.reference_id in owners]
+    return Health(
+        products=len(counts),
+        references=len(owners),
+        without_reference=sorted(sku for sku, count in counts.items() if count == 0),
+        with_one_reference=sorted(sku for sku, count in counts.items() if count == 1),
+        doubles=doubles(catalogue, owners, same),
+        confusable=confusable(known, owners, limits.pairs),
+        unlike_siblings=unlike_siblings(known, owners),
+        poor_pictures=poor_pictures(catalogue, limits),
+        gain_most=gain_most(counts, known, owners, limits.gain),
+    )
+
+
+def reference_counts(catalogue: Catalogue) -> dict[str, int]:
+    """Number of references in use of every product, 0 among them."""
+    sql = """SELECT p.sku, count(r.id) FROM products p LEFT JOIN refs r ON r.sku = p.sku AND r.removed IS NULL
+        WHERE p.deleted IS NULL GROUP BY p.sku"""
+    return dict(catalogue.db.execute(sql).fetchall())
+
+
+def doubles(catalogue: Catalogue, owners: dict[int, str], same: Callable[[bytes, bytes], bool]) -> list[Pair]:
+    """Pairs of (nearly) identical pictures under different SKUs, the most alike first; one pair per two SKUs."""
+    sql = "SELECT c.reference_id, c.looks FROM ref_checks c JOIN refs r ON r.id = c.reference_id"
+    rows = catalogue.db.execute(f"{sql} WHERE r.removed IS NULL").fetchall()
+    hashes = {id_: looks + _SIGN for id_, looks in rows if id_ in owners}
+    found: dict[tuple[str, str], Pair] = {}
+    for distance, one, two in sorted(near_pairs(hashes, owners)):
+        key = (min(owners[one], owners[two]), max(owners[one], owners[two]))
+        if key in found:
+            continue
+        if same(catalogue.reference_picture(one), catalogue.reference_picture(two)):
+            found[key] = Pair(owners[one], one, owners[two], two, float(distance))
+    return list(found.values())
+
+
+def near_pairs(hashes: dict[int, int], owners: dict[int, str]) -> set[tuple[int, int, int]]:
+    """(differing bits, id, id) of references of different products whose hashes differ in at most NEAR_BITS bits.
+
+    Of four quarters of 16 bits at least one is equal where three bits differ, so only equal quarters are compared.
+    """
+    pairs: set[tuple[int, int, int]] = set()
+    for shift in range(0, 64, 16):
+        groups: dict[int, list[int]] = defaultdict(list)
+        for id_, looks in hashes.items():
+            groups[looks >> shift & 0xFFFF].append(id_)
+        for group in groups.values():
+            for one, two in combinations(group[:MAX_GROUP], 2):
+                if owners[one] != owners[two]:
+                    distance = (hashes[one] ^ hashes[two]).bit_count()
+                    if distance <= NEAR_BITS:
+                        pairs.add((distance, min(one, two), max(one, two)))
+    return pairs
+
+
+def confusable(neighbours: Iterable[Neighbour], owners: dict[int, str], limit: int) -> list[Pair]:
+    """The pairs of products whose references are most similar, each pair once with its most similar references."""
+    best: dict[tuple[str, str], Pair] = {}
+    for near in neighbours:
+        if near.other_id is None or near.other_id not in owners:
+            continue
+        sku, other = owners[near.reference_id], owners[near.other_id]
+        key = (min(sku, other), max(sku, other))
+        if key not in best or near.other > best[key].score:
+            best[key] = Pair(sku, near.reference_id, other, near.other_id, near.other)
+    return sorted(best.values(), key=lambda pair: -pair.score)[:limit]
+
+
+def unlike_siblings(neighbours: Sequence[Neighbour], owners: dict[int, str]) -> list[Poor]:
+    """References that are nearer to another product than to their own, or far from every sibling.
+
+    Far is three (scaled) median deviations below the median: few bad references do not move that line.
+    """
+    siblings = [near.sibling for near in neighbours if near.sibling is not None]
+    if not siblings:
+        return []
+    middle = median(siblings)
+    line = middle - max(MIN_GAP, 3 * 1.4826 * median(abs(value - middle) for value in siblings))
+    found: list[tuple[float, Poor]] = []
+    for near in neighbours:
+        if near.sibling is None:
+            continue
+        excess = near.other - near.sibling if near.other_id in owners else 0.0
+        if excess > 0 and near.other_id is not None:
+            reason = f"is nearer to {owners[near.other_id]} ({near.other:.2f}) than to its own ({near.sibling:.2f})"
+        elif near.sibling < line:
+            reason = f"looks unlike its siblings ({near.sibling:.2f}, most are near {middle:.2f})"
+        else:
+            continue
+        found.append((max(excess, line - near.sibling), Poor(owners[near.reference_id], near.reference_id, reason)))
+    return [poor for _, poor in sorted(found, key=lambda pair: -pair[0])]
+
+
+def poor_pictures(catalogue: Catalogue, limits: Limits) -> list[Poor]:
+    """References that are tiny, cut off by the picture's edge or blurred, the worst of these reasons named."""
+    sql = """SELECT r.sku, r.id, r.width, r.height, c.sharpness, c.cut_off FROM refs r
+        JOIN ref_checks c ON c.reference_id = r.id WHERE r.removed IS NULL
+        AND (min(r.width, r.height) < ? OR c.sharpness < ? OR c.cut_off > ?) ORDER BY c.sharpness, r.id"""
+    found = []
+    rows = catalogue.db.execute(sql, [limits.side, limits.sharpness, limits.cut_off]).fetchall()
+    for sku, id_, width, height, sharpness, cut_off in rows:
+        if min(width, height) < limits.side:
+            reason = f"is tiny ({width} × {height} pixels)"
+        elif cut_off > limits.cut_off:
+            reason = f"is cut off by the picture's edge ({cut_off:.0%} of one side)"
+        else:
+            reason = f"is blurred (sharpness {sharpness:.0f}, {limits.sharpness:.0f} is the least)"
+        found.append(Poor(sku, id_, reason))
+    return found
+
+
+def gain_most(
+    counts: dict[str, int], neighbours: Iterable[Neighbour], owners: dict[int, str], limit: int
+) -> list[Gain]:
+    """The products that one more picture would help most: few pictures, and another product as near as their own.
+
+    Without any picture a product cannot be found at all. Else the risk is how much nearer the nearest other product
+    is than the product's own references (the catalogue's median stands in for a single one), and each picture that is
+    there halves what another one can add.
+    """
+    kept = list(neighbours)
+    usual = median([near.sibling for near in kept if near.sibling is not None] or [1.0])
+    risk: dict[str, tuple[float, str]] = {}
+    for near in kept:
+        if near.other_id is None or near.other_id not in owners:
+            continue
+        sku = owners[near.reference_id]
+        excess = near.other - (usual if near.sibling is None else near.sibling)
+        if sku not in risk or excess > risk[sku][0]:
+            risk[sku] = (excess, owners[near.other_id])
+    gains = []
+    for sku, count in counts.items():
+        if count == 0:
+            gains.append(Gain(sku, 0, 4.0, "has no picture and cannot be found"))
+            continue
+        excess, other = risk.get(sku, (-1.0, ""))
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        reason = f"has {pictures}" + (f" and is easily taken for {other}" if other else "")
+        gains.append(Gain(sku, count, max(0.0, 1.0 + excess) * 2.0 ** (1 - count), reason))
+    return sorted(gains, key=lambda gain: (-gain.gain, gain.sku))[:limit]
