@@ -218,7 +218,7 @@ def _search(state: _State, queries: np.ndarray, k: int, fetch: int) -> tuple[np.
     scores, ids = (np.concatenate(both, axis=1) for both in zip(*parts, strict=True))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :fetch]
     scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
-    keep = _first_of_each(ids) & (ids >= 0)
+    keep = first_of_each(ids) & (ids >= 0)
     place = np.where(keep, np.cumsum(keep, axis=1) - 1, k)
     found_scores = np.full((len(queries), k), -np.inf, np.float32)
     found_ids = np.full((len(queries), k), -1, np.int64)
@@ -231,7 +231,7 @@ def _search(state: _State, queries: np.ndarray, k: int, fetch: int) -> tuple[np.
     return found_scores, found_ids
 
 
-def _first_of_each(ids: np.ndarray) -> np.ndarray:
+def first_of_each(ids: np.ndarray) -> np.ndarray:
     """Mask (m, f) of the first occurrence of each id in its row."""
     by_id = np.argsort(ids, axis=1, kind="stable")
     ordered = np.take_along_axis(ids, by_id, 1)

@@ -1,0 +1,132 @@
+"""References asked as if they were crops: what a catalogue tells about itself without one labelled photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from index.calibration import Trials
+from index.projection import RECIPES, Projection, Recipe, fit_projection
+
+_ASKED = 2000  # references asked; more do not move the figures
+_BLOCK = 128  # asked at once: bounds the score matrix to _BLOCK x references
+_FOLDS = 5
+_PROJECTION_ROWS = 20_000  # references that a projection is fitted to
+_CHOICE_ROWS = 4_000  # references that the choice between recipes looks at
+_REFIT_BELOW = 20  # references per dimension below which a projection knows the very references it was fitted to
+
+
+@dataclass(frozen=True)
+class References:
+    """Raw vectors of references, one row each (the picture itself, not its turned views), and their products."""
+
+    vectors: np.ndarray  # float32 (n, dim)
+    owners: np.ndarray  # int64 (n,)
+
+    def take(self, rows: np.ndarray) -> References:
+        """The references at these positions, or under this mask."""
+        return References(self.vectors[rows], self.owners[rows])
+
+    def sample(self, count: int) -> References:
+        """At most some `count` references, whole products, the same ones every time."""
+        if len(self.owners) <= count:
+            return self
+        products, sizes = np.unique(self.owners, return_counts=True)
+        order = np.random.default_rng(0).permutation(len(products))
+        kept = products[order[np.cumsum(sizes[order]) <= count]]
+        return self.take(np.isin(self.owners, kept))
+
+
+def choose_recipe(references: References) -> Recipe:
+    """The recipe under which left-out references find their product best.
+
+    The simplest within one standard error of the best, so that noise does not choose; "centre" where no product has two
+    references, because then nothing can be tried.
+    """
+    sample = references.sample(_CHOICE_ROWS)
+    right = {}
+    for recipe in RECIPES:
+        trials = run_trials(recipe, sample)
+        if len(trials.right) == 0:
+            return Recipe("centre")
+        right[recipe] = trials.right
+    best = max(right, key=lambda recipe: right[recipe].mean())
+    for recipe in RECIPES:
+        gain = right[best].astype(float) - right[recipe]
+        if gain.mean() <= gain.std() / np.sqrt(len(gain)):
+            return recipe
+    return best
+
+
+def run_trials(recipe: Recipe, references: References) -> Trials:
+    """Ask references (at most 2,000) with their product in the catalogue and without it.
+
+    Below some 20 references per dimension a projection remembers what it was fitted to, so each fifth of the
+    references is asked under a projection that was fitted to the others.
+    """
+    count, dim = references.vectors.shape
+    asked = np.random.default_rng(1).permutation(count)[:_ASKED]
+    if recipe.kind != "within" or count >= _REFIT_BELOW * dim:
+        projection = fit_projection(recipe, *_parts(references.sample(_PROJECTION_ROWS)))
+        return _ask(projection, references, asked, np.ones(count, bool))
+    fold = _folds(references.owners)
+    rounds = []
+    for turn in range(_FOLDS):
+        rest = fold != turn
+        projection = fit_projection(recipe, *_parts(references.take(rest)))
+        rounds.append(_ask(projection, references, asked[fold[asked] == turn], rest))
+    return Trials.joined(rounds)
+
+
+def fit_recipe(recipe: Recipe, references: References) -> Projection:
+    """The projection of a recipe, from all references or as many as it takes."""
+    return fit_projection(recipe, *_parts(references.sample(_PROJECTION_ROWS)))
+
+
+def _parts(references: References) -> tuple[np.ndarray, np.ndarray]:
+    return references.vectors, references.owners
+
+
+def _folds(owners: np.ndarray) -> np.ndarray:
+    """A fold per reference, spread evenly within each product."""
+    order = np.random.default_rng(2).permutation(len(owners))
+    order = order[np.argsort(owners[order], kind="stable")]
+    fold = np.empty(len(owners), int)
+    fold[order] = np.arange(len(owners)) % _FOLDS
+    return fold
+
+
+def _ask(projection: Projection, references: References, asked: np.ndarray, shelf: np.ndarray) -> Trials:
+    """Ask the references at `asked` among those under the mask `shelf`, each without itself."""
+    rows = np.flatnonzero(shelf)
+    rows = rows[np.argsort(references.owners[rows], kind="stable")]
+    owners = references.owners[rows]
+    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]]) if len(rows) else np.empty(0, int)
+    products = owners[starts]
+    if len(products) < 2 or len(asked) == 0:
+        return Trials.none()
+    vectors = projection.apply(references.vectors[rows])
+    parts = []
+    for start in range(0, len(asked), _BLOCK):
+        block = asked[start : start + _BLOCK]
+        scores = projection.apply(references.vectors[block]) @ vectors.T
+        scores[block[:, None] == rows[None]] = -np.inf
+        parts.append(_outcomes(np.maximum.reduceat(scores, starts, axis=1), references.owners[block], products))
+    return Trials.joined(parts)
+
+
+def _outcomes(best: np.ndarray, owners: np.ndarray, products: np.ndarray) -> Trials:
+    """Trials from the best score (m, products) of each product for crops of the products `owners` (m,)."""
+    mine = products[None] == owners[:, None]
+    own = np.where(mine, best, -np.inf).max(axis=1)
+    others = np.where(mine, -np.inf, best)
+    two = -np.partition(-others, min(1, others.shape[1] - 1), axis=1)[:, :2]
+    first, second = two.max(axis=1), two.min(axis=1)
+    has_own, right = np.isfinite(own), own > first
+    score = np.where(right, own, first)
+    runner_up = np.where(right, first, np.maximum(own, second))
+    has_two = np.isfinite(second)
+    return Trials(
+        score[has_own], (score - runner_up)[has_own], right[has_own], first[has_two], (first - second)[has_two]
+    )
