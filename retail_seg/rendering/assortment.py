@@ -22,9 +22,9 @@ _ARTICLES: tuple[tuple[str, str, str, str, str, tuple[str, ...], str, int], ...]
     ("MIL", "gable carton", "milk", "Helney", "Milk", ("Whole",), "1 L", 7),
     ("GRA", "carton", "cereal", "Norvita", "Granola", ("Honey",), "375 g", 3),
     ("TUN", "flat can", "fish", "Sanzo", "Tuna Chunks", ("In Oil",), "160 g", 0),
-    ("YOG", "cup", "yoghurt", "Frada", "Yoghurt", ("Peach",), "150 g", 8),
-    ("CHO", "bar", "bar", "Kalbo", "Chocolate", ("Hazelnut",), "100 g", 0),
-    ("COF", "pouch", "coffee", "Corvio", "Coffee", ("Arabica",), "250 g", 8),
+    ("YOG", "cup", "yoghurt", "Frada", "Yoghurt", ("Peach",), "150 g", 11),
+    ("CHO", "bar", "bar", "Kalbo", "Chocolate", ("Hazelnut",), "100 g", 14),
+    ("COF", "pouch", "coffee", "Corvio", "Coffee", ("Arabica",), "250 g", 18),
     ("KET", "squeeze bottle", "sauce", "Elda", "Ketchup", ("Classic",), "500 ml", 9),
 )
 _STRANGERS = (
