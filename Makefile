@@ -1,13 +1,15 @@
 # make demo | make test | make app: each builds the virtual environment first, when it is not there.
 PYTHON ?= python3
 VENV ?= .venv
+# PyTorch's own index has the CPU build, a tenth of the size of PyPI's; where it cannot be reached, PyPI's is taken.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := $(VENV)/bin
 
 .PHONY: demo test app lint clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet --retries 2 --extra-index-url $(TORCH_INDEX) -c constraints.txt torch
 	$(BIN)/pip install --quiet -c constraints.txt -e .
 	touch $@
 
