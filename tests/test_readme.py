@@ -35,16 +35,14 @@ def commands() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the README assumes it: a store, photos, and pictures of a few products."""
-    from retail_seg.demo import run_demo
     from retail_seg.photos import encode_picture
     from retail_seg.rendering.assortment import articles, references
 
     folder = tmp_path_factory.mktemp("shop")
-    result = run_demo(folder / "store", folder / "out", photos=1, say=lambda line: None)
-    (folder / "photos").mkdir()
-    shutil.copy(next(result.photos.iterdir()), folder / "photos")
+    shutil.copytree(demo_folder / "store", folder / "store")
+    shutil.copytree(demo_folder / "out" / "photos", folder / "photos")
     pictures = [picture for article in articles()[::3] for picture, _ in references(article)[:2]]
     for name, picture in zip(("cola-front", "cola-back", "jam", "crisps-front", "crop"), pictures, strict=False):
         (folder / f"{name}.jpg").write_bytes(encode_picture(picture))

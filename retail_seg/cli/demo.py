@@ -47,10 +47,9 @@ def demo(store: Path, out: Path, photos: int) -> None:
 @click.command()
 @store_option
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535), help="Port on this computer.")
-def app(store: Path, port: int) -> int:
+def app(store: Path, port: int) -> None:
     """Open the web app on a store, for this computer only; Ctrl-C ends it."""
     import os
-    import subprocess
     import sys
 
     from retail_seg.demo import app_file, check_store
@@ -69,7 +68,4 @@ def app(store: Path, port: int) -> int:
     say(f"The app shows {store} at http://localhost:{port}; Ctrl-C ends it")
     # -P keeps the working directory off the import path: a folder `index/` there must not stand in for ours
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(app_file()), *options]
-    try:
-        return subprocess.run(command, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    os.execve(sys.executable, command, environment)  # in this process's place, so that ending it ends the app
