@@ -240,7 +240,7 @@ def poor_pictures(catalogue: Catalogue, limits: Limits) -> list[Poor]:
         elif cut_off > limits.cut_off:
             reason = f"is cut off by the picture's edge ({cut_off:.0%} of one side)"
         else:
-            reason = f"is blurred (sharpness {sharpness:.0f}, {limits.sharpness:.0f} is the least)"
+            reason = f"is blurred (sharpness {sharpness:.2f}, {limits.sharpness:.2f} is the least)"
         found.append(Poor(sku, id_, reason))
     return found
 

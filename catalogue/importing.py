@@ -67,7 +67,10 @@ class ImportFile:
 
 @dataclass(frozen=True)
 class LoadedPicture:
-    """A picture's file read into memory, on its way to be embedded; `crop` is x0, y0, x1, y1 as shares of its size."""
+    """A picture's file read into memory, on its way to be embedded; `crop` is x0, y0, x1, y1 as shares of its size.
+
+    `kept` says that it is a reference that an export wrote, byte for byte.
+    """
 
     data: bytes
     name: str
@@ -75,6 +78,7 @@ class LoadedPicture:
     line: int
     crop: Box | None = None
     mask: bytes | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,11 +250,12 @@ class Import:
         mask = self._read(name.mask) if name.mask else None
         content_hash = sha256(data).hexdigest()
         # An export names its files by their bytes: where that still fits, the uploaded file's hash is believed too.
-        if re.fullmatch(r"[0-9a-f]{64}", name.content_hash) and Path(name.name).stem == content_hash[:16]:
+        kept = Path(name.name).stem == content_hash[:16]
+        if kept and re.fullmatch(r"[0-9a-f]{64}", name.content_hash):
             content_hash = name.content_hash
         elif name.crop:
             content_hash = sha256(f"{content_hash} {name.crop}".encode()).hexdigest()
-        return LoadedPicture(data, name.name, content_hash, line, name.crop, mask)
+        return LoadedPicture(data, name.name, content_hash, line, name.crop, mask, kept and not name.crop)
 
     def _read(self, name: str) -> bytes:
         if re.match(r"https?://", name, re.IGNORECASE):

@@ -18,8 +18,8 @@ from catalogue.store import Catalogue
 class NewInstance:
     """One instance of a scan: geometry in the photo's pixels, what it was taken for, and the crop itself.
 
-    `box` is x, y, width, height; `polygon` a list of points; `matches` the candidates as JSON-able values; `crop` JPEG
-    bytes, `mask` PNG bytes, `vector` float32 bytes.
+    `box` is x, y, width, height; `polygon` a list of points; `matches` the candidates as JSON-able values; `crop` and
+    `mask` PNG bytes, `vector` float32 bytes, empty where it was not kept.
     """
 
     number: int
@@ -31,7 +31,7 @@ class NewInstance:
     probability: float
     matches: Sequence[Any]
     crop: bytes
-    vector: bytes
+    vector: bytes = b""
     mask: bytes | None = None
 
 
@@ -155,7 +155,7 @@ def photo(catalogue: Catalogue, scan_id: int) -> bytes | None:
 
 
 def crops(catalogue: Catalogue, scan_id: int) -> Iterator[tuple[int, bytes, bytes | None, bytes]]:
-    """(number, crop JPEG, mask PNG, vector) of a scan's instances, by number: what is needed to match them again."""
+    """(number, crop PNG, mask PNG, vector) of a scan's instances, by number: what is needed to match them again."""
     sql = "SELECT number, crop, mask, vector FROM instances WHERE scan_id = ? ORDER BY number"
     yield from catalogue.db.execute(sql, [int(scan_id)]).fetchall()
 

@@ -268,16 +268,29 @@ class Catalogue:
 
     # -- what an index needs
 
-    def changes_since(self, revision: int) -> Changes:
-        """What happened to the references in use after a revision, read as one state."""
+    def changes_since(self, revision: int, limit: int | None = None) -> Changes:
+        """What happened to the references in use after a revision, read as one state.
+
+        With a `limit` about so many references at most: the revision returned is then that of the last change that is
+        in it, from which the next call goes on.
+        """
         with self.file.reading() as db:
+            last = self.revision
+            if limit is not None:
+                sql = (
+                    "SELECT added_revision FROM refs WHERE added_revision > ? ORDER BY added_revision LIMIT 1 OFFSET ?"
+                )
+                row = db.execute(sql, [revision, limit - 1]).fetchone()
+                last = row[0] if row else last
             # The plus keeps SQLite from walking all references by id instead of the few behind the revision.
             sql = """SELECT r.id, v.vectors, v.views FROM refs r JOIN ref_vectors v ON v.reference_id = r.id
-                AND v.embedder = ? WHERE r.added_revision > ? AND r.removed IS NULL ORDER BY +r.id"""
-            added = db.execute(sql, [self.embedder, revision]).fetchall()
-            gone = "SELECT id FROM refs WHERE removed_revision > ? AND created_revision <= ? ORDER BY +id"
-            removed = [row[0] for row in db.execute(gone, [revision, revision]).fetchall()]
-            return Changes(self.revision, added, removed, self.embedder)
+                AND v.embedder = ? WHERE r.added_revision > ? AND r.added_revision <= ? AND r.removed IS NULL
+                ORDER BY +r.id"""
+            added = db.execute(sql, [self.embedder, revision, last]).fetchall()
+            gone = """SELECT id FROM refs WHERE removed_revision > ? AND removed_revision <= ?
+                AND created_revision <= ? ORDER BY +id"""
+            removed = [row[0] for row in db.execute(gone, [revision, last, revision]).fetchall()]
+            return Changes(last, added, removed, self.embedder)
 
     def iter_vectors(self, batch: int = 1024, up_to: int | None = None) -> Iterator[tuple[int, bytes, int]]:
         """(id, vectors as float32 bytes, views) of the references in use, by id, in bounded memory.

@@ -123,6 +123,23 @@ def test_an_index_that_follows_the_changes_holds_what_the_catalogue_holds(catalo
     assert index == late == truth(catalogue) == {max(index): vectors(9)}
 
 
+def test_changes_can_be_taken_in_portions(catalogue: Catalogue) -> None:
+    for number in range(7):
+        catalogue.enrol(Product(f"P{number}"), [reference(f"{number}a"), reference(f"{number}b")])
+    catalogue.remove_references([1, 4])
+    catalogue.set_vectors([(2, vectors(8), 1, None), (9, vectors(9), 1, None)], "e1")
+    index: dict[int, bytes] = {}
+    seen, calls = 0, 0
+    while seen < catalogue.revision:
+        changes = catalogue.changes_since(seen, limit=3)
+        assert len(changes.added) <= 4 and changes.revision > seen
+        for id_ in changes.removed:
+            index.pop(id_, None)
+        index.update({id_: data for id_, data, _ in changes.added})
+        seen, calls = changes.revision, calls + 1
+    assert index == truth(catalogue) and calls > 3
+
+
 def test_ids_are_never_given_again(catalogue: Catalogue) -> None:
     (first,) = catalogue.enrol(MILK, [reference("a")])
     catalogue.remove_references([first])

@@ -1,0 +1,258 @@
+"""Looking after a store: its health from pixels and vectors, scans that are kept, and kept scans matched again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from catalogue import health, scans
+from catalogue.health import Health, Limits, Look, Neighbour
+from index import Ranker
+from retail_seg.enrolment import decode_kept
+from retail_seg.gallery import RANKER, stack
+from retail_seg.photos import PhotoSource, load_photo
+
+if TYPE_CHECKING:
+    from catalogue import Catalogue
+    from retail_seg.matcher import Matcher
+    from retail_seg.report import Report
+    from retail_seg.segmentation.instances import Instances
+
+#: Longer side, in pixels, at which sharpness is measured.
+SHARPNESS_SIDE = 512
+#: Sharp phone photos of packs and fruit measure 0.25 to 0.65; blurred by 4 pixels at 1024 they stay below 0.24.
+MIN_SHARPNESS = 0.24
+#: Thumbnails of one picture, saved anew, differ by less than this on average (of 255).
+SAME_DIFFERENCE = 6.0
+#: Queries whose similarities to all references are in memory at once.
+BLOCK = 256
+
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+def check_health(catalogue: Catalogue, *, progress: Progress = lambda items, total: items) -> Health:
+    """The catalogue's health. Pictures are looked at once and remembered; all pairs of references are compared."""
+    for _ in progress(health.measure(catalogue, look), health.unmeasured(catalogue)):
+        pass
+    return health.report(catalogue, neighbours(catalogue, progress), Limits(sharpness=MIN_SHARPNESS), same_picture)
+
+
+def neighbours(catalogue: Catalogue, progress: Progress = lambda items, total: items) -> list[Neighbour]:
+    """For each reference in use its nearest sibling and its nearest reference of another product, by cosine.
+
+    The vectors are those that searches use (projected, the first view of each reference).
+    """
+    rows = [(id_, vectors[: catalogue.dim * 4], 1) for id_, vectors, _ in catalogue.iter_vectors()]
+    if not rows:
+        return []
+    ids, vectors = stack(rows, catalogue.dim)
+    if learned := catalogue.get_setting(RANKER):
+        vectors = Ranker.from_bytes(learned.encode()).project(vectors)
+    owners_by_id = catalogue.skus_of(int(i) for i in ids)
+    _, owners = np.unique([owners_by_id.get(int(i), "") for i in ids], return_inverse=True)
+    found: list[Neighbour] = []
+    for start in progress(range(0, len(ids), BLOCK), -(-len(ids) // BLOCK)):
+        found += _nearest(ids, vectors, owners, start)
+    return found
+
+
+def _nearest(ids: np.ndarray, vectors: np.ndarray, owners: np.ndarray, start: int) -> list[Neighbour]:
+    """`neighbours` of the rows of one block."""
+    block = np.s_[start : start + BLOCK]
+    scores = vectors[block] @ vectors.T
+    at = np.arange(len(scores))
+    scores[at, start + at] = -np.inf
+    own = owners[block, None] == owners[None]
+    sibling = np.where(own, scores, -np.inf).max(axis=1)
+    scores[own] = -np.inf
+    best = scores.argmax(axis=1)
+    other = scores[at, best]
+    return [
+        Neighbour(
+            int(ids[start + i]),
+            float(sibling[i]) if np.isfinite(sibling[i]) else None,
+            int(ids[best[i]]) if np.isfinite(other[i]) else None,
+            float(other[i]) if np.isfinite(other[i]) else -1.0,
+        )
+        for i in range(len(scores))
+    ]
+
+
+def look(picture: bytes, mask: bytes | None) -> Look:
+    """What a kept reference's pixels say: its perceptual hash, its sharpness, and how much of a side it runs out of."""
+    photo, _ = decode_kept(picture, None)
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    return Look(perceptual_hash(grey), sharpness(grey), cut_off(photo) if mask is None else 0.0)
+
+
+def perceptual_hash(grey: np.ndarray) -> int:
+    """64 bits of a picture's coarse shapes (H, W) uint8: the signs of its lowest 8 × 8 cosine terms about their median.
+
+    Source: E. Klinger and D. Starkweather, pHash, 2010.
+    """
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    terms = np.asarray(cv2.dct(small))[:8, :8].ravel()
+    bits = terms > np.median(terms[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def sharpness(grey: np.ndarray) -> float:
+    """The share of a picture's grey steps (H, W) uint8 that one more blur takes away, 0 to 1, the lesser of both axes.
+
+    What is blurred already loses little by it. Source: F. Crete et al., The Blur Effect, SPIE 6492, 2007.
+    """
+    shrink = min(1.0, SHARPNESS_SIDE / max(grey.shape))
+    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA).astype(np.float32)
+    lost = []
+    for axis, kernel in ((0, (1, 9)), (1, (9, 1))):
+        steps = np.abs(np.diff(small, axis=axis))
+        blurred = np.abs(np.diff(cv2.blur(small, kernel), axis=axis))
+        lost.append(float(np.maximum(0, steps - blurred).sum() / max(float(steps.sum()), 1e-6)))
+    return min(lost)
+
+
+def cut_off(photo: np.ndarray) -> float:
+    """How much of one side (0 to 1) a product on a plain ground runs out of the picture (H, W, 3) uint8.
+
+    Where three sides show one plain colour, the share of the fourth that does not; 0 where the ground is not plain,
+    for then nothing tells the product from it.
+    """
+    small = cv2.resize(photo, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
+    sides = [small[0], small[-1], small[:, 0], small[:, -1]]
+    worst = 0.0
+    for i, side in enumerate(sides):
+        ground = np.concatenate([other[2:-2] for j, other in enumerate(sides) if j != i])
+        colour = np.median(ground, axis=0)
+        plain = np.abs(ground - colour).max(axis=1) < 24
+        if plain.mean() > 0.95:
+            worst = max(worst, float((np.abs(side - colour).max(axis=1) > 40).mean()))
+    return worst
+
+
+def same_picture(one: bytes, two: bytes) -> bool:
+    """Whether two kept references show the same picture: shape and colours agree in a thumbnail."""
+    first, second = (decode_kept(picture, None)[0] for picture in (one, two))
+    if abs(np.log(first.shape[0] / first.shape[1] * second.shape[1] / second.shape[0])) > 0.1:
+        return False
+    small = [cv2.resize(p, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) for p in (first, second)]
+    return float(np.abs(small[0] - small[1]).mean()) < SAME_DIFFERENCE
+
+
+# -- scans
+
+
+def scan_and_keep(
+    matcher: Matcher, photo: PhotoSource, name: str, *, data: bytes | None = None, by: str = ""
+) -> tuple[int, Report]:
+    """Scan a photo and keep the scan; `data` is the photo's file, for a photo that should be kept with it."""
+    picture = load_photo(photo, name=name)
+    instances = matcher.segmenter.segment(picture)
+    report = matcher.report(picture, instances, name)
+    path = str(Path(photo).resolve()) if isinstance(photo, (str, Path)) else ""
+    return keep(matcher, picture, instances, report, data=data, path=path, by=by), report
+
+
+def keep(
+    matcher: Matcher,
+    photo: np.ndarray,
+    instances: Instances,
+    report: Report,
+    *,
+    data: bytes | None = None,
+    path: str = "",
+    by: str = "",
+) -> int:
+    """Keep a scan that was made, with its crops as they were matched; returns its number."""
+    from retail_seg.matcher import MARGIN
+
+    kept = []
+    for i, line in enumerate(report.instances):
+        crop, mask = instances.crop(photo, i, MARGIN)
+        kept.append(
+            scans.NewInstance(
+                line.id,
+                line.box,
+                line.area,
+                [list(point) for point in line.polygon],
+                line.sku or "",
+                line.decision,
+                line.probability,
+                [match.to_dict() for match in line.matches],
+                _png(cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)),
+                mask=_png(mask.astype(np.uint8) * 255),
+            )
+        )
+    versions = report.versions
+    scan = scans.NewScan(
+        image=report.image,
+        width=report.width,
+        height=report.height,
+        model=str(versions.get("segmenter", "")),
+        embedder=str(versions.get("embedder", "")),
+        revision=int(versions.get("revision", matcher.revision)),
+        instances=kept,
+        photo=data,
+        path=path,
+        details={"version": versions.get("version", "")},
+    )
+    return scans.save(matcher.catalogue, scan, by=by)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A kept scan matched against today's catalogue: the counts that change, and the instances that do.
+
+    `counts` holds (SKU, then, now), the unknown ones under the empty SKU; `instances` (number, SKU then, SKU now).
+    """
+
+    scan: int
+    image: str
+    revision_then: int
+    revision_now: int
+    counts: list[tuple[str, int, int]]
+    instances: list[tuple[int, str, str]]
+
+
+def replay(matcher: Matcher, scan_id: int) -> Replay:
+    """Match the crops of a kept scan again; nothing is written. Raises UnknownScan."""
+    scan = scans.load(matcher.catalogue, scan_id)
+    then = scans.instances(matcher.catalogue, scan_id)
+    cuts = [decode_kept(crop, mask) for _, crop, mask, _ in scans.crops(matcher.catalogue, scan_id)]
+    found = matcher.match([crop for crop, _ in cuts], masks=[mask for _, mask in cuts])
+    now = [identification.sku or "" for identification in found]
+    before, after = Counter(instance.sku for instance in then), Counter(now)
+    return Replay(
+        scan.id,
+        scan.image,
+        scan.revision,
+        matcher.revision,
+        [(sku, before[sku], after[sku]) for sku in sorted(before | after) if before[sku] != after[sku]],
+        [(i.number, i.sku, sku) for i, sku in zip(then, now, strict=True) if i.sku != sku],
+    )
+
+
+def _png(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def as_rows(report: Health) -> Sequence[tuple[str, str]]:
+    """(heading, line) of everything that a report finds, in the order of its fields."""
+    rows: list[tuple[str, str]] = []
+    rows += [("no picture", sku) for sku in report.without_reference]
+    rows += [("one picture", sku) for sku in report.with_one_reference]
+    pairs = (("same picture", report.doubles), ("easily confused", report.confusable))
+    for heading, found in pairs:
+        rows += [
+            (heading, f"{p.sku} (reference {p.reference_id}) and {p.other_sku} ({p.other_id}): {p.score:.2f}")
+            for p in found
+        ]
+    for heading, poor in (("misleading", report.unlike_siblings), ("poor picture", report.poor_pictures)):
+        rows += [(heading, f"{p.sku}: reference {p.reference_id} {p.reason}") for p in poor]
+    rows += [("would gain most", f"{gain.sku} {gain.reason}") for gain in report.gain_most]
+    return rows
