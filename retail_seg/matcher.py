@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catalogue import Catalogue, Product, UnknownReference
-from index import Embedder, Ranking, open_embedder
+from index import Embedder, Ranking
 from index.second_look import Look, local_features
 from retail_seg import __version__
+from retail_seg.acceleration import load_embedder, load_segmenter
 from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
@@ -65,7 +66,7 @@ class Matcher:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             known = "a store already; use it" if (folder / CATALOGUE).exists() else "not empty; give a new folder"
             raise StoreError(f"{folder}: is {known}")
-        found = open_embedder(embedder, weights)
+        found = load_embedder(embedder, weights)
         catalogue = Catalogue.create(folder / CATALOGUE, embedder=found.fingerprint, dim=found.dim)
         remember_embedder(catalogue, found, weights)
         catalogue.set_setting("index", index)
@@ -112,10 +113,8 @@ class Matcher:
     def segmenter(self) -> Segmenter:
         """The store's segmenter, loaded when it is first needed."""
         if self._segmenter is None or isinstance(self._segmenter, Path):
-            from retail_seg.segmentation.segmenter import Segmenter
-
             own = self.folder / SEGMENTER
-            self._segmenter = Segmenter.load(self._segmenter or (own if own.is_dir() else None))
+            self._segmenter = load_segmenter(self._segmenter or (own if own.is_dir() else None))
         return self._segmenter
 
     # -- answers
@@ -208,20 +207,21 @@ class Matcher:
         weights: Path | None = None,
         progress: Progress | None = None,
     ) -> int:
-        """Bring a store to an embedder, its own or another, with the weights installed now; returns how many references.
+        """Bring a store to an embedder, its own or another, with the weights installed now; returns how many.
 
         Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.
         """
         folder = Path(store)
         catalogue = open_catalogue(folder)
         try:
-            found = open_embedder(embedder, weights) if embedder or weights else stored_embedder(catalogue)
+            found = stored_embedder(catalogue, embedder, weights)
             count = embed_pending(catalogue, found, progress)
             if found.fingerprint != catalogue.embedder:
                 catalogue.set_embedder(found.fingerprint, found.dim)
                 for key in (RANKER, RANKER_ID, LEARNED_FROM):
                     catalogue.set_setting(key, "")
-            remember_embedder(catalogue, found, weights)
+            if embedder or weights:
+                remember_embedder(catalogue, found, weights)
         finally:
             catalogue.close()
         with cls.open(folder) as matcher:
@@ -265,10 +265,12 @@ def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | 
     catalogue.set_setting("embedder_weights", str(weights.resolve()) if weights else "")
 
 
-def stored_embedder(catalogue: Catalogue) -> Embedder:
-    """The embedder that a store's references are embedded with."""
-    weights = catalogue.get_setting("embedder_weights")
-    return open_embedder(catalogue.get_setting("embedder_name") or "retail-vgg", Path(weights) if weights else None)
+def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path | None = None) -> Embedder:
+    """The embedder that a store's references are embedded with, or another where a name or weights are given."""
+    if name is None and weights is None:
+        kept = catalogue.get_setting("embedder_weights")
+        weights = Path(kept) if kept else None
+    return load_embedder(name or catalogue.get_setting("embedder_name") or "retail-vgg", weights)
 
 
 def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress | None = None) -> int:

@@ -96,11 +96,11 @@ def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | Non
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the embedder, for closed networks.")
 def embed(images: tuple[Path, ...], out: Path, embedder: str, weights: Path | None) -> int:
     """Write the vectors of IMAGES to a .npz: "vectors" (n, d) float32 of unit length, and "images" (n,)."""
-    from index import open_embedder
+    from retail_seg.acceleration import load_embedder
     from retail_seg.embedding import embed_pictures, write_vectors
 
     paths = expand(images)
-    done, vectors, errors = embed_pictures(open_embedder(embedder, weights), paths, progress=_bar)
+    done, vectors, errors = embed_pictures(load_embedder(embedder, weights), paths, progress=_bar)
     for error in errors:
         say(f"Error: {error}")
     if done:
