@@ -30,8 +30,8 @@ _TURN = 0.6  # radians, and powers of e, by which keypoints' own frames may diff
 
 _CLOSE_BELOW = 0.9  # probability from which on a race is not close
 _PAIRS, _REFERENCES = 15, 3  # compared at most, and of one candidate
-_CHANCE, _CERTAIN = 3, 12  # agreeing features: what wrong products show, and what they never do
-_PULL = 0.7  # share of the way to score 1 that certain agreement moves a candidate
+_CHANCE, _TELLING = 3, 12.0  # agreeing features: what any two packs show, and how many more say something
+_PULL = 0.7  # share of the way to score 1 that full agreement moves a candidate
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ def _asked(candidates: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[int]:
 
 
 def fuse(score: float, inliers: int) -> float:
-    """The score after the second look: moved towards 1 by the share of certainty in the agreeing features."""
-    certainty = min(max((inliers - _CHANCE) / (_CERTAIN - _CHANCE), 0.0), 1.0)
-    return score + (1 - score) * _PULL * certainty
+    """The score after the second look: moved towards 1, the further the more features agree."""
+    certainty = 1 - np.exp(-max(inliers - _CHANCE, 0) / _TELLING)
+    return float(score + (1 - score) * _PULL * certainty)
 
 
 def _matches(query: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

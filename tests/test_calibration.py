@@ -1,0 +1,102 @@
+"""Scores become probabilities that hold, and strangers are turned away at the stated rate."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from index.calibration import Prior, Trials, calibrate, expected_calibration_error
+from index.errors import IndexingError
+from index.projection import Recipe
+from index.trials import References, run_trials
+
+PRIOR = Prior(0.5, 0.12, (-0.5, 1.2, 1.5))
+
+
+def catalogue(products: int, references: int, noise: float, dim: int = 24, seed: int = 0) -> References:
+    """Products are points drawn by `seed`; pictures of them scatter."""
+    points = np.random.default_rng(100 + seed).standard_normal((products, dim))
+    owners = np.repeat(np.arange(products), references)
+    vectors = points[owners] + noise * np.random.default_rng(seed).standard_normal((len(owners), dim))
+    return References((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), owners)
+
+
+def answers(gallery: References, queries: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Best score, lead over the runner-up product and whether the first answer is right, by hand."""
+    scores = queries.vectors @ gallery.vectors.T
+    best = np.stack([scores[:, gallery.owners == owner].max(axis=1) for owner in np.unique(gallery.owners)], axis=1)
+    two = np.sort(best, axis=1)[:, -2:]
+    return two[:, 1], two[:, 1] - two[:, 0], best.argmax(axis=1) == queries.owners
+
+
+def split(references: References, of_each: int, first: int) -> tuple[References, References]:
+    place = np.arange(len(references.owners)) % of_each
+    return references.take(place < first), references.take(place >= first)
+
+
+def test_probabilities_hold_on_new_pictures_and_strangers_are_rejected() -> None:
+    gallery, queries = split(catalogue(300, 8, noise=0.75), 8, 4)
+    calibration = calibrate(run_trials(Recipe("identity"), gallery), PRIOR)
+    score, lead, right = answers(gallery, queries)
+    assert 0.6 < right.mean() < 0.99
+    assert expected_calibration_error(calibration.probability(score, lead), right) < 0.06
+    strangers = catalogue(300, 8, noise=0.75, seed=1)
+    score, lead, _ = answers(gallery, strangers)
+    assert calibration.known(score, lead).mean() < 0.03
+
+
+def test_a_better_score_and_a_larger_lead_never_lower_the_probability() -> None:
+    calibration = calibrate(run_trials(Recipe("identity"), catalogue(60, 4, noise=0.6)), PRIOR)
+    score, lead = np.meshgrid(np.linspace(-1, 1, 41), np.linspace(0, 1, 21), indexing="ij")
+    probability = calibration.probability(score, lead)
+    assert (np.diff(probability, axis=0) >= 0).all()
+    assert (np.diff(probability, axis=1) >= 0).all()
+    assert probability.min() >= 0 and probability.max() <= 1
+    assert (np.diff(calibration.known(score, lead).astype(int), axis=0) >= 0).all()
+
+
+def test_leaving_one_out_and_leaving_the_product_out_by_hand() -> None:
+    vectors = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    trials = run_trials(Recipe("identity"), References(vectors, np.array([7, 7, 8, 9])))
+    # the first two are of one product; the second is nearer to it (0.8) than to the third (0.6)
+    assert sorted(trials.score.tolist()) == pytest.approx([0.8, 0.8])
+    assert sorted(trials.lead.tolist()) == pytest.approx([0.2, 0.8])
+    assert trials.right.all()
+    assert sorted(trials.missing_score.tolist()) == pytest.approx([0, 0, 0.6, 0.6])
+
+
+@pytest.mark.parametrize(("products", "references"), [(0, 1), (1, 3), (3, 1), (3, 2), (14, 1)])
+def test_small_catalogues_lean_on_the_prior(products: int, references: int) -> None:
+    gallery = catalogue(products, references, noise=0.3) if products else References(np.empty((0, 24)), np.empty(0))
+    calibration = calibrate(run_trials(Recipe("identity"), gallery), PRIOR)
+    assert 0.2 < calibration.centre < 0.6
+    assert np.isfinite(calibration.threshold)
+    assert calibration.known(0.99, 0.6) and not calibration.known(0.3, 0.02)
+    assert calibration.probability(0.95, 0.5) > 0.9
+    assert calibration.probability(0.3, 0.0) < 0.5
+
+
+def test_a_stricter_rate_accepts_less() -> None:
+    trials = run_trials(Recipe("identity"), catalogue(100, 4, noise=0.8))
+    thresholds = [calibrate(trials, PRIOR, rate).threshold for rate in (0.1, 0.01, 0.001)]
+    assert thresholds == sorted(thresholds)
+    with pytest.raises(IndexingError, match="between 0 and 1"):
+        calibrate(trials, PRIOR, 1.5)
+
+
+def test_json_brings_the_same_calibration_back() -> None:
+    from index.calibration import Calibration
+
+    calibration = calibrate(Trials.none(), PRIOR)
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+    with pytest.raises(IndexingError, match="run reindex"):
+        Calibration.from_json({"weights": [1, 2]})
+
+
+def test_calibration_error_by_hand() -> None:
+    probability = np.array([0.95, 0.95, 0.15, 0.15])
+    assert expected_calibration_error(probability, np.array([1, 1, 0, 0])) == pytest.approx(0.1)
+    assert expected_calibration_error(probability, np.array([0, 0, 1, 1])) == pytest.approx(0.9)
+    assert expected_calibration_error(np.empty(0), np.empty(0)) == 0
