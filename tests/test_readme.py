@@ -65,17 +65,18 @@ def test_the_script_that_counts_a_folder_has_at_most_ten_lines() -> None:
     assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) <= 10
 
 
-def test_a_first_day_runs_as_written(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands under "Your own products", with pictures in place of the reader's."""
+def test_the_first_day_and_a_day_s_work_run_as_written(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands under "Your own products" and those around the catalogue, with pictures in place of the reader's."""
     monkeypatch.chdir(shop)
     monkeypatch.delenv("RETAIL_SEG_STORE", raising=False)
     (shop / "products.csv").write_text(blocks("csv")[0], encoding="utf-8")
-    lines = [line for line in blocks("sh")[1].splitlines() if line.startswith("retail-seg ")]
-    assert len(lines) == 4
+    setup, day = blocks("sh")[1], next(block for block in blocks("sh") if "retail-seg undo" in block)
+    lines = [line for block in (setup, day) for line in block.splitlines() if line.startswith("retail-seg ")]
+    assert len(lines) >= 15
     for line in lines:
         words = [word if word != "store" else "my-store" for word in shlex.split(line)[1:]]
-        result = CliRunner().invoke(cli, words)
-        assert result.exit_code == 0, f"{line}: {result.output}"
+        result = CliRunner().invoke(cli, words, standalone_mode=False)
+        assert result.exception is None and not result.return_value, f"{line}: {result.output}{result.exception!r}"
     scanned = json.loads((shop / "report.jsonl").read_text(encoding="utf-8"))
     assert {"instances", "counts", "unknown"} <= set(scanned)
     assert (shop / "counts.csv").read_text(encoding="utf-8").startswith("image,sku,name,count")
