@@ -35,7 +35,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
     from retail_seg.segmentation.segmenter import Segmenter
     from retail_seg.segmentation.selection import check_mask_names
 
-    paths = expand(photos)
+    paths = list({path.resolve(): path for path in expand(photos)}.values())
     check_mask_names(paths, out)
     segmenter = Segmenter.load(model)
     found = []

@@ -39,7 +39,7 @@ class ProgressShow:
     def __call__(self, progress: Progress) -> None:
         share = min(progress.share, 1.0)
         if progress.score is not None:
-            self._line(f"{share:4.0%}  step {progress.step}  held-back F1 at IoU .75: {progress.score:.3f}")
+            self._line(f"{share:4.0%}  step {progress.step}  F1 at IoU .75 on what was held back {progress.score:.3f}")
         elif self.bar.disable and time.monotonic() - self.last > LINE_EVERY:
             self._line(f"{share:4.0%}  step {progress.step}  loss {progress.loss:.3f}  {progress.seconds:.0f} s")
         if not self.bar.disable:
@@ -68,7 +68,8 @@ def run_training(
         raise click.UsageError("--start none: cannot be cross-validated; leave out --cross-validate and --curve")
     if cross_validate or curve:
         extra = _validate(annotated, options, cross_validate=cross_validate, curve=curve)
-    say(f"Training on {len(annotated)} photos, {options['minutes']:g} minutes at most")
+    length = f"{options['steps']} steps" if options["steps"] else f"{options['minutes']:g} minutes at most"
+    say(f"Training on {len(annotated)} photos, {length}")
     with _shown() as show:
         result = train(annotated, model, progress=show, **options)
     early = ", stopped early: it no longer improved" if result.stopped_early else ""
@@ -109,17 +110,15 @@ def _validate(
     found: dict[str, Any] = {}
     with _shown() as show:
         if cross_validate:
-            result = validation.cross_validate(
-                annotated, folds=folds, progress=show, announce=lambda k, s: say(_line(f"fold {k + 1}", s)), **shared
-            )
+            shared["announce"] = lambda k, s: say(_line(f"fold {k + 1}", s))
+            result = validation.cross_validate(annotated, folds=folds, progress=show, **shared)
             found["cross_validation"] = {"folds": folds, "mean": result.mean(), "spread": result.spread()}
             for key, mean in result.mean().items():
                 say(f"cross-validated {key}: {mean:.3f} ± {result.spread()[key]:.3f}")
         if curve:
-            line = validation.learning_curve(
-                annotated, sizes=CURVE_SIZES, progress=show, announce=lambda n, s: say(_line(f"{n} photos", s)), **shared
-            )
-            points = [{"photos": n} | s.rounded() for n, s in zip(line.sizes, line.scores, strict=True)]
+            shared["announce"] = lambda n, s: say(_line(f"{n} photos", s))
+            line = validation.learning_curve(annotated, sizes=CURVE_SIZES, progress=show, **shared)
+            points = [{"trained_on": n} | s.rounded() for n, s in zip(line.sizes, line.scores, strict=True)]
             found["curve"] = {"points": points, "tested_on": line.tested_on, "advice": line.advice}
             say(line.advice)
     return found
