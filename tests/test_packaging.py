@@ -1,0 +1,71 @@
+"""What is installed is what is written down: packages, data files and pinned versions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def plain(requirement: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s;<>=!~\[(]", requirement.strip(), maxsplit=1)[0]).lower()
+
+
+def test_every_package_is_named_in_the_project() -> None:
+    found = {
+        str(path.parent.relative_to(ROOT)).replace("/", ".")
+        for package in ("retail_seg", "index", "catalogue")
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert found == set(PROJECT["tool"]["setuptools"]["packages"])
+    assert (ROOT / "app.py").is_file() and "app" in PROJECT["tool"]["setuptools"]["py-modules"]
+
+
+def test_the_packages_say_that_they_are_typed_and_carry_their_models() -> None:
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    for package in ("retail_seg", "index", "catalogue"):
+        assert (ROOT / package / "py.typed").is_file() and "py.typed" in data[package]
+    for folder in ("retail_seg/models/segmenter", "index/models/retail-vgg"):
+        package, pattern = folder.split("/")[0], "models/*/*"
+        assert pattern in data[package]
+        files = {path.name for path in (ROOT / folder).iterdir()}
+        assert {"README.md", "config.json", "weights.safetensors"} <= files
+
+
+def test_the_models_are_small_enough_for_a_repository() -> None:
+    sizes = {path: path.stat().st_size for path in ROOT.glob("*/models/*/*")}
+    assert sizes and max(sizes.values()) <= 10 * 2**20
+
+
+def test_everything_that_gets_installed_is_pinned() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", line) for line in lines)
+    pinned = {plain(line) for line in lines}
+    project = PROJECT["project"]
+    todo = [plain(line) for line in (*project["dependencies"], *project["optional-dependencies"]["test"])]
+    needed: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in needed or name == plain(project["name"]):
+            continue
+        needed.add(name)
+        try:
+            lines = requires(name) or []
+        except PackageNotFoundError:
+            continue  # a requirement of another platform: not installed here
+        todo += [plain(line) for line in lines if "extra ==" not in line and "sys_platform == 'win" not in line]
+    installed = {name for name in needed if _is_installed(name)}
+    assert installed - pinned - {"pip", "setuptools"} == set()  # these two come with the environment
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        requires(name)
+    except PackageNotFoundError:
+        return False
+    return True
