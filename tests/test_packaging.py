@@ -60,7 +60,7 @@ def test_everything_that_gets_installed_is_pinned() -> None:
             continue  # a requirement of another platform: not installed here
         todo += [plain(line) for line in lines if "extra ==" not in line and "sys_platform == 'win" not in line]
     installed = {name for name in needed if _is_installed(name)}
-    assert installed - pinned - {"pip", "setuptools"} == set()  # these two come with the environment
+    assert installed - pinned - {"pip"} == set()  # pip comes with the environment
 
 
 def _is_installed(name: str) -> bool:
