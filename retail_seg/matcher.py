@@ -46,7 +46,7 @@ class Matcher:
     """
 
     def __init__(
-        self, folder: Path, catalogue: Catalogue, embedder: Embedder, segmenter: Segmenter | Path | None = None
+        self, folder: Path, catalogue: Catalogue, embedder: Embedder, segmenter: Segmenter | None = None
     ) -> None:
         self.folder = folder
         self.catalogue = catalogue
@@ -76,7 +76,8 @@ class Matcher:
     def open(cls, store: str | Path, *, segmenter: Segmenter | str | Path | None = None) -> Matcher:
         """Open a store. `segmenter` (an object or a model folder) takes the place of the store's own.
 
-        Raises StoreError where there is no store, or its embedder's weights are no longer those of its vectors.
+        Raises StoreError where there is no store, or its embedder's weights are no longer those of its vectors,
+        and ModelError where `segmenter` is no model folder.
         """
         folder = Path(store)
         catalogue = open_catalogue(folder)
@@ -87,7 +88,7 @@ class Matcher:
                     f"{folder}: its vectors are of other weights than the {found.name} installed now; "
                     f"run `retail-seg reindex --store {folder}`"
                 )
-            model = Path(segmenter) if isinstance(segmenter, (str, Path)) else segmenter
+            model = load_segmenter(Path(segmenter)) if isinstance(segmenter, (str, Path)) else segmenter
             return cls(folder, catalogue, found, model)
         except BaseException:
             catalogue.close()
@@ -112,9 +113,9 @@ class Matcher:
     @property
     def segmenter(self) -> Segmenter:
         """The store's segmenter, loaded when it is first needed."""
-        if self._segmenter is None or isinstance(self._segmenter, Path):
+        if self._segmenter is None:
             own = self.folder / SEGMENTER
-            self._segmenter = load_segmenter(self._segmenter or (own if own.is_dir() else None))
+            self._segmenter = load_segmenter(own if own.is_dir() else None)
         return self._segmenter
 
     # -- answers
