@@ -95,10 +95,10 @@ def rgba_of(picture: np.ndarray, mask: np.ndarray, max_side: int = MAX_SIDE) -> 
 def from_grounds(data: Path, rng: np.random.Generator, limit: int) -> Iterator[np.ndarray]:
     """Cut-outs of pictures on plain ground: waste, cutlery, studio pictures, fruit."""
     for folder, pattern, cut, share in (
-        ("distil/objects", "trashnet-*", on_plain_ground, 0.45),
+        ("distil/objects", "trashnet-*", on_plain_ground, 0.2),
         ("distil/objects", "azuresamples-*", on_plain_ground, 0.05),
         ("grocerystore/iconic", "*", on_plain_ground, 0.1),
-        ("distil/produce", "fruits360-*", on_white, 0.4),
+        ("distil/produce", "fruits360-*", on_white, 0.65),
     ):
         paths = sorted((data / folder).glob(pattern))
         found = 0
@@ -180,9 +180,9 @@ def _outline(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def grounds(data: Path, rng: np.random.Generator, limit: int) -> list[np.ndarray]:
-    """Empty backgrounds RGB uint8: half plain with light falling off, half textures and rooms."""
+    """Empty backgrounds RGB uint8: a quarter textures and rooms, the rest plain with light falling off."""
     paths = sorted((data / "distil/backgrounds").glob("*"))
-    found = [read(paths[i]) for i in rng.permutation(len(paths))[: limit // 2]]
+    found = [read(paths[i]) for i in rng.permutation(len(paths))[: limit // 4]]
     for _ in range(limit - len(found)):
         pixel = np.array([[[rng.uniform(0, 180), 255 * rng.beta(1, 4), 255 * rng.uniform(0.03, 1)]]], np.uint8)
         colour = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)

@@ -28,8 +28,10 @@ from retail_seg.segmentation.training import score_held
 from retail_seg.segmentation.tuning import look_at, tune
 from retail_seg.segmentation.unet import UNet
 
-CANVAS = (384, 384)
-STYLE = SceneStyle(real=0.0, on_photo=0.0, touching=0.45, overlapping=0.4, sizes=(0.09, 1.0), things=(1, 10), light=1.2)
+CANVAS = (448, 448)
+STYLE = SceneStyle(
+    real=0.0, on_photo=0.0, touching=0.5, overlapping=0.35, sizes=(0.1, 0.95), things=(1, 9), light=0.8
+)
 #: Every twentieth cut-out and background is kept back for the score and the thresholds.
 KEEP_BACK = 20
 
@@ -121,7 +123,7 @@ def save_state(path: Path, fit: Fit, seconds: float) -> None:
 def ship(fit: Fit, held: Source, out: Path, seed: int, seconds: float) -> None:
     """Thresholds and scores on scenes of kept-back things, then the model folder OUT/segmenter."""
     rng = np.random.default_rng((seed, 1))
-    scenes = [compose(held, STYLE, (512, 384), rng) for _ in range(40)]
+    scenes = [compose(held, STYLE, (640, 512), rng) for _ in range(40)]
     model = Segmenter(fit.config, Thresholds(), fit.average, "retail-seg")
     seen = look_at(model, scenes)
     model.thresholds = tune(seen, model.thresholds)

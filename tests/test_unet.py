@@ -31,7 +31,7 @@ def test_every_weight_learns() -> None:
 def test_a_pixel_is_moved_by_its_own_place_only() -> None:
     """Space-to-depth and back must not shift the maps: a change in one corner stays near that corner."""
     torch.manual_seed(0)
-    net = UNet(UNetConfig((8,))).eval()
+    net = UNet(UNetConfig((8,), block=2)).eval()
     black = torch.zeros(1, 3, 32, 32)
     spot = black.clone()
     spot[0, :, 4, 6] = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -26,9 +28,19 @@ def photometric(picture: np.ndarray, rng: np.random.Generator, strength: float =
     return changed
 
 
+@lru_cache(maxsize=1)
+def _grain() -> np.ndarray:
+    """A stock of normal deviates, from which each picture's noise is cut: drawing them anew costs too much."""
+    return np.random.default_rng(0).standard_normal(2**21, np.float32)
+
+
 def _noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    noise = rng.standard_normal(picture.shape, np.float32) * rng.uniform(1, 6)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    stock = _grain()
+    if picture.size > len(stock):
+        return picture
+    at = int(rng.integers(len(stock) - picture.size + 1))
+    noise = stock[at : at + picture.size].reshape(picture.shape) * np.float32(rng.uniform(1, 6))
+    return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U))
 
 
 def shade(picture: np.ndarray, rng: np.random.Generator, strength: float = 0.35) -> np.ndarray:
@@ -36,7 +48,7 @@ def shade(picture: np.ndarray, rng: np.random.Generator, strength: float = 0.35)
     height, width = picture.shape[:2]
     grid = np.exp(rng.normal(0, strength / 2, (3, 3))).astype(np.float32)
     gains = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture * gains[:, :, None], 0, 255).astype(np.uint8)
+    return cv2.multiply(picture, cv2.merge([gains] * 3), dtype=cv2.CV_8U)
 
 
 def similarity(

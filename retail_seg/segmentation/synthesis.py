@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import find_objects
 
 from retail_seg.segmentation.augment import photometric, shade, similarity
 from retail_seg.segmentation.instances import Instances
@@ -201,11 +202,24 @@ class _Patch:
     mask: np.ndarray
 
 
+class _Thing:
+    """Something that lies on the canvas: its id, area in pixels, centre (x, y) and width and height of its window."""
+
+    def __init__(self, value: int, window: tuple[slice, slice], labels: np.ndarray) -> None:
+        self.value = value
+        moments = cv2.moments((labels[window] == value).astype(np.uint8), binaryImage=True)
+        self.area = max(int(moments["m00"]), 1)
+        corner = np.array([window[1].start, window[0].start], np.float64)
+        self.centre = corner + np.array([moments["m10"], moments["m01"]]) / self.area
+        self.extent = np.array([window[1].stop - window[1].start, window[0].stop - window[0].start], np.float64)
+
+
 class _Scene:
     """A canvas on which things are laid one after the other."""
 
     def __init__(self, picture: np.ndarray, labels: np.ndarray, style: SceneStyle, rng: np.random.Generator) -> None:
         self.picture, self.labels, self.style, self.rng = picture, labels, style, rng
+        self.lying = [_Thing(value, place, labels) for value, place in enumerate(find_objects(labels), 1) if place]
 
     def add(self, cutout: CutOut, mode: str, shared_scale: float, tries: int = 4) -> bool:
         """Lays a cut-out touching, overlapping or apart from what lies there; False where no place was found."""
@@ -242,18 +256,15 @@ class _Scene:
         """Top left corner (x, y) of the patch: slid towards a thing until it meets what lies on the canvas."""
         rng, (height, width) = self.rng, self.labels.shape
         h, w = patch.mask.shape
-        areas = np.bincount(self.labels.ravel())
-        values = np.flatnonzero(areas[1:]) + 1
-        if not len(values):
+        if not self.lying:
             return self._free_spot(patch)
-        ys, xs = np.nonzero(self.labels == rng.choice(values))
-        pick = rng.integers(len(xs))
-        goal = np.array([xs[pick], ys[pick]]) * 0.3 + np.array([xs.mean(), ys.mean()]) * 0.7
+        target = self.lying[rng.integers(len(self.lying))]
+        goal = target.centre + rng.uniform(-0.15, 0.15, 2) * target.extent
         direction = rng.uniform(0, 2 * np.pi)
         step = np.array([np.cos(direction), np.sin(direction)])
         allowed = 0.0
         if mode == "overlap":
-            allowed = rng.uniform(0.01, self.style.max_overlap) * min(len(xs), int(patch.mask.sum()))
+            allowed = rng.uniform(0.01, self.style.max_overlap) * min(target.area, int(patch.mask.sum()))
         reach = self._slide(patch, goal, step, allowed)
         if reach is None:
             return None
@@ -320,7 +331,10 @@ class _Scene:
             alpha, mask = np.where(free, alpha, np.minimum(alpha, 0.5)), mask & free
         blend = alpha[:, :, None]
         self.picture[window] = (picture * (1 - blend) + patch.rgb[part] * blend + 0.5).astype(np.uint8)
-        self.labels[window] = np.where(mask, int(self.labels.max()) + 1, labels)
+        value = max((thing.value for thing in self.lying), default=0) + 1
+        labels[mask] = value
+        if mask.any():
+            self.lying.append(_Thing(value, window, self.labels))
 
     def _shadow(self, patch: _Patch, x: int, y: int) -> None:
         """Darkens what lies under the patch's blurred outline, shifted a little."""

@@ -51,7 +51,7 @@ class Recipe:
     """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels."""
 
     batch: int = 4
-    canvas: tuple[int, int] = (384, 384)
+    canvas: tuple[int, int] = (448, 448)
     rate_fresh: float = 2e-3
     rate_pretrained: float = 1e-3
     evaluations: int = 8

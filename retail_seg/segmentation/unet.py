@@ -1,7 +1,7 @@
 """The segmentation network: a small U-Net that predicts five maps per pixel, and its configuration.
 
 Ronneberger et al., U-Net (2015), cut for a processor without a GPU: the picture enters as space-to-depth blocks of
-2 × 2 pixels (no pixel is lost, the widest layers cost a quarter) and the maps leave at full resolution through the
+4 × 4 pixels (no pixel is lost, the widest layers cost a sixteenth) and the maps leave at full resolution through the
 inverse (Shi et al., sub-pixel convolution, 2016).
 """
 
@@ -24,8 +24,8 @@ OFFSET_UNIT = 64.0
 class UNetConfig:
     """Shape of the network: channels per level (each level halves the picture) and the size of the entry blocks."""
 
-    widths: tuple[int, ...] = (32, 48, 64, 96, 128, 128)
-    block: int = 2
+    widths: tuple[int, ...] = (48, 64, 96, 128, 128)
+    block: int = 4
 
     @property
     def stride(self) -> int:
