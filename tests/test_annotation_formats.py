@@ -39,6 +39,14 @@ class TestRunLengths:
         assert rle.unpack_runs("557O") == [5, 5, 7, 4]
         assert rle.unpack_runs("o0") == [31]
 
+    def test_packed_text_of_the_coco_api(self) -> None:
+        """A ring of 40 × 30 pixels, as pycocotools 2.0 packs it."""
+        yy, xx = np.mgrid[:30, :40]
+        ring = ((yy - 14) ** 2 + (xx - 19) ** 2 < 130) & ~((yy - 14) ** 2 + (xx - 19) ** 2 < 20)
+        text = "l75f06L2M4N0O2N2ODJ06NN011O00O20N020N020N1001OO022J06<1N2N102L3N4JU8"
+        assert rle.pack_runs(rle.mask_to_runs(ring)) == text
+        assert np.array_equal(rle.runs_to_mask(rle.unpack_runs(text), 30, 40), ring)
+
     def test_packing_is_its_own_inverse(self) -> None:
         rng = np.random.default_rng(0)
         for size in ((7, 5), (64, 33), (200, 300)):

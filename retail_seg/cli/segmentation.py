@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,10 +106,11 @@ def suggest(photos_dir: Path, annotations: Path | None, model: Path | None, json
     if not photos:
         say(f"{photos_dir}: every photo is annotated")
         return 0
-    ranked, errors = rank_by_uncertainty(progress(photos), Segmenter.load(model).uncertainty)
-    for error in errors:
-        say(f"Error: {error}")
+    segmenter = Segmenter.load(model)
     with output(json_file) as out:
+        ranked, errors = rank_by_uncertainty(progress(photos), segmenter.uncertainty)
+        for error in errors:
+            say(f"Error: {error}")
         for rank, (path, value) in enumerate(ranked, 1):
             write_json_line(out, {"rank": rank, "image": str(path), "uncertainty": round(value, 4)})
     return int(bool(errors))
@@ -172,7 +174,9 @@ def measure(
     measurer: PhotoMeasurer = PhotoMeasurer.over(paths, annotations, model, mm_per_px, marker_mm)
     report_selection(measurer.problems, [])
     measured = []
-    with output(json_file) as out:
+    with ExitStack() as files:
+        out = files.enter_context(output(json_file))
+        rows = files.enter_context(output(csv_file)) if csv_file else None
 
         def one(path: Path) -> None:
             found = measurer.measure(path)
@@ -181,7 +185,6 @@ def measure(
             report_selection([], found["notes"])
 
         failed = each(progress(measurer.photos), one, (RetailSegError,))
-    if csv_file:
-        with output(csv_file) as file:
-            write_rows_csv(measured, file)
+        if rows:
+            write_rows_csv(measured, rows)
     return int(failed + len(measurer.problems) > 0)

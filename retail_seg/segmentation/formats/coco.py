@@ -35,7 +35,7 @@ FILE = "annotations.json"
 
 
 def recognises(path: Path) -> bool:
-    """A JSON file with images and annotations, or a folder with exactly one."""
+    """A JSON file with images and annotations, or a folder with exactly one (in it or in its `annotations`)."""
     return _find(path) is not None
 
 
@@ -80,7 +80,10 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
 
 
 def _find(path: Path) -> Path | None:
-    candidates = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.suffix.lower() == ".json" else []
+    if path.is_dir():
+        candidates = sorted(path.glob("*.json")) or sorted(path.glob("annotations/*.json"))
+    else:
+        candidates = [path] if path.suffix.lower() == ".json" else []
     found = [p for p in candidates if p.is_file() and _is_coco(p)]
     if len(found) > 1:
         raise AnnotationError(f"{path}: holds {len(found)} COCO files; name one of them ({found[0].name}, …)")

@@ -35,7 +35,7 @@ _NOT_LABELS = ("classes.txt", "readme.txt", "train.txt", "val.txt", "test.txt")
 
 
 def recognises(path: Path) -> bool:
-    """A folder (or its folder `labels`) with a .txt whose first line is a class number and coordinates."""
+    """A folder (or its folder `labels`, with `train` and `val` in it or not) with a .txt whose first line is a class number and coordinates."""
     return any(_is_yolo(p) for p in _files(path))
 
 
@@ -66,8 +66,9 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    folder = path / "labels" if (path / "labels").is_dir() else path
-    return sorted(p for p in folder.glob("*.txt") if p.name.lower() not in _NOT_LABELS)
+    labels = path / "labels"
+    found = labels.rglob("*.txt") if labels.is_dir() else path.glob("*.txt")
+    return sorted(p for p in found if p.name.lower() not in _NOT_LABELS)
 
 
 def _is_yolo(path: Path) -> bool:
