@@ -35,7 +35,7 @@ _NOT_LABELS = ("classes.txt", "readme.txt", "train.txt", "val.txt", "test.txt")
 
 
 def recognises(path: Path) -> bool:
-    """A folder (or its folder `labels`, with `train` and `val` in it or not) with a .txt whose first line is a class number and coordinates."""
+    """A folder with a .txt whose first line is a class number and coordinates, in it or anywhere below `labels`."""
     return any(_is_yolo(p) for p in _files(path))
 
 
