@@ -91,10 +91,10 @@ def _show(report: Report, picture: np.ndarray, found: Matcher) -> None:
     left.image(picture, width="stretch", caption=f"{report.image}: every instance, outlined, numbered and named")
     known = sum(report.counts.values())
     with right:
-        a, b, c = st.columns(3)
-        a.metric("Products known", known)
-        b.metric("Different SKUs", len(report.counts))
-        c.metric("Unknown", report.unknown)
+        with st.container(horizontal=True):
+            st.metric("Products known", known)
+            st.metric("Different SKUs", len(report.counts))
+            st.metric("Unknown", report.unknown)
         rows = [{"SKU": sku or "—", "Product": name, "Count": n} for _, sku, name, n in count_rows(report)]
         if rows:
             st.dataframe(rows, width="stretch", hide_index=True)
@@ -116,4 +116,5 @@ def _nearest(line: ReportLine) -> str:
     if not line.matches:
         return "the catalogue is empty"
     best = line.matches[0]
-    return f"nearest is {best.name or best.sku} ({best.sku}), score {best.score:.2f}, not taken"
+    name = f"{best.name} ({best.sku})" if best.name and best.name != best.sku else best.sku
+    return f"nearest is {name}, score {best.score:.2f}, not taken"
