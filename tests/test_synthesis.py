@@ -83,7 +83,7 @@ def test_labels_lie_where_the_things_were_pasted(source: Source) -> None:
 
 
 def test_real_views_keep_photo_and_labels_together() -> None:
-    source = source_of([annotated_photo()])
+    source = source_of(*annotated_photo())
     for seed in range(8):
         picture, labels = compose(source, replace(STYLE, real=1.0), (160, 160), np.random.default_rng(seed))
         colourful = (picture.astype(int).max(2) - picture.astype(int).min(2)) > 60

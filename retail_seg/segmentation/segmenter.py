@@ -110,12 +110,14 @@ class Segmenter:
         """Puts a compiled form of the same network in place of torch (see Network for what it takes and gives)."""
         self._network = network
 
-    def segment(self, photo: np.ndarray) -> Instances:
+    def segment(self, photo: np.ndarray, side: int | None = None) -> Instances:
         """The instances of an upright RGB uint8 photo (H, W, 3), in its own pixels.
 
-        Confidence of an instance: how surely its pixels are a thing, and how clearly it is told from its neighbours.
+        `side` works at another size than the model was trained for: a larger one finds smaller things in a large
+        photo. Confidence of an instance: how surely its pixels are a thing, and how clearly it is told from its
+        neighbours.
         """
-        maps = self.maps(photo)
+        maps = self.maps(photo, side)
         labels, confidence = group(maps, self.thresholds)
         return self.enlarge(maps, labels, confidence, photo.shape[1], photo.shape[0])
 
@@ -129,9 +131,9 @@ class Segmenter:
         full = enlarge_labels(expand_labels(labels, 3).astype(np.int32), large > limit)
         return _instances(full, confidence)
 
-    def maps(self, photo: np.ndarray) -> Maps:
-        """The network's maps of a photo (H, W, 3) uint8 at working size: its longer side is `config.side` pixels."""
-        height, width = working_size(photo.shape[0], photo.shape[1], self.config.side)
+    def maps(self, photo: np.ndarray, side: int | None = None) -> Maps:
+        """The network's maps of a photo (H, W, 3) uint8, its longer side made `side` (`config.side`) pixels long."""
+        height, width = working_size(photo.shape[0], photo.shape[1], side or self.config.side)
         shrinking = height < photo.shape[0]
         small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
         raw = self._network(self.normalise(pad_to(small, self.config.unet.stride))[None])[0][:, :height, :width]

@@ -363,13 +363,18 @@ def _turn(rgba: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarra
                           borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
 
 
-def source_of(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> Source:
-    """Cut-outs, empty backgrounds and photos of annotated pictures (RGB, labels) at OVERSAMPLING × working size."""
-    cutouts = tuple(c for photo, labels in samples for c in cut_out(photo, labels))
-    backgrounds = []
-    for photo, labels in samples:
-        k = 1 / OVERSAMPLING
-        small = cv2.resize(photo, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
-        where = cv2.resize((labels > 0).astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        backgrounds.append(paint_out(small, where))
-    return Source(cutouts, tuple(backgrounds), tuple(samples))
+def source_of(photo: np.ndarray, labels: np.ndarray) -> Source:
+    """Cut-outs, the empty background and the photo itself, of one annotated photo at OVERSAMPLING × working size."""
+    k = 1 / OVERSAMPLING
+    small = cv2.resize(photo, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
+    where = cv2.resize((labels > 0).astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return Source(tuple(cut_out(photo, labels)), (paint_out(small, where),), ((photo, labels),))
+
+
+def joined(sources: Sequence[Source]) -> Source:
+    """One source of all that several hold."""
+    return Source(
+        tuple(c for s in sources for c in s.cutouts),
+        tuple(b for s in sources for b in s.backgrounds),
+        tuple(p for s in sources for p in s.photos),
+    )

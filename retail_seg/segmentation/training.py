@@ -33,7 +33,7 @@ from retail_seg.segmentation.segmenter import (
     check_model_folder,
     working_size,
 )
-from retail_seg.segmentation.synthesis import OVERSAMPLING, SceneStyle, Source, compose, source_of
+from retail_seg.segmentation.synthesis import OVERSAMPLING, SceneStyle, Source, compose, joined, source_of
 from retail_seg.segmentation.targets import shrink_labels
 from retail_seg.segmentation.tuning import Held, look_at, tune
 from retail_seg.segmentation.unet import UNet
@@ -191,12 +191,12 @@ class _Run:
         self.fit = Fit(self.config, net, rate)
         samples = [_at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
         self.held = _held_back(len(samples), self.seed) if hold_back else []
-        kept = [s for i, s in enumerate(samples) if i not in self.held]
-        checked = [s for i, s in enumerate(samples) if i in self.held] or kept
-        self.source = source_of(kept)
-        self.everything = source_of(samples) if self.held else self.source
-        self.checks = [_resized(s, self.config.side) for s in checked]
-        self.scenes = self._compose_checks(checked)
+        checked = self.held or list(range(len(samples)))
+        sources = [source_of(*sample) for sample in samples]
+        self.everything = joined(sources)
+        self.source = joined([s for i, s in enumerate(sources) if i not in self.held])
+        self.checks = [_resized(samples[i], self.config.side) for i in checked]
+        self.scenes = self._compose_checks(joined([sources[i] for i in checked]))
         self._resume()
 
     def _starting_net(self, start: Path | None, from_scratch: bool) -> UNet:
@@ -209,10 +209,9 @@ class _Run:
         self.thresholds = model.thresholds
         return model.net
 
-    def _compose_checks(self, samples: list[Sample]) -> list[Sample]:
+    def _compose_checks(self, source: Source) -> list[Sample]:
         """Scenes of the held-back things, on which separation is checked: the photos may hold nothing that touches."""
         side = self.config.side
-        source = source_of(samples)
         style = replace(self.recipe.style, real=0.0, on_photo=0.0, touching=0.5, overlapping=0.5, light=0.3,
                         things=(3, 9))
         rng = np.random.default_rng((self.seed, 1))
@@ -229,7 +228,7 @@ class _Run:
         if self.steps is not None:
             done = self.fit.steps / self.steps
         else:
-            reserve = min(2.0 + 1.5 * self.evaluation_seconds, 0.4 * self.limit)
+            reserve = min(3.0 + 0.02 * self.limit + 1.5 * self.evaluation_seconds, 0.4 * self.limit)
             done = self.seconds / max(self.limit - reserve, 1e-3)
         if self.stop_at is not None:  # the rest of the schedule in a quarter of the time spent so far
             done = self.stop_at + (done - self.stop_at) * (1 - self.stop_at) / (0.25 * self.stop_at)
