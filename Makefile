@@ -1,5 +1,6 @@
 # make demo | make test | make app: each builds the virtual environment first, when it is not there.
-PYTHON ?= python3
+# The constraints are made for Python 3.11; a newer one does where that is missing.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 VENV ?= .venv
 # PyTorch's own index has the CPU build, a tenth of the size of PyPI's; where it cannot be reached, PyPI's is taken.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
