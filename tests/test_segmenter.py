@@ -18,7 +18,7 @@ from retail_seg.segmentation.unet import OFFSET_UNIT, UNet
 
 def tiny(side: int = 64) -> Segmenter:
     torch.manual_seed(3)
-    config = SegmenterConfig(widths=(8, 8, 8), side=side)
+    config = SegmenterConfig(widths=(8, 8, 8), block=2, side=side)
     return Segmenter(config, Thresholds(merge=0.3), UNet(config.unet), "tiny")
 
 
