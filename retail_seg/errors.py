@@ -23,3 +23,7 @@ class TrainingError(RetailSegError):
 
 class StoreError(RetailSegError):
     """A store is missing, of another version or pinned to another embedder."""
+
+
+class LabelledCropsError(RetailSegError):
+    """A list of labelled pictures is missing, damaged or empty."""

@@ -40,6 +40,54 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
     return int(bool(selection.problems))
 
 
+@evaluate.command()
+@click.argument("gallery", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("queries", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--embedder", "embedders", multiple=True, default=("retail-vgg",), show_default=True, help="Repeatable.")
+@click.option("--weights", type=click.Path(path_type=Path), help="A local file of the embedder's weights.")
+@click.option("--false-accept-rate", default=0.01, show_default=True, help="Of products that are not in the gallery.")
+@click.option("--plot", type=click.Path(path_type=Path, file_okay=False), help="Write plots (PNG) to this folder.")
+def retrieval(
+    gallery: Path,
+    queries: Path,
+    embedders: tuple[str, ...],
+    weights: Path | None,
+    false_accept_rate: float,
+    plot: Path | None,
+) -> int:
+    """Score how well a store of the pictures in GALLERY names those in QUERIES.
+
+    Both are CSV with columns image,label[,x,y,w,h]; paths are relative to the file, an empty box is the whole picture.
+    Tables go to stderr; the last line on stdout is JSON, a list of one entry an embedder.
+    """
+    from index import open_embedder
+    from retail_seg.evaluate_retrieval import evaluate_retrieval
+    from retail_seg.labelled_crops import read_labelled_crops
+    from retail_seg.retrieval_plots import plot_recall, plot_reliability
+
+    rows, asked = read_labelled_crops(gallery), read_labelled_crops(queries)
+    results, failed = [], 0
+    for name in dict.fromkeys(embedders):
+        result, errors = evaluate_retrieval(
+            rows,
+            asked,
+            open_embedder(name, weights),
+            false_accept_rate=false_accept_rate,
+            progress=lambda items, total: progress(items, total=total, unit=" crop"),
+        )
+        for error in errors:
+            say(f"Error: {error}")
+        failed += len(errors)
+        say(result.table())
+        results.append(result)
+        if plot:
+            plot_reliability(result, plot / f"reliability-{name}.png")
+    if plot:
+        plot_recall(results, plot / "recall.png")
+    write_json_line(sys.stdout, [result.to_dict() for result in results])
+    return int(failed > 0)
+
+
 def report_selection(problems: list[str], notes: list[str]) -> None:
     """Say what was lost and what was odd."""
     for problem in problems:
