@@ -17,7 +17,7 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError, RetailSegError
 from retail_seg.photos import load_photo
-from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source
+from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, stated_size
 
 __all__ = [
     "FORMATS",
@@ -211,5 +211,5 @@ def _fit(drawing: Drawing, height: int, width: int, orientation: int) -> np.ndar
     if orientation in _UPRIGHT and (w, h) == (height, width):
         drawing.notes.append("was drawn on the photo as stored, before its EXIF rotation, and was turned upright")
         return np.ascontiguousarray(_UPRIGHT[orientation](drawing.labels))
-    turned = "; it lies on its side, and nothing says which way it was turned" if (w, h) == (height, width) else ""
-    raise AnnotationError(f"is {w} × {h} pixels, its upright photo {width} × {height}{turned}; export it at that size")
+    stated_size((h, w), height, width)
+    raise AnnotationError(f"lies on its side ({w} × {h} pixels), and nothing says how the photo was turned")

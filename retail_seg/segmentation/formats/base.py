@@ -26,6 +26,8 @@ EDGE_TOLERANCE = 1.0
 #: Outlines are simplified by less than the distance from a crack midpoint diagonal to a pixel centre (.354),
 #: so reading them back gives the same mask.
 LOSSLESS = 0.3
+#: What is said of an annotation of another size, after that size.
+OTHER_SIZE = "its upright photo {} × {}; export it at that size"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +121,18 @@ def fill_rings(rings: Sequence[np.ndarray], height: int, width: int) -> Region:
     toggles = np.zeros((bottom - top, right - left + 1), np.int64)
     np.add.at(toggles, (row - top, column - left), 1)
     return Region(top, left, np.cumsum(toggles, axis=1)[:, :-1] % 2 == 1)
+
+
+def stated_size(stated: tuple[Any, Any], height: int, width: int) -> tuple[int, int]:
+    """Height and width that a format states for a photo, or the photo's own where it states none.
+
+    The photo lying on its side is let through here. Raises AnnotationError for any other size.
+    """
+    if stated[0] is None or stated[1] is None:
+        return height, width
+    if stated not in ((height, width), (width, height)):
+        raise AnnotationError(f"is {stated[1]} × {stated[0]} pixels, {OTHER_SIZE.format(width, height)}")
+    return stated
 
 
 def check_ring(values: Any, what: str) -> np.ndarray:

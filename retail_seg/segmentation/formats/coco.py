@@ -26,6 +26,7 @@ from retail_seg.segmentation.formats.base import (
     polygon_region,
     read_json,
     regions,
+    stated_size,
     write_text,
 )
 
@@ -44,21 +45,23 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
     found = _find(path)
     assert found is not None
     data = read_json(found)
-    names = {c.get("id"): str(c.get("name", NO_CLASS)) for c in data.get("categories", []) if isinstance(c, dict)}
-    by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    categories = data.get("categories")
+    listed = categories if isinstance(categories, list) else []
+    names = {str(c.get("id")): str(c.get("name", NO_CLASS)) for c in listed if isinstance(c, dict)}
+    by_image: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for annotation in data["annotations"]:
         if isinstance(annotation, dict):
-            by_image[annotation.get("image_id")].append(annotation)
+            by_image[str(annotation.get("image_id"))].append(annotation)
     for image in data["images"]:
         if not isinstance(image, dict) or not isinstance(image.get("file_name"), str) or "id" not in image:
             yield AnnotationError(f"{found.name}: an entry of \"images\" has no id or file_name; export it again")
             continue
         name = PurePosixPath(image["file_name"].replace("\\", "/")).name
-        draw = partial(_draw, image, by_image.pop(image["id"], []), names)
+        draw = partial(_draw, image, by_image.pop(str(image["id"]), []), names)
         yield Source(name, f"{found.name}: {name}", draw)
     for orphan, lost in by_image.items():
         yield AnnotationError(
-            f"{found.name}: {len(lost)} annotations belong to image {orphan!r}, which \"images\" does not list"
+            f"{found.name}: {len(lost)} annotations belong to image {orphan}, which \"images\" does not list"
         )
 
 
@@ -99,16 +102,15 @@ def _is_coco(path: Path) -> bool:
 
 
 def _draw(
-    image: dict[str, Any], annotations: list[dict[str, Any]], names: dict[Any, str], height: int, width: int
+    image: dict[str, Any], annotations: list[dict[str, Any]], names: dict[str, str], height: int, width: int
 ) -> Drawing:
-    if image.get("height") and image.get("width"):
-        height, width = int(image["height"]), int(image["width"])
+    height, width = stated_size((image.get("height") or None, image.get("width") or None), height, width)
     shapes = []
     crowds = []
     for annotation in annotations:
         what = f"annotation {annotation.get('id')}"
         region_of: Callable[[list[str]], Region] = partial(_region, annotation, what, height, width)
-        shapes.append((what, region_of, names.get(annotation.get("category_id"), NO_CLASS)))
+        shapes.append((what, region_of, names.get(str(annotation.get("category_id")), NO_CLASS)))
         if annotation.get("iscrowd"):  # some tools mark every run length so: leaving them out would lose all masks
             crowds.append(f"{what} is marked as a crowd and was taken as one instance")
     drawing = draw_shapes(shapes, height, width)
@@ -127,7 +129,7 @@ def _region(annotation: dict[str, Any], what: str, height: int, width: int, note
 
 
 def _rle_region(segmentation: dict[str, Any], what: str, height: int, width: int) -> Region:
-    if list(segmentation.get("size") or []) != [height, width]:
+    if segmentation.get("size") != [height, width]:
         raise AnnotationError(f"{what} has run lengths of size {segmentation.get('size')}, not [{height}, {width}]")
     counts = segmentation.get("counts")
     try:

@@ -39,10 +39,14 @@ WHITE = 0xFFFFFF
 
 @dataclass
 class _Job:
-    """Colours of the whole job: packed colour ► class name, and the packed colours of the background."""
+    """Colours of the whole job: packed colour ► class name, and the packed colours of the background.
+
+    `told`: that its masks are semantic has been said, once for all of them.
+    """
 
     names: dict[int, str] = field(default_factory=dict)
     background: set[int] = field(default_factory=set)
+    told: bool = False
 
 
 def recognises(path: Path) -> bool:
@@ -67,7 +71,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
             yield AnnotationError(f"{where}: names no photo or no mask (a failed label?); label it again")
             continue
         photo = PurePosixPath(unquote(line["source-ref"])).name
-        alone = line.get(f"{key}-metadata", {}).get(PER_INSTANCE) is True
+        alone = _metadata(line).get(PER_INSTANCE) is True
         draw = partial(_draw, manifest.parent, line[key], job, alone)
         yield Source(photo, f"{where} ({photo})", draw)
 
@@ -138,13 +142,21 @@ def _mask_key(line: Mapping[str, Any]) -> str | None:
     return next(iter(with_map or keys), None)
 
 
+def _metadata(line: Mapping[str, Any]) -> dict[str, Any]:
+    found = line.get(f"{_mask_key(line)}-metadata")
+    return found if isinstance(found, dict) else {}
+
+
 def _read_colours(lines: Iterable[Mapping[str, Any]], where: str) -> tuple[_Job, list[AnnotationError]]:
     """The union of the colour maps of all lines; a colour that stands for two classes is a problem."""
     job, problems = _Job(), []
     for line in lines:
-        metadata = line.get(f"{_mask_key(line)}-metadata")
-        colours = metadata.get("internal-color-map") if isinstance(metadata, dict) else None
-        for entry in (colours or {}).values():
+        colours = _metadata(line).get("internal-color-map")
+        entries = colours.values() if isinstance(colours, dict) else ()
+        for entry in entries:
+            if not isinstance(entry, dict):
+                problems.append(AnnotationError(f"{where}: an entry of a colour map is not an object; mend the map"))
+                continue
             name, colour = str(entry.get("class-name", "")), _parse(str(entry.get("hex-color", "")))
             if colour is None:
                 problems.append(AnnotationError(f"{where}: class {name!r} has no colour like #2acf59; mend the map"))
@@ -182,8 +194,9 @@ def _draw(folder: Path, reference: str, job: _Job, alone: bool, height: int, wid
             labels[part] = len(classes)
         if small:
             notes.append(f"{small} specks of {job.names[code]} below {MIN_PART} pixels were left out")
-    if not alone:
-        notes.append("is semantic: each connected part of a colour was taken as one instance")
+    if not (alone or job.told):
+        job.told = True
+        notes.append("is semantic, as all of this job: each connected part of a colour was taken as one instance")
     return Drawing(labels, classes, notes)
 
 

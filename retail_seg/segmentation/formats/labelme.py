@@ -30,6 +30,7 @@ from retail_seg.segmentation.formats.base import (
     polygon_region,
     read_json,
     regions,
+    stated_size,
     write_text,
 )
 from retail_seg.segmentation.formats.instance_png import open_mask
@@ -88,13 +89,12 @@ def _is_labelme(path: Path) -> bool:
 
 
 def _draw(data: dict[str, Any], height: int, width: int) -> Drawing:
-    if data.get("imageHeight") and data.get("imageWidth"):
-        height, width = int(data["imageHeight"]), int(data["imageWidth"])
+    height, width = stated_size((data.get("imageHeight") or None, data.get("imageWidth") or None), height, width)
     groups: dict[Any, list[dict[str, Any]]] = {}
     for i, shape in enumerate(data["shapes"]):
         if isinstance(shape, dict):
             group = shape.get("group_id")
-            key = ("alone", i) if group is None else (str(shape.get("label")), group)
+            key = ("alone", i) if group is None else (str(shape.get("label")), str(group))
             groups.setdefault(key, []).append(shape)
     shapes = []
     for number, parts in enumerate(groups.values(), 1):

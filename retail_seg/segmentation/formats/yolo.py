@@ -75,7 +75,7 @@ def _is_yolo(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8-sig") as lines:
             values = lines.readline().split()
-            return len(values) >= 5 and values[0].isdigit() and all(0 <= float(v) < 10 for v in values[1:])
+            return len(values) >= 5 and values[0].isdecimal() and all(0 <= float(v) < 10 for v in values[1:])
     except (OSError, ValueError):
         return False
 
@@ -90,13 +90,13 @@ def _draw(file: Path, names: dict[int, str], height: int, width: int) -> Drawing
         values = line.split()
         if values:
             region_of: Callable[[list[str]], Region] = partial(_region, values, f"line {number}", height, width)
-            label = names.get(int(values[0]), values[0]) if values[0].isdigit() else values[0]
+            label = names.get(int(values[0]), values[0]) if values[0].isdecimal() else values[0]
             shapes.append((f"line {number}", region_of, label))
     return draw_shapes(shapes, height, width)
 
 
 def _region(values: list[str], what: str, height: int, width: int, notes: list[str]) -> Region:
-    if not values[0].isdigit():
+    if not values[0].isdecimal():
         raise AnnotationError(f"{what} does not begin with a class number")
     if len(values) == 5:
         raise AnnotationError(f"{what} is a box (five numbers), not an outline")
