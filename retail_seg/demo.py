@@ -89,6 +89,8 @@ def open_demo_store(store: Path, say: Callable[[str], None] = print) -> Matcher:
     for article in sold:
         matcher.enrol(_product(article), _uploads(article), by="demo")
     added = matcher.catalogue.count_references() - before
+    if added:
+        matcher.reindex()  # learns from all references, not only from those that were there at the last refit
     say(f"{store}: {len(sold)} products; {added} reference pictures added, {before} were there already")
     return matcher
 
