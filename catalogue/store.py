@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -102,10 +102,19 @@ class Catalogue:
 
     def set_setting(self, key: str, value: str) -> None:
         """Store a text under a key of the caller's choice."""
+        self.set_settings({key: value})
+
+    def set_settings(self, settings: Mapping[str, str]) -> None:
+        """Store several texts at once: all of them or, if the process dies, none."""
+        with self.change() as db:
+            for key, value in settings.items():
+                self._set(db, key, value)
+
+    @staticmethod
+    def _set(db: Database, key: str, value: str) -> None:
         if key in RESERVED:
             raise CatalogueError(f"setting {key} is kept by the catalogue itself; choose another key")
-        with self.change() as db:
-            db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", [key, value])
+        db.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", [key, value])
 
     # -- products
 
@@ -320,10 +329,15 @@ class Catalogue:
         with self.change() as db:
             reindexing.set_vectors(db, vectors, embedder)
 
-    def set_embedder(self, embedder: str, dim: int, *, by: str = "") -> None:
-        """Switch to another embedder, once every reference has its vectors; the former ones are dropped."""
+    def set_embedder(self, embedder: str, dim: int, *, settings: Mapping[str, str] | None = None, by: str = "") -> None:
+        """Switch to another embedder, once every reference has its vectors; the former ones are dropped.
+
+        `settings` that hang on the embedder are stored in the same transaction.
+        """
         with self.change() as db:
             reindexing.switch(db, embedder, dim)
+            for key, value in (settings or {}).items():
+                self._set(db, key, value)
             rows.write_log(db, by, "reindex", "", None, None)
 
     def _rows(self, sql: str, values: Iterable[Any]) -> list[Any]:

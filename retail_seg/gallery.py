@@ -25,6 +25,8 @@ SNAPSHOT_ROWS = 2000
 SAMPLE = 20_000
 #: It is learned anew when the number of references has changed by more than this share.
 REFIT_SHARE = 0.2
+#: References that are read from the catalogue at once.
+PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
 
 
@@ -67,7 +69,9 @@ class Gallery:
         with self._lock:
             if self._state.ranker_id != self._catalogue.get_setting(RANKER_ID):
                 self._follow_ranker()
-            self._apply(self._catalogue.changes_since(self._state.revision))
+            # In portions: after a bulk import the changes alone would fill the memory.
+            while self._state.revision < self._catalogue.revision:
+                self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
             return self._state
 
     def rank(self, vectors: np.ndarray, top: int, look: Look | None) -> list[Ranking]:
@@ -89,9 +93,8 @@ class Gallery:
             ids, vectors, owners = self._sample(count)
             ranker = Ranker.fit(vectors, ids, owners, self._name) if count else self._unfitted()
             data = ranker.to_bytes()
-            self._catalogue.set_setting(RANKER, data.decode())
-            self._catalogue.set_setting(LEARNED_FROM, str(count))
-            self._catalogue.set_setting(RANKER_ID, hashlib.sha256(data).hexdigest()[:16])
+            digest = hashlib.sha256(data).hexdigest()[:16]
+            self._catalogue.set_settings({RANKER: data.decode(), LEARNED_FROM: str(count), RANKER_ID: digest})
             self.current()
         return True
 
@@ -171,7 +174,7 @@ class Gallery:
         revision = self._catalogue.revision
         index = VectorIndex(ranker.dim, self._catalogue.get_setting("index") or "flat", self._tag(ranker))
         rows = self._catalogue.iter_vectors(up_to=revision)
-        while batch := list(islice(rows, 4096)):
+        while batch := list(islice(rows, PORTION)):
             ids, vectors = stack(batch, self._catalogue.dim)
             index.add(ids, ranker.project(vectors))
         return State(index, revision, ranker, ranker_id)
@@ -181,7 +184,7 @@ class Gallery:
         share = SAMPLE / max(count, 1)
         rows = self._catalogue.iter_vectors()
         parts = []
-        while batch := list(islice(rows, 4096)):
+        while batch := list(islice(rows, PORTION)):
             owners = self._owners(np.array([row[0] for row in batch]))
             kept = [(row, o) for row, o in zip(batch, owners, strict=True) if o >= 0 and self._in_sample(o, share)]
             if kept:

@@ -218,10 +218,11 @@ class Matcher:
             found = stored_embedder(catalogue, embedder, weights)
             count = embed_pending(catalogue, found, progress)
             if found.fingerprint != catalogue.embedder:
-                catalogue.set_embedder(found.fingerprint, found.dim)
-                for key in (RANKER, RANKER_ID, LEARNED_FROM):
-                    catalogue.set_setting(key, "")
-            if embedder or weights:
+                # One transaction: killed in between, the store would not know whose vectors it holds.
+                learned = dict.fromkeys((RANKER, RANKER_ID, LEARNED_FROM), "")
+                named = embedder_settings(found, weights) if embedder or weights else {}
+                catalogue.set_embedder(found.fingerprint, found.dim, settings=learned | named)
+            elif embedder or weights:
                 remember_embedder(catalogue, found, weights)
         finally:
             catalogue.close()
@@ -262,8 +263,12 @@ def open_catalogue(folder: Path) -> Catalogue:
 
 def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:
     """Keep by which name, and from which file where one was given, a store's embedder is opened."""
-    catalogue.set_setting("embedder_name", embedder.name)
-    catalogue.set_setting("embedder_weights", str(weights.resolve()) if weights else "")
+    catalogue.set_settings(embedder_settings(embedder, weights))
+
+
+def embedder_settings(embedder: Embedder, weights: Path | None) -> dict[str, str]:
+    """What a store keeps about its embedder beside the fingerprint."""
+    return {"embedder_name": embedder.name, "embedder_weights": str(weights.resolve()) if weights else ""}
 
 
 def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path | None = None) -> Embedder:

@@ -162,7 +162,11 @@ def test_a_reindex_is_resumed_and_switches_at_once(catalogue: Catalogue) -> None
     with pytest.raises(CatalogueError, match="3 values"):
         catalogue.set_embedder("e2", 3)
     before = catalogue.revision
-    catalogue.set_embedder("e2", 2)
+    with pytest.raises(CatalogueError, match="dim"):
+        catalogue.set_embedder("e2", 2, settings={"learned": "x", "dim": "3"})
+    assert (catalogue.embedder, catalogue.get_setting("learned")) == ("e1", None)
+    catalogue.set_embedder("e2", 2, settings={"learned": ""})
+    assert catalogue.get_setting("learned") == ""
     assert (catalogue.embedder, catalogue.dim) == ("e2", 2)
     assert catalogue.changes_since(before).embedder == "e2" and catalogue.revision > before
     assert truth(catalogue) == {ids[0]: b"\0" * 8, ids[1]: b"\0" * 8}

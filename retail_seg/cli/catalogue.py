@@ -34,20 +34,23 @@ def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, 
     """
     from catalogue.importing import read_file
     from retail_seg import bulk
-    from retail_seg.matcher import Matcher
+    from retail_seg.matcher import Matcher, open_catalogue
 
     found = read_file(file)
     _say_file(file, found)
-    with Matcher.open(store) as matcher:
-        if dry_run:
-            run = bulk.plan(matcher.catalogue, found, replace=replace, fetch=fetch)
-        else:
-            run = bulk.apply(matcher.catalogue, found, matcher.embedder, replace=replace, fetch=fetch, by=by)
-        tally = Tally(dry_run, refused=len(found.refused))
+    tally = Tally(dry_run, refused=len(found.refused))
+
+    def follow(run: Iterable[Outcome]) -> None:
         outcomes = _with_progress(run, found.pictures)
         for outcome in list_rows(outcomes, json_file, text=_diff, to_dict=asdict, always_text=True):
             tally.add(outcome)
-        if not dry_run:
+
+    if dry_run:
+        with open_catalogue(store) as catalogue:
+            follow(bulk.plan(catalogue, found, replace=replace, fetch=fetch))
+    else:
+        with Matcher.open(store) as matcher:
+            follow(bulk.apply(matcher.catalogue, found, matcher.embedder, replace=replace, fetch=fetch, by=by))
             matcher.refresh()
     say(tally.summary())
     return int(tally.refused > 0)
