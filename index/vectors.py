@@ -30,7 +30,8 @@ _MIN_RECLAIM = 4096  # removed rows worth a copy of the rest
 
 # FAISS 1.15 answers a batch by one pass per query until queries x dim reaches 128,000; its matrix product is
 # an order of magnitude faster from four queries of 512 on (measured: 64 queries of 100,000 in 74 ms, not 940 ms).
-faiss.cvar.distance_compute_blas_threshold = min(faiss.cvar.distance_compute_blas_threshold, 2048)
+FAISS_DEFAULT_BLAS_THRESHOLD = faiss.cvar.distance_compute_blas_threshold
+faiss.cvar.distance_compute_blas_threshold = min(FAISS_DEFAULT_BLAS_THRESHOLD, 2048)
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,8 @@ def _read(path: Path) -> tuple[dict[str, Any], _Segment]:
         file.seek(end - 16 - length)
         about = json.loads(file.read(length))
         file.seek(0)
-        if about["size"] != end - 16 - length or about["head"] != zlib.crc32(file.read(_HEAD_BYTES)):
+        size = end - 16 - length
+        if about["size"] != size or about["head"] != zlib.crc32(file.read(min(size, _HEAD_BYTES))):
             raise ValueError("it is damaged")
     base = _mapped(path)
     if about["ids"] != zlib.crc32(base.ids.tobytes()) or len(base.ids) != about["count"] or base.rows.d != about["dim"]:

@@ -99,6 +99,17 @@ def test_removing_most_rows_keeps_the_rest_right() -> None:
     assert len(index) == 50
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_smallest_files_open(tmp_path: Path, count: int) -> None:
+    index = VectorIndex(DIM)
+    index.add(np.arange(count), unit(count))
+    index.save(tmp_path / "vectors.faiss", revision=1)
+    again, _ = VectorIndex.load(tmp_path / "vectors.faiss")
+    again.add(np.array([9]), -unit(3)[2:])
+    assert again.search(-unit(3)[2:], 1)[1].tolist() == [[9]]
+    assert len(again) == count + 1
+
+
 def test_any_faiss_reads_the_file(tmp_path: Path) -> None:
     index = VectorIndex(DIM)
     index.add(np.array([4, 8]), unit(2))

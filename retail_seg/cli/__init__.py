@@ -31,6 +31,7 @@ COMMANDS = {
     "convert": ("segmentation", "convert", "Convert annotations from one format to another."),
     "measure": ("segmentation", "measure", "Measure the instances of photos."),
     "evaluate": ("evaluate", "evaluate", "Score segmentation or retrieval on labelled photos."),
+    "benchmark": ("benchmark", "benchmark", "Measure time and memory beside a peer."),
     "embed": ("scan", "embed", "Write the vectors of pictures to a file."),
     "products": ("catalogue", "products", "List the products of a store."),
     "search": ("catalogue", "search", "Find products by words, SKU or GTIN."),
