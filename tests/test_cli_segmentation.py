@@ -20,8 +20,8 @@ from retail_seg.segmentation.synthesis import SceneStyle
 from retail_seg.segmentation.training import Recipe, train
 
 TINY = Recipe(
-    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, style=SceneStyle(things=(1, 3)),
-    config=SegmenterConfig(widths=(8, 16, 16), side=64), rate_fresh=1e-2,
+    batch=2, canvas=(96, 96), evaluations=3, composed_checks=2, style=SceneStyle(things=(1, 3)),
+    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=96), rate_fresh=1e-2,
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(folder / "masks" / f"p{i}.png"), labels)
     annotated, problems = load_annotations(sorted((folder / "photos").iterdir()), folder / "masks")
     assert problems == []
-    train(annotated, folder / "model", steps=60, from_scratch=True, recipe=TINY)
+    train(annotated, folder / "model", steps=100, from_scratch=True, recipe=TINY)
     return folder
 
 

@@ -55,7 +55,10 @@ class Measurements:
         return len(self.boxes)
 
     def rows(self, mm_per_px: float | None = None) -> list[dict[str, Any]]:
-        """One flat dict an instance, ids from 1; every length also in mm where the scale is given."""
+        """One flat dict an instance, ids from 1; every length and area also in mm where the scale is given.
+
+        x, y, w, h are the upright box; length, width, box_x, box_y (centre) and box_angle the rotated one.
+        """
         return [self._row(i, mm_per_px) for i in range(len(self))]
 
     def _row(self, i: int, mm_per_px: float | None) -> dict[str, Any]:
@@ -70,7 +73,9 @@ class Measurements:
         }
         row: dict[str, Any] = {"id": i + 1, "x": x, "y": y, "w": w, "h": h, "area_px": int(self.areas[i])}
         row |= {f"{name}_px": round(float(v), 2) for name, v in lengths.items()}
-        row |= {"angle": round(float(self.rotated[i, 4]), 1), "ellipse_angle": round(float(self.ellipses[i, 4]), 1)}
+        for name, shapes in (("box", self.rotated), ("ellipse", self.ellipses)):
+            row |= {f"{name}_x": round(float(shapes[i, 0]), 2), f"{name}_y": round(float(shapes[i, 1]), 2)}
+        row |= {"box_angle": round(float(self.rotated[i, 4]), 1), "ellipse_angle": round(float(self.ellipses[i, 4]), 1)}
         row |= {"circularity": round(float(self.circularity[i]), 4), "cut": bool(self.cut[i])}
         if mm_per_px is not None:
             row["area_mm2"] = round(float(self.areas[i]) * mm_per_px**2, 3)
