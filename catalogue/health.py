@@ -256,21 +256,21 @@ def gain_most(
     """
     kept = list(neighbours)
     usual = median([near.sibling for near in kept if near.sibling is not None] or [1.0])
-    risk: dict[str, tuple[float, str]] = {}
+    risk: dict[str, tuple[float, str, float]] = {}
     for near in kept:
         if near.other_id is None or near.other_id not in owners:
             continue
         sku = owners[near.reference_id]
         excess = near.other - (usual if near.sibling is None else near.sibling)
         if sku not in risk or excess > risk[sku][0]:
-            risk[sku] = (excess, owners[near.other_id])
+            risk[sku] = (excess, owners[near.other_id], near.other)
     gains = []
     for sku, count in counts.items():
         if count == 0:
             gains.append(Gain(sku, 0, 4.0, "has no picture and cannot be found"))
             continue
-        excess, other = risk.get(sku, (-1.0, ""))
+        excess, other, score = risk.get(sku, (-1.0, "", 0.0))
         pictures = "1 picture" if count == 1 else f"{count} pictures"
-        reason = f"has {pictures}" + (f" and is easily taken for {other}" if other else "")
+        reason = f"has {pictures}" + (f", and the nearest other product is {other} ({score:.2f})" if other else "")
         gains.append(Gain(sku, count, max(0.0, 1.0 + excess) * 2.0 ** (1 - count), reason))
     return sorted(gains, key=lambda gain: (-gain.gain, gain.sku))[:limit]

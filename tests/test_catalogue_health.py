@@ -59,7 +59,7 @@ def test_a_report_names_what_weakens(catalogue: Catalogue) -> None:
     assert reasons.keys() == {a2, a3, b2}
     assert "blurred" in reasons[a2] and "tiny (40 × 40" in reasons[a3] and "cut off" in reasons[b2]
     assert [gain.sku for gain in found.gain_most] == ["none", "B", "single", "A"]
-    assert "easily taken for B" in found.gain_most[2].reason
+    assert "nearest other product is B (0.30)" in found.gain_most[2].reason
 
 
 def test_removed_references_are_out_of_the_report(catalogue: Catalogue) -> None:
