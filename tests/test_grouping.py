@@ -76,7 +76,7 @@ def test_boundary_is_between_neighbours_only() -> None:
     labels = np.zeros((40, 40), np.int32)
     labels[10:30, 5:20], labels[10:30, 20:35] = 1, 2
     rows, columns = np.nonzero(boundary_mask(labels))
-    assert set(columns) == {18, 19, 20, 21} and rows.min() == 10 and rows.max() == 29
+    assert set(columns) == {17, 18, 19, 20, 21, 22} and rows.min() == 10 and rows.max() == 29
 
 
 def test_target_distance_is_one_in_the_middle_of_every_instance_and_offsets_meet_there() -> None:

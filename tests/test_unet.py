@@ -11,7 +11,7 @@ def test_maps_have_the_size_of_the_picture(config: UNetConfig) -> None:
     side = config.stride * 2
     net = UNet(config).eval()
     with torch.inference_mode():
-        maps = net(torch.rand(2, 3, side, side + config.stride))
+        maps = net(torch.rand(2, 4, side, side + config.stride))
     assert maps.shape == (2, len(MAPS), side, side + config.stride)
     assert torch.isfinite(maps).all()
 
@@ -23,7 +23,7 @@ def test_stride_counts_the_entry_block_and_every_halving() -> None:
 
 def test_every_weight_learns() -> None:
     net = UNet(UNetConfig((8, 8, 8)))
-    net(torch.rand(2, 3, 32, 32)).square().mean().backward()
+    net(torch.rand(2, 4, 32, 32)).square().mean().backward()
     still = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert still == []
 
@@ -32,7 +32,7 @@ def test_a_pixel_is_moved_by_its_own_place_only() -> None:
     """Space-to-depth and back must not shift the maps: a change in one corner stays near that corner."""
     torch.manual_seed(0)
     net = UNet(UNetConfig((8,), block=2)).eval()
-    black = torch.zeros(1, 3, 32, 32)
+    black = torch.zeros(1, 4, 32, 32)
     spot = black.clone()
     spot[0, :, 4, 6] = 1
     with torch.inference_mode():

@@ -20,7 +20,7 @@ Sample = tuple[np.ndarray, np.ndarray]
 
 
 def to_tensors(samples: Sequence[Sample], config: SegmenterConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Samples of one size ► pictures (n, 3, h, w) and target maps (n, 5, h, w), both float32."""
+    """Samples of one size ► pictures (n, 4, h, w) and target maps (n, 5, h, w), both float32."""
     pictures = torch.from_numpy(np.stack([normalise(picture, config) for picture, _ in samples]))
     return pictures, torch.from_numpy(np.stack([target_maps(labels) for _, labels in samples]))
 
@@ -38,7 +38,7 @@ def loss_of(raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     miss = (torch.sigmoid(raw[:, 1]) - target[:, 1]).abs()
     distance = (miss * (0.2 + mask)).sum() / inside
     entropy = F.binary_cross_entropy_with_logits(
-        raw[:, 2], target[:, 2], pos_weight=torch.tensor(4.0), reduction="none"
+        raw[:, 2], target[:, 2], pos_weight=torch.tensor(12.0), reduction="none"
     )
     boundary = (entropy * (0.1 + mask)).sum() / inside + 0.5 * _dice(raw[:, 2], target[:, 2])
     huber = F.smooth_l1_loss(raw[:, 3:], target[:, 3:] / OFFSET_UNIT, beta=0.2, reduction="none").sum(1)

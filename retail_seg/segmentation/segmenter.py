@@ -29,7 +29,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "models" / "segmenter"
 FORMAT = 1
 CONFIG, THRESHOLDS, WEIGHTS, CARD = "config.json", "thresholds.json", "weights.safetensors", "README.md"
 
-#: Pictures (n, 3, h, w) float32 ► raw maps (n, 5, h, w) float32; h and w are multiples of the network's stride.
+#: Pictures (n, 4, h, w) float32 ► raw maps (n, 5, h, w) float32; h and w are multiples of the network's stride.
 Network = Callable[[np.ndarray], np.ndarray]
 
 
@@ -140,7 +140,7 @@ class Segmenter:
         return maps_of(raw)
 
     def normalise(self, picture: np.ndarray) -> np.ndarray:
-        """RGB uint8 (h, w, 3) ► network input (3, h, w) float32."""
+        """RGB uint8 (h, w, 3) ► network input (4, h, w) float32, see `normalise`."""
         return normalise(picture, self.config)
 
     def uncertainty(self, photo: np.ndarray) -> float:
@@ -186,12 +186,43 @@ def fast_bfloat16() -> bool:
 
 
 def normalise(picture: np.ndarray, config: SegmenterConfig) -> np.ndarray:
-    """RGB uint8 (h, w, 3) ► network input (3, h, w) float32 with the configuration's mean and spread."""
+    """RGB uint8 (h, w, 3) ► network input (4, h, w) float32: the colours by the configuration's mean and spread, and
+    how far each pixel is from the colour that the ground probably has there."""
     values = np.arange(256, dtype=np.float32) / 255
-    out = np.empty((3, *picture.shape[:2]), np.float32)
+    out = np.empty((4, *picture.shape[:2]), np.float32)
     for channel, (mean, std) in enumerate(zip(config.mean, config.std, strict=True)):
         np.take((values - mean) / std, picture[:, :, channel], out=out[channel])
+    out[3] = 4 * ground_distance(picture) - 1
     return out
+
+
+def ground_distance(picture: np.ndarray) -> np.ndarray:
+    """Distance (h, w) float32, 0 to about 1.7, of every pixel's colour (0..1) from a plane fitted to the rim's colours.
+
+    The fit is repeated without what lies far off, so that a thing that reaches the rim does not bend it. A network
+    that sees this need not learn which of two colours is the ground: it works on light and dark grounds alike.
+    """
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (48, 48), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    axis = (np.arange(48, dtype=np.float32) + 0.5) / 48 - 0.5
+    plane = np.dstack([*np.meshgrid(axis, axis), np.ones((48, 48), np.float32)])
+    rim = np.ones((48, 48), bool)
+    rim[3:-3, 3:-3] = False
+    x, y = plane[rim], small[rim]
+    off = np.abs(y - np.median(y, 0)).max(1)
+    near = off <= np.quantile(off, 0.7)
+    for _ in range(3):
+        fit = np.linalg.lstsq(x[near], y[near], rcond=None)[0]
+        off = np.abs(y - x @ fit).max(1)
+        near = off <= max(0.04, 2 * float(np.median(off)))
+    columns = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None]
+    rows = ((np.arange(height, dtype=np.float32) + 0.5) / height - 0.5)[:, None]
+    total = np.zeros((height, width), np.float32)
+    for channel in range(3):
+        along, down, level = fit[:, channel] * 255
+        off_ground = picture[:, :, channel] - (columns * along + (rows * down + level))
+        total += off_ground * off_ground
+    return np.asarray(cv2.sqrt(total) / 255, np.float32)
 
 
 def working_size(height: int, width: int, side: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 #: Pixels of an instance that lie this close to another instance are its boundary (working pixels).
-BOUNDARY_RADIUS = 2
+BOUNDARY_RADIUS = 3
 
 
 def target_maps(labels: np.ndarray) -> np.ndarray:

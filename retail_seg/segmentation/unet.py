@@ -18,6 +18,8 @@ from torch import nn
 #: centre of the own instance is in units of OFFSET_UNIT pixels of the working picture.
 MAPS = ("foreground", "distance", "boundary", "offset_x", "offset_y")
 OFFSET_UNIT = 64.0
+#: Channels of the input: red, green, blue, and the distance from the ground's colour.
+INPUTS = 4
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """Pictures (n, 3, h, w) float32 ► raw maps (n, 5, h, w), see MAPS; h and w multiples of `config.stride`."""
+    """Pictures (n, 4, h, w) float32 ► raw maps (n, 5, h, w), see MAPS; h and w multiples of `config.stride`."""
 
     def __init__(self, config: UNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or UNetConfig()
         widths, block = self.config.widths, self.config.block
-        entries = (3 * block * block, *widths[:-1])
+        entries = (INPUTS * block * block, *widths[:-1])
         self.down = nn.ModuleList(_double(i, o) for i, o in zip(entries, widths, strict=True))
         self.up = nn.ModuleList(_double(a + b, a) for a, b in pairwise(widths))
         self.head = nn.Conv2d(widths[0], len(MAPS) * block * block, 3, padding=1)
