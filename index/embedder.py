@@ -77,19 +77,6 @@ def open_embedder(name: str = "retail-vgg", weights: Path | None = None) -> Embe
 EMBEDDERS = ("retail-vgg", "vgg16")
 
 
-def reference_views(crop: np.ndarray, mask: np.ndarray | None = None) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """The views of a reference that are embedded at enrolment, the picture itself first.
-
-    The others are turned by a quarter to either side: a can that lies in the photo is found by a reference that
-    stands, and the query is embedded once.
-    """
-    views = [(crop, mask)]
-    for turns in (1, 3):
-        turned = None if mask is None else np.ascontiguousarray(np.rot90(mask, turns))
-        views.append((np.ascontiguousarray(np.rot90(crop, turns)), turned))
-    return views
-
-
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows scaled to unit length, float32; a row of zeros stays zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -71,7 +71,8 @@ def _key(fingerprint: str, examples: Sequence[np.ndarray], dynamic: Sequence[Seq
     import openvino
 
     parts = [fingerprint, precision, openvino.__version__, platform.machine(), _processor()]
-    parts += [str([side for axis, side in enumerate(e.shape) if axis not in d]) for e, d in zip(examples, dynamic)]
+    for example, free in zip(examples, dynamic, strict=True):
+        parts.append(str([side for axis, side in enumerate(example.shape) if axis not in free]))
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
 
 
@@ -84,7 +85,8 @@ def _core() -> Any:
 
 def _processor() -> str:
     """The processor's name and what it can compute with: a cache moves with a disk image, the machine does not."""
-    return f"{_core().get_property('CPU', 'FULL_DEVICE_NAME')} {sorted(_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))}"
+    name, capabilities = (_core().get_property("CPU", key) for key in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"))
+    return f"{name} {sorted(capabilities)}"
 
 
 def _build(

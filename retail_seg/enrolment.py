@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from catalogue import NewReference
-from index.embedder import reference_views
 from index.second_look import local_features
+from index.views import reference_views
 from retail_seg.errors import PhotoError
 from retail_seg.photos import PhotoSource, encode_picture, load_photo, read_photo, shrink
 

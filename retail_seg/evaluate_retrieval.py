@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from index.calibration import FALSE_ACCEPT_RATE, expected_calibration_error
-from index.embedder import reference_views
 from index.ranking import Look, Ranker, Ranking
 from index.second_look import local_features
 from index.vectors import VectorIndex
+from index.views import reference_views
 from retail_seg.errors import LabelledCropsError, PhotoError
 from retail_seg.labelled_crops import LabelledCrop, load_crops
 

@@ -13,6 +13,7 @@ import numpy as np
 from catalogue import Catalogue, Product, UnknownReference
 from index import Embedder, Ranking
 from index.second_look import Look, local_features
+from index.views import upright
 from retail_seg import __version__
 from retail_seg.acceleration import load_embedder, load_segmenter
 from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
@@ -143,8 +144,9 @@ class Matcher:
         """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product."""
         if not len(crops):
             return []
-        vectors = self.embedder.embed(crops, masks)
-        look = Look(lambda i: local_features(crops[i], masks[i] if masks else None), self.catalogue.reference_features)
+        views = [upright(crop, mask) for crop, mask in zip(crops, masks or [None] * len(crops), strict=True)]
+        vectors = self.embedder.embed([crop for crop, _ in views], [mask for _, mask in views])
+        look = Look(lambda i: local_features(*views[i]), self.catalogue.reference_features)
         return self._identified(self._gallery.rank(vectors, top, look))
 
     def versions(self) -> dict[str, str | int]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from index.colour import LENGTH, colour_histogram
-from index.embedder import Embedder, open_embedder, reference_views, unit_rows
+from index.embedder import Embedder, open_embedder, unit_rows
 from index.errors import EmbedderError, WeightsError
 from index.network import gem
 from index.retail_vgg import SHIPPED, RetailVGG, RetailVGGNet, save_model
@@ -227,15 +227,3 @@ def test_colours_are_a_unit_histogram_that_reads_the_mask() -> None:
     assert np.linalg.norm(masked) == pytest.approx(1, abs=1e-5)
     assert masked @ colour_histogram(red) > 0.95
     assert masked @ colour_histogram(blue) < 0.2
-
-
-def test_reference_views_start_with_the_picture_and_turn_the_mask_along() -> None:
-    crop, mask = pack((200, 30, 30)), np.zeros((120, 90), bool)
-    mask[:30] = True
-    views = reference_views(crop, mask)
-    np.testing.assert_array_equal(views[0][0], crop)
-    for picture, turned in views:
-        assert turned is not None
-        assert turned.shape == picture.shape[:2]
-        assert turned.sum() == mask.sum()
-    assert all(turned is None for _, turned in reference_views(crop))
