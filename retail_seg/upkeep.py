@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -148,13 +147,15 @@ def same_picture(one: bytes, two: bytes) -> bool:
 
 
 def scan_and_keep(
-    matcher: Matcher, photo: PhotoSource, name: str, *, data: bytes | None = None, by: str = ""
+    matcher: Matcher, photo: PhotoSource, name: str, *, data: bytes | None = None, path: str = "", by: str = ""
 ) -> tuple[int, Report]:
-    """Scan a photo and keep the scan; `data` is the photo's file, for a photo that should be kept with it."""
+    """Scan a photo and keep the scan; returns its number and the report.
+
+    `data` is the photo's file, for a photo that should be kept with it; `path` says where else it lies.
+    """
     picture = load_photo(photo, name=name)
     instances = matcher.segmenter.segment(picture)
     report = matcher.report(picture, instances, name)
-    path = str(Path(photo).resolve()) if isinstance(photo, (str, Path)) else ""
     return keep(matcher, picture, instances, report, data=data, path=path, by=by), report
 
 

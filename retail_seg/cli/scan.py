@@ -18,6 +18,7 @@ from retail_seg.cli.common import (
     store_option,
     write_json_line,
 )
+from retail_seg.cli.rows import by_option
 
 if TYPE_CHECKING:
     from retail_seg.report import Report
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
+@click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
+@by_option
 def scan(
     photos: tuple[Path, ...],
     store: Path,
@@ -37,6 +40,8 @@ def scan(
     json_file: Path | None,
     csv_file: Path | None,
     overlay: Path | None,
+    keep: bool,
+    by: str,
 ) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
 
@@ -47,6 +52,7 @@ def scan(
     from retail_seg.matcher import Matcher
     from retail_seg.photos import load_photo
     from retail_seg.report import write_counts_csv
+    from retail_seg.upkeep import scan_and_keep
 
     reports: list[Report] = []
     overlays = Overlays(overlay)
@@ -54,8 +60,12 @@ def scan(
 
         def one(path: Path) -> None:
             photo = load_photo(path)
-            report = matcher.scan(photo, name=str(path))
-            write_json_line(out, report.to_dict())
+            kept: dict[str, int] = {}
+            if keep:
+                kept["scan"], report = scan_and_keep(matcher, photo, str(path), path=str(path.resolve()), by=by)
+            else:
+                report = matcher.scan(photo, name=str(path))
+            write_json_line(out, {**report.to_dict(), **kept})
             reports.append(report)
             overlays.write(path, photo, report)
 

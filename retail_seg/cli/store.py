@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from retail_seg.cli.common import progress, say, store_option
+from retail_seg.cli.rows import by_option
 
 
 @click.command()
@@ -36,7 +37,8 @@ def init(store: Path, embedder: str, weights: Path | None, kind: str) -> None:
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @store_option
 @click.option("--name", help="Name of the product; without it, an existing product keeps its own.")
-def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None) -> int:
+@by_option
+def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: str) -> int:
     """Add IMAGES as reference pictures of the product SKU, which is made when it is new."""
     from catalogue import Product, UnknownProduct
     from retail_seg.errors import PhotoError
@@ -62,7 +64,7 @@ def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None) -> in
         if name is not None:
             product = Product(sku, name, product.brand, product.category, product.gtin, product.attributes)
         before = matcher.catalogue.count_references()
-        matcher.enrol(product, good)
+        matcher.enrol(product, good, by=by)
         added = matcher.catalogue.count_references() - before
     say(f"{sku}: {added} references added, {len(good) - added} were there already")
     return int(failed > 0)
