@@ -24,7 +24,8 @@ FALSE_ACCEPT_RATE = 0.01
 #: The share of pictures expected to show a product that is not in the catalogue; it weighs the two kinds of trial.
 UNKNOWN_SHARE = 0.1
 
-_PRIOR_TRIALS = 20.0  # trials that the prior's centre and spread count for
+_PRIOR_TRIALS = 6.0  # trials that the prior's centre and spread count for
+_TAIL_PRIOR_TRIALS = 20.0  # trials that it counts for in the tail, which is harder to see
 _PRIOR_STRENGTH = 4.0  # inverse variance of the weights around the prior's
 _TAIL_TRIALS = 10.0  # trials above the threshold from which on the tail is counted and not modelled
 
@@ -36,6 +37,14 @@ class Prior:
     centre: float
     spread: float
     weights: tuple[float, float, float]  # constant, score above the centre in spreads, lead in spreads
+
+    def centred(self, mean_square: float) -> Prior:
+        """The same belief about vectors whose mean, of squared length `mean_square`, is taken away.
+
+        The cosine of centred unit vectors is (cosine - mean_square) / (1 - mean_square), but for terms of no sign.
+        """
+        rest = 1 - mean_square
+        return Prior((self.centre - mean_square) / rest, self.spread / rest, self.weights)
 
 
 @dataclass(frozen=True)
@@ -168,9 +177,9 @@ def _threshold(values: np.ndarray, weights: np.ndarray, rate: float) -> float:
     from scipy.stats import norm
 
     prior_mean, prior_spread = weights[0] + 0.5 * weights[2], np.hypot(weights[1], 0.5 * weights[2])
-    count = len(values) + _PRIOR_TRIALS
-    mean = (values.sum() + _PRIOR_TRIALS * prior_mean) / count
-    square = ((values - mean) ** 2).sum() + _PRIOR_TRIALS * (prior_spread**2 + (prior_mean - mean) ** 2)
+    count = len(values) + _TAIL_PRIOR_TRIALS
+    mean = (values.sum() + _TAIL_PRIOR_TRIALS * prior_mean) / count
+    square = ((values - mean) ** 2).sum() + _TAIL_PRIOR_TRIALS * (prior_spread**2 + (prior_mean - mean) ** 2)
     modelled = mean + norm.ppf(1 - rate) * np.sqrt(square / count)
     trust = min(1.0, len(values) * rate / _TAIL_TRIALS)
     counted = np.quantile(values, 1 - rate) if len(values) else 0.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 from index.calibration import Prior
 
 _PRIORS = {
-    "retail-vgg": Prior(0.55, 0.12, (-0.5, 1.2, 1.5)),
-    "vgg16": Prior(0.55, 0.12, (-0.5, 1.2, 1.5)),
+    "retail-vgg": Prior(0.60, 0.11, (-1.0, 0.5, 1.0)),
+    "vgg16": Prior(0.55, 0.12, (-1.0, 0.4, 1.2)),
 }
-_UNKNOWN_NETWORK = Prior(0.55, 0.12, (-0.5, 1.2, 1.5))
+_UNKNOWN_NETWORK = Prior(0.60, 0.12, (-1.0, 0.4, 1.0))
 
 
 def prior_of(embedder: str) -> Prior:

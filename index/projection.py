@@ -28,8 +28,8 @@ class Recipe:
     shrinkage: float = 0.0
 
 
-#: What a store chooses from, the simplest first.
-RECIPES = (Recipe("identity"), Recipe("centre"), Recipe("within", 0.3))
+#: What a store chooses from, in the order of preference among equals.
+RECIPES = (Recipe("within", 0.3), Recipe("centre"), Recipe("identity"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,11 @@ class Projection:
         length = np.linalg.norm(moved, axis=1, keepdims=True)
         # A vector that equals the mean has no direction left; its own is as good as any, and of length 1.
         return np.where(length > 1e-6, moved / np.maximum(length, 1e-6), vectors).astype(np.float32)
+
+    @property
+    def mean_square(self) -> float:
+        """The squared length of the mean that is taken away; 0 where none is."""
+        return 0.0 if self.mean is None else float(self.mean @ self.mean)
 
     @cached_property
     def fingerprint(self) -> str:

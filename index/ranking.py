@@ -89,8 +89,9 @@ class Ranker:
         if len(references.owners) == 0:
             return cls.unfitted(vectors.shape[1], embedder, false_accept_rate)
         recipe = choose_recipe(references)
-        calibration = calibrate(run_trials(recipe, references), prior_of(embedder), false_accept_rate)
-        return cls(fit_recipe(recipe, references), calibration, embedder)
+        projection = fit_recipe(recipe, references)
+        prior = prior_of(embedder).centred(projection.mean_square)
+        return cls(projection, calibrate(run_trials(recipe, references), prior, false_accept_rate), embedder)
 
     @property
     def dim(self) -> int:

@@ -1,7 +1,7 @@
 """A second look at a close race: local features of the crop against those stored with the best candidates' references.
 
 Small pictures of SIFT keypoints (Lowe 2004) as RootSIFT (Arandjelović & Zisserman 2012), four bits a number, so that a
-reference takes some 17 kB. Matches are mutual, pass Lowe's ratio test, and have to agree on one similarity (turn,
+reference takes some 15 kB. Matches are mutual, pass Lowe's ratio test, and have to agree on one similarity (turn,
 scale, shift): every match proposes its own, from the two keypoints' frames (Philbin et al. 2007), and the proposal
 that most others follow counts them. No chance is involved, and a can that lies down is no other case.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from index.calibration import Calibration
 from index.errors import IndexingError
 
-_SIDE = 256  # longer side, in pixels, at which keypoints are sought
+_SIDE = 192  # longer side, in pixels, at which keypoints are sought
 _KEYPOINTS = 250
 _POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("scale", "u1"), ("angle", "u1"), ("descriptor", "u1", 64)])
 _LEVELS = 30.0  # 4-bit level per unit of RootSIFT: what exceeds 0.5 is rare

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from index.calibration import Trials
 from index.errors import IndexingError
 from index.projection import Projection, Recipe, fit_projection, within_covariance
 from index.trials import References, choose_recipe
@@ -38,8 +41,20 @@ def test_whitening_within_products_raises_top1_on_new_pictures() -> None:
     np.testing.assert_allclose(np.linalg.norm(projection.apply(queries.vectors), axis=1), 1, atol=1e-5)
 
 
-def test_nothing_is_changed_where_nothing_is_won() -> None:
-    assert choose_recipe(catalogue(4, nuisance=0.0)).kind == "identity"
+@pytest.mark.parametrize(
+    ("within", "centre", "identity", "chosen"), [(90, 90, 90, "within"), (88, 88, 90, "within"), (60, 90, 90, "centre")]
+)
+def test_whitening_gives_way_only_to_what_is_clearly_better(
+    monkeypatch: pytest.MonkeyPatch, within: int, centre: int, identity: int, chosen: str
+) -> None:
+    """Of 100 references asked, so many were right: two answers more are chance, thirty are not."""
+    answers = {"within": within, "centre": centre, "identity": identity}
+
+    def trials(recipe: Recipe, references: References) -> Trials:
+        return replace(Trials.none(), right=np.random.default_rng(0).permutation(100) < answers[recipe.kind])
+
+    monkeypatch.setattr("index.trials.run_trials", trials)
+    assert choose_recipe(catalogue(2, nuisance=0.0)).kind == chosen
 
 
 def test_single_references_are_only_centred() -> None:

@@ -57,7 +57,7 @@ def test_features_lie_within_the_mask_and_are_compact() -> None:
     mask[:, :110] = True
     found = decode_features(local_features(picture, mask))
     assert len(found.places) > 20
-    assert found.places.real.max() <= 128 + 1
+    assert found.places.real.max() <= 96 + 1
     assert len(local_features(picture)) <= 250 * 70
     np.testing.assert_allclose(np.linalg.norm(found.descriptors, axis=1), 1, atol=1e-5)
 
