@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import median
 
 from catalogue.store import Catalogue
 
 #: Look hashes of the same picture, saved or scaled differently, differ in at most so many of their 64 bits.
 NEAR_BITS = 3
-#: A group of equal bits larger than this says nothing (plain pictures); its pairs are not compared one by one.
-MAX_GROUP = 300
+#: In a large group of equal bits (plain pictures) each is compared with so many that follow it by the whole hash.
+WINDOW = 200
 #: References whose similarities lie closer together than this are not told apart as odd ones.
 MIN_GAP = 0.05
 _SIGN = 1 << 63
@@ -181,10 +180,11 @@ def near_pairs(hashes: dict[int, int], owners: dict[int, str]) -> set[tuple[int,
         for id_, looks in hashes.items():
             groups[looks >> shift & 0xFFFF].append(id_)
         for group in groups.values():
-            for one, two in combinations(group[:MAX_GROUP], 2):
-                if owners[one] != owners[two]:
+            group.sort(key=hashes.__getitem__)
+            for place, one in enumerate(group):
+                for two in group[place + 1 : place + 1 + WINDOW]:
                     distance = (hashes[one] ^ hashes[two]).bit_count()
-                    if distance <= NEAR_BITS:
+                    if distance <= NEAR_BITS and owners[one] != owners[two]:
                         pairs.add((distance, min(one, two), max(one, two)))
     return pairs
 

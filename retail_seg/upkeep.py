@@ -55,32 +55,29 @@ def neighbours(catalogue: Catalogue, progress: Progress = lambda items, total: i
         vectors = Ranker.from_bytes(learned.encode()).project(vectors)
     owners_by_id = catalogue.skus_of(int(i) for i in ids)
     _, owners = np.unique([owners_by_id.get(int(i), "") for i in ids], return_inverse=True)
+    order = np.argsort(owners, kind="stable")
+    siblings = np.split(order, np.flatnonzero(np.diff(owners[order])) + 1)
     found: list[Neighbour] = []
     for start in progress(range(0, len(ids), BLOCK), -(-len(ids) // BLOCK)):
-        found += _nearest(ids, vectors, owners, start)
+        scores = vectors[start : start + BLOCK] @ vectors.T
+        found += [_nearest(ids, start + i, row, siblings[owners[start + i]]) for i, row in enumerate(scores)]
     return found
 
 
-def _nearest(ids: np.ndarray, vectors: np.ndarray, owners: np.ndarray, start: int) -> list[Neighbour]:
-    """`neighbours` of the rows of one block."""
-    block = np.s_[start : start + BLOCK]
-    scores = vectors[block] @ vectors.T
-    at = np.arange(len(scores))
-    scores[at, start + at] = -np.inf
-    own = owners[block, None] == owners[None]
-    sibling = np.where(own, scores, -np.inf).max(axis=1)
+def _nearest(ids: np.ndarray, at: int, scores: np.ndarray, own: np.ndarray) -> Neighbour:
+    """The neighbours of row `at`, by its similarities to all rows (n,), which are used up; `own` are its product's."""
+    scores[at] = -np.inf
+    sibling = float(scores[own].max())
     scores[own] = -np.inf
-    best = scores.argmax(axis=1)
-    other = scores[at, best]
-    return [
-        Neighbour(
-            int(ids[start + i]),
-            float(sibling[i]) if np.isfinite(sibling[i]) else None,
-            int(ids[best[i]]) if np.isfinite(other[i]) else None,
-            float(other[i]) if np.isfinite(other[i]) else -1.0,
-        )
-        for i in range(len(scores))
-    ]
+    best = int(scores.argmax())
+    other = float(scores[best])
+    near = np.isfinite(other)
+    return Neighbour(
+        int(ids[at]),
+        sibling if np.isfinite(sibling) else None,
+        int(ids[best]) if near else None,
+        other if near else -1.0,
+    )
 
 
 def look(picture: bytes, mask: bytes | None) -> Look:

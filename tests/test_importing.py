@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -161,6 +162,20 @@ def test_a_picture_of_another_product_in_the_catalogue_is_refused(catalogue: Cat
     run(catalogue, table(folder, "sku,image\nA,pics/a.jpg\n"))
     (other,), embedding = run(catalogue, table(folder, "sku,image\nB,pics/a.jpg\n"))
     assert "is a reference of A already" in str(other.refused[0]) and embedding.seen == []
+
+
+def test_web_addresses_are_fetched_when_wanted(catalogue: Catalogue, folder: Path) -> None:
+    def fetch(url: str) -> bytes:
+        if "private" in url:
+            raise PictureRefused("lies in a private network")
+        return b"picture from the web"
+
+    path = table(folder, "sku,image\nA,https://example.com/x.jpg|HTTP://private.example/y.jpg\n")
+    embedding = Embedding()
+    (outcome,) = Import(catalogue, read_file(path), embed=embedding, fetch=fetch)
+    assert [picture.data for picture in embedding.seen] == [b"picture from the web"]
+    assert [refusal.reason for refusal in outcome.refused] == ["lies in a private network"]
+    assert catalogue.references("A")[0].source == "https://example.com/x.jpg"
 
 
 def test_an_interrupted_import_run_again_ends_in_the_same_state(
@@ -390,3 +405,14 @@ def test_a_picture_exchanged_in_an_export_is_a_new_one(catalogue: Catalogue, tmp
     picture.write_bytes(b"another picture")
     ((changed,), _) = run(catalogue, out)
     assert (changed.status, changed.pictures) == ("changed", 1)
+
+
+def test_the_example_in_the_documentation_imports(catalogue: Catalogue, tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parent.parent / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```csv\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    for name in ("lemonade-front", "lemonade-back", "lemonade-top", "jam"):
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    path = table(tmp_path, block)
+    assert refusals(path) == []
+    done, _ = run(catalogue, path)
+    assert [(o.sku, o.pictures, o.refused) for o in done] == [("4711", 3, []), ("4712", 1, [])]
