@@ -3,10 +3,12 @@
 Two products that touch leave two notches that face each other: a neck. Both sides of it are large and its width is
 small against them. Where the neck is not so clear, an instance that is also larger than the photo's others and has a
 deep notch is suspected. The limits were chosen on hand-checked instances of groceries against pairs of neighbours
-fused into one; bottles with handles, trigger sprayers and long vegetables are among the first kind. Measured on 42
-photos of groceries apart and 40 scenes of touching ones: of 108 single ones apart none is flagged, of 274 touching or
-partly hidden ones 8, of 256 fused pairs 227 (recall .89, precision .97); of 926 outlined packs 8. On touching cell nuclei and on pebbles, for
-which it was not made, it finds half of the fused pairs and flags 1 to 2 % of the single ones.
+fused into one; bottles with handles, trigger sprayers and long vegetables are among the first kind.
+
+Measured on 42 photos of groceries apart and 40 scenes of touching ones: of 108 single ones apart none is flagged, of
+274 touching or partly hidden ones 8, of 256 fused pairs 227 (recall .89, precision .97); of 926 outlined packs 8. On
+touching cell nuclei and on pebbles, for which it was not made, it finds half of the fused pairs and flags 1 to 2 % of
+the single ones.
 """
 
 from __future__ import annotations
