@@ -2,7 +2,7 @@
 
 Two products that touch leave two notches that face each other: a neck. Both sides of it are large and its width is
 small against them. Where the neck is not so clear, an instance that is also larger than the photo's others and has a
-deep notch is suspected. The limits were chosen on hand-checked instances of groceries against pairs of neighbours
+deep notch is suspected. The limits were chosen on annotated instances of groceries against pairs of neighbours
 fused into one; bottles with handles, trigger sprayers and long vegetables are among the first kind.
 
 Measured on 42 photos of groceries apart and 40 scenes of touching ones: of 108 single ones apart none is flagged, of
