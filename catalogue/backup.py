@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -10,14 +11,15 @@ from uuid import uuid4
 from sqlite_utils import Database
 
 from catalogue import database, migrations
-from catalogue.errors import BackupError, CatalogueError
+from catalogue.errors import BackupError, CatalogueError, PictureRefused
+from catalogue.sources import relative_name
 from catalogue.store import Catalogue
 
 
-def backup(catalogue: Catalogue, target: str | Path) -> Path:
+def backup(catalogue: Catalogue, target: str | Path, attach: Mapping[str, bytes] | None = None) -> Path:
     """Write the catalogue, as it is at one moment, to a new file and check it; raises BackupError.
 
-    The file appears under its name only when it is complete.
+    `attach` holds other files of the store by their relative names. The file appears only when it is complete.
     """
     target = Path(target)
     if target.exists():
@@ -25,7 +27,7 @@ def backup(catalogue: Catalogue, target: str | Path) -> Path:
     if not target.parent.is_dir():
         raise BackupError(f"{target.parent}: no such folder; make it first")
     try:
-        database.copy_into(catalogue.db, target)
+        database.copy_into(catalogue.db, target, attach or {})
     except (OSError, sqlite3.OperationalError) as error:
         target.with_name(target.name + ".part").unlink(missing_ok=True)
         raise BackupError(f"{target}: cannot be written ({error}); check the disk") from None
@@ -55,6 +57,17 @@ def restore(source: str | Path, target: str | Path) -> Catalogue:
     finally:
         part.unlink(missing_ok=True)
     return Catalogue.open(target)
+
+
+def take_attachments(catalogue: Catalogue) -> dict[str, bytes]:
+    """The files that came with a restored backup, by their relative names; they are dropped from the catalogue."""
+    with catalogue.change() as db:
+        found = dict(db.execute("SELECT name, data FROM attachments ORDER BY name").fetchall())
+        db.execute("DELETE FROM attachments")
+    try:
+        return {relative_name(name): data for name, data in found.items()}
+    except PictureRefused:
+        raise BackupError("the backup holds files that would lie outside of the store; it is not one of ours") from None
 
 
 def integrity(db: Database) -> list[str]:

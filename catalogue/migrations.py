@@ -93,6 +93,11 @@ def _stored_hashes(db: Database) -> None:
     db.execute("CREATE INDEX refs_stored_hash ON refs (stored_hash)")
 
 
+def _attachments(db: Database) -> None:
+    # Only filled in a backup: the files of a store that lie beside its catalogue.
+    db.execute("CREATE TABLE attachments (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -100,6 +105,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _scans,
     _picture_checks,
     _stored_hashes,
+    _attachments,
 )
 VERSION = len(STEPS)
 

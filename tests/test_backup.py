@@ -38,6 +38,21 @@ def test_a_restored_store_holds_the_same_and_is_its_own(path: Path, tmp_path: Pa
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.db", "new", "store"]
 
 
+def test_files_beside_the_catalogue_travel_with_it(path: Path, tmp_path: Path) -> None:
+    with Catalogue.open(path) as original:
+        backup.backup(original, tmp_path / "b.db", {"segmenter/config.json": b"{}", "segmenter/weights": b"w" * 9999})
+        assert backup.take_attachments(original) == {}
+        bad = backup.backup(original, tmp_path / "bad.db", {"../outside": b"x"})
+    with backup.restore(tmp_path / "b.db", tmp_path / "new.db") as restored:
+        assert backup.take_attachments(restored) == {"segmenter/config.json": b"{}", "segmenter/weights": b"w" * 9999}
+        assert backup.take_attachments(restored) == {}
+    with (
+        backup.restore(bad, tmp_path / "other.db") as restored,
+        pytest.raises(BackupError, match="outside of the store"),
+    ):
+        backup.take_attachments(restored)
+
+
 def test_a_backup_while_others_write_is_one_state(path: Path, tmp_path: Path) -> None:
     stop = threading.Event()
 

@@ -133,11 +133,14 @@ def test_export_backup_and_restore(store: Path, tmp_path: Path) -> None:
     call("import", tmp_path / "out", "--store", tmp_path / "copy")
     assert rows(call("products", "--store", tmp_path / "copy")) == rows(call("products", "--store", store))
     call("export", tmp_path / "out", "--store", store, code=2)
+    (store / "segmenter").mkdir()
+    (store / "segmenter" / "config.json").write_text("{}")
     call("backup", tmp_path / "saved.db", "--store", store)
     call("backup", tmp_path / "saved.db", "--store", store, code=2)
     call("restore", tmp_path / "saved.db", "--store", store, code=2)
     call("restore", tmp_path / "saved.db", "--store", tmp_path / "back")
     assert rows(call("products", "--store", tmp_path / "back")) == rows(call("products", "--store", store))
+    assert (tmp_path / "back" / "segmenter" / "config.json").read_text() == "{}"
     assert best(tmp_path / "back", 0) == best(store, 0) == ARTICLES[0].sku
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue import Catalogue, CatalogueVersionError, NewReference, Product, database, migrations
+from catalogue import Catalogue, CatalogueVersionError, NewReference, Product, backup, database, migrations
 from catalogue.search import search
 
 PRODUCT = (
@@ -53,6 +53,15 @@ def test_each_older_form_moves_forward_with_a_copy_beside_it(tmp_path: Path, ver
     with sqlite3.connect(copy) as kept:
         assert kept.execute("PRAGMA user_version").fetchone()[0] == version
         assert kept.execute("SELECT name FROM products").fetchall() == [("Crème",)]
+
+
+def test_a_backup_of_an_older_form_is_restored_and_stays_as_it_is(tmp_path: Path) -> None:
+    old_store(tmp_path / "old.db", 1)
+    before = (tmp_path / "old.db").read_bytes()
+    with backup.restore(tmp_path / "old.db", tmp_path / "new" / "catalogue.db") as catalogue:
+        assert [product.sku for product in search(catalogue, "creme")] == ["A"]
+        assert catalogue.identity != "x"
+    assert (tmp_path / "old.db").read_bytes() == before
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
