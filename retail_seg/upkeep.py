@@ -20,7 +20,7 @@ from retail_seg.photos import PhotoSource, load_photo
 if TYPE_CHECKING:
     from catalogue import Catalogue
     from retail_seg.matcher import Matcher
-    from retail_seg.report import Report
+    from retail_seg.report import Report, ReportLine
     from retail_seg.segmentation.instances import Instances
 
 #: Longer side, in pixels, at which sharpness is measured.
@@ -169,23 +169,7 @@ def keep(
     """Keep a scan that was made, with its crops as they were matched; returns its number."""
     from retail_seg.matcher import MARGIN
 
-    kept = []
-    for i, line in enumerate(report.instances):
-        crop, mask = instances.crop(photo, i, MARGIN)
-        kept.append(
-            scans.NewInstance(
-                line.id,
-                line.box,
-                line.area,
-                [list(point) for point in line.polygon],
-                line.sku or "",
-                line.decision,
-                line.probability,
-                [match.to_dict() for match in line.matches],
-                _png(cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)),
-                mask=_png(mask.astype(np.uint8) * 255),
-            )
-        )
+    cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
     versions = report.versions
     scan = scans.NewScan(
         image=report.image,
@@ -194,12 +178,27 @@ def keep(
         model=str(versions.get("segmenter", "")),
         embedder=str(versions.get("embedder", "")),
         revision=int(versions.get("revision", matcher.revision)),
-        instances=kept,
+        instances=[_kept(line, *cut) for line, cut in zip(report.instances, cuts, strict=True)],
         photo=data,
         path=path,
         details={"version": versions.get("version", "")},
     )
     return scans.save(matcher.catalogue, scan, by=by)
+
+
+def _kept(line: ReportLine, crop: np.ndarray, mask: np.ndarray) -> scans.NewInstance:
+    return scans.NewInstance(
+        line.id,
+        line.box,
+        line.area,
+        [list(point) for point in line.polygon],
+        line.sku or "",
+        line.decision,
+        line.probability,
+        [match.to_dict() for match in line.matches],
+        _png(cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)),
+        mask=_png(mask.astype(np.uint8) * 255),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,17 @@
-"""Imports from real files into a real catalogue; pictures are bytes, what stands for the network is written by hand."""
+"""Imports of tables into a real catalogue; pictures are bytes, what stands for the network is written by hand."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from import_helpers import Embedding, refusals, run, table
 
-from catalogue import Catalogue, ImportFileError, NewReference, Product, exporting, history
+from catalogue import Catalogue, ImportFileError, Product, history
 from catalogue.errors import PictureRefused
-from catalogue.importing import Import, ImportFile, LoadedPicture, Outcome, read_file
+from catalogue.importing import Import, read_file
 
 
 @pytest.fixture
@@ -31,53 +29,6 @@ def folder(tmp_path: Path) -> Path:
     (folder / "pics" / "bad.jpg").write_bytes(b"damaged")
     (folder.parent / "secret.jpg").write_bytes(b"secret")
     return folder
-
-
-class Embedding:
-    """Stands for the network: counts the pictures, refuses damaged ones."""
-
-    def __init__(self) -> None:
-        self.seen: list[LoadedPicture] = []
-
-    def check(self, picture: LoadedPicture) -> None:
-        if picture.data == b"damaged":
-            raise PictureRefused("is damaged")
-
-    def __call__(self, pictures: Sequence[LoadedPicture]) -> list[NewReference | PictureRefused]:
-        self.seen += pictures
-        return [self.one(picture) for picture in pictures]
-
-    def one(self, picture: LoadedPicture) -> NewReference | PictureRefused:
-        if picture.data == b"damaged":
-            return PictureRefused("is damaged")
-        vector = b"\0\0\x80\x3f"
-        return NewReference(picture.data, picture.content_hash, vector, 1, "e", picture.mask, source=picture.name)
-
-
-def dry(catalogue: Catalogue, file: ImportFile, *, replace: bool = False) -> list[Outcome]:
-    return list(Import(catalogue, file, check=Embedding().check, replace=replace))
-
-
-def run(catalogue: Catalogue, path: Path, *, replace: bool = False, by: str = "") -> tuple[list[Outcome], Embedding]:
-    """The dry run's outcomes, which must be those of the real run too, and what was embedded."""
-    file = read_file(path)
-    before = (catalogue.revision, catalogue.count_products())
-    planned = dry(catalogue, file, replace=replace)
-    assert (catalogue.revision, catalogue.count_products()) == before, "a dry run changes nothing"
-    embedding = Embedding()
-    done = list(Import(catalogue, file, embed=embedding, replace=replace, by=by))
-    assert done == planned
-    return done, embedding
-
-
-def table(folder: Path, text: str, name: str = "goods.csv", encoding: str = "utf-8") -> Path:
-    path = folder / name
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-def refusals(path: Path) -> list[str]:
-    return [str(refusal) for refusal in read_file(path).refused]
 
 
 OWN = """sku,name,brand,category,gtin,image,Fat
@@ -303,116 +254,3 @@ def test_json_lines(catalogue: Catalogue, folder: Path) -> None:
     assert catalogue.product("A") == Product("A", "Té", attributes={"bags": "20"})
     assert catalogue.product("7").attributes == {"organic": "true"}
     assert len(catalogue.references("A")) == 2
-
-
-def test_a_folder_per_sku(catalogue: Catalogue, folder: Path) -> None:
-    (folder / "loose.jpg").write_bytes(b"loose")
-    (folder / "tea").mkdir()
-    (folder / "tea" / "1.PNG").write_bytes(b"tea")
-    (folder / "tea" / "notes.txt").write_text("no picture")
-    file = read_file(folder)
-    assert file.title == "a folder of pictures per SKU" and "no product's folder" in str(file.refused[0])
-    done, _ = run(catalogue, folder)
-    assert [(o.sku, o.pictures) for o in done] == [("pics", 4), ("tea", 1)]
-
-
-def pack(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return path
-
-
-def test_a_zip_of_a_table_and_pictures(catalogue: Catalogue, tmp_path: Path) -> None:
-    link = zipfile.ZipInfo("goods/link.jpg")
-    link.external_attr = 0o120777 << 16
-    path = pack(
-        tmp_path / "goods.zip",
-        {
-            "goods/list.csv": b"sku,image\nA,pics/a.jpg\nB,bomb.bmp\nC,../../etc/passwd\nD,link.jpg\nE,none.jpg\n",
-            "goods/pics/a.jpg": b"picture a",
-            "goods/bomb.bmp": b"\0" * 5_000_000,
-            "__MACOSX/goods/._list.csv": b"junk",
-        },
-    )
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(link, "/etc/passwd")
-    done, _ = run(catalogue, path)
-    assert [o.pictures for o in done] == [1, 0, 0, 0, 0]
-    reasons = [str(refusal) for outcome in done for refusal in outcome.refused]
-    expected = ["as a zip bomb does", "leaves the import folder", "is a link", "no such file in the zip"]
-    assert all(part in reason for part, reason in zip(expected, reasons, strict=True)), reasons
-
-
-def test_other_zips(catalogue: Catalogue, tmp_path: Path) -> None:
-    folders = pack(tmp_path / "folders.zip", {"x/A/1.jpg": b"1", "x/B/2.jpg": b"2", "../C/3.jpg": b"3"})
-    assert [o.sku for o in run(catalogue, folders)[0]] == ["A", "B"]
-    with pytest.raises(ImportFileError, match="zip bomb"):
-        read_file(pack(tmp_path / "bomb.zip", {"a.csv": b"sku\n" + b"A" * 50_000_000}))
-    with pytest.raises(ImportFileError, match="several tables"):
-        read_file(pack(tmp_path / "two.zip", {"a.csv": b"sku\n", "b.csv": b"sku\n"}))
-    with pytest.raises(ImportFileError, match="neither a table"):
-        read_file(pack(tmp_path / "none.zip", {"a.exe": b""}))
-    whole = folders.read_bytes()
-    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ImportFileError, match="no zip that can be read"):
-        read_file(tmp_path / "cut.zip")
-
-
-def test_a_damaged_member_is_refused_alone(catalogue: Catalogue, tmp_path: Path) -> None:
-    path = tmp_path / "goods.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("A/1.jpg", b"first picture")
-        archive.writestr("B/2.jpg", b"second picture")
-    path.write_bytes(path.read_bytes().replace(b"first picture", b"fIrst picture"))
-    first, second = run(catalogue, path)[0]
-    assert "is damaged in the zip" in str(first.refused[0]) and second.pictures == 1
-
-
-def test_an_export_imports_to_the_same(catalogue: Catalogue, tmp_path: Path) -> None:
-    odd = {"Size": "1 l", "size": "'=1+1", "Image": "-x", "attribute:y": "@z"}
-    catalogue.enrol(
-        Product("a/ü", "=SUM(A1)", "Alp", 'x;"y"', "4006381333931", odd),
-        [
-            NewReference(b"jpeg 1", "1" * 64, b"\0\0\x80\x3f", 1, "e", mask=b"png 1"),
-            NewReference(b"jpeg 2", "2" * 64, b"\0\0\x80\x3f", 1, "e"),
-        ],
-    )
-    catalogue.put_product(Product("A/Ü", "none"))
-    catalogue.enrol(Product("-5"), [NewReference(b"jpeg 3", "3" * 64, b"\0\0\x80\x3f", 1, "e")])
-    catalogue.enrol(Product("gone"), [NewReference(b"jpeg 4", "4" * 64, b"\0\0\x80\x3f", 1, "e")])
-    catalogue.remove_product("gone")
-    out = tmp_path / "out"
-    assert [product.sku for product in exporting.export(catalogue, out)] == ["-5", "A/Ü", "a/ü"]
-    text = (out / "products.csv").read_text("utf-8-sig")
-    assert not any(cell.startswith(("=", "@", "-")) for line in text.splitlines() for cell in line.split(","))
-    with Catalogue.create(tmp_path / "copy.db", embedder="e", dim=1) as copy:
-        assert run(copy, out)[0][0].status == "added"
-        assert copy.products() == catalogue.products()
-        kept = [(r.sku, r.content_hash) for p in copy.products() for r in copy.references(p.sku)]
-        assert kept == [(r.sku, r.content_hash) for p in catalogue.products() for r in catalogue.references(p.sku)]
-        first = copy.references("a/ü")[0].id
-        assert (copy.reference_picture(first), copy.reference_mask(first)) == (b"jpeg 1", b"png 1")
-    again, embedding = run(catalogue, out)
-    assert {o.status for o in again} == {"unchanged"} and embedding.seen == []
-
-
-def test_a_picture_exchanged_in_an_export_is_a_new_one(catalogue: Catalogue, tmp_path: Path) -> None:
-    catalogue.enrol(Product("A"), [NewReference(b"jpeg 1", "1" * 64, b"\0\0\x80\x3f", 1, "e")])
-    out = tmp_path / "out"
-    list(exporting.export(catalogue, out))
-    (picture,) = (out / "pictures" / os.listdir(out / "pictures")[0]).iterdir()
-    picture.write_bytes(b"another picture")
-    ((changed,), _) = run(catalogue, out)
-    assert (changed.status, changed.pictures) == ("changed", 1)
-
-
-def test_the_example_in_the_documentation_imports(catalogue: Catalogue, tmp_path: Path) -> None:
-    text = (Path(__file__).resolve().parent.parent / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```csv\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
-    for name in ("lemonade-front", "lemonade-back", "lemonade-top", "jam"):
-        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
-    path = table(tmp_path, block)
-    assert refusals(path) == []
-    done, _ = run(catalogue, path)
-    assert [(o.sku, o.pictures, o.refused) for o in done] == [("4711", 3, []), ("4712", 1, [])]

@@ -1,0 +1,57 @@
+"""What the tests of imports share: a stand-in for the network that counts, and runs that are planned first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from catalogue import Catalogue, NewReference
+from catalogue.errors import PictureRefused
+from catalogue.importing import Import, ImportFile, LoadedPicture, Outcome, read_file
+
+
+class Embedding:
+    """Stands for the network: counts the pictures, refuses damaged ones."""
+
+    def __init__(self) -> None:
+        self.seen: list[LoadedPicture] = []
+
+    def check(self, picture: LoadedPicture) -> None:
+        if picture.data == b"damaged":
+            raise PictureRefused("is damaged")
+
+    def __call__(self, pictures: Sequence[LoadedPicture]) -> list[NewReference | PictureRefused]:
+        self.seen += pictures
+        return [self.one(picture) for picture in pictures]
+
+    def one(self, picture: LoadedPicture) -> NewReference | PictureRefused:
+        if picture.data == b"damaged":
+            return PictureRefused("is damaged")
+        vector = b"\0\0\x80\x3f"
+        return NewReference(picture.data, picture.content_hash, vector, 1, "e", picture.mask, source=picture.name)
+
+
+def dry(catalogue: Catalogue, file: ImportFile, *, replace: bool = False) -> list[Outcome]:
+    return list(Import(catalogue, file, check=Embedding().check, replace=replace))
+
+
+def run(catalogue: Catalogue, path: Path, *, replace: bool = False, by: str = "") -> tuple[list[Outcome], Embedding]:
+    """The dry run's outcomes, which must be those of the real run too, and what was embedded."""
+    file = read_file(path)
+    before = (catalogue.revision, catalogue.count_products())
+    planned = dry(catalogue, file, replace=replace)
+    assert (catalogue.revision, catalogue.count_products()) == before, "a dry run changes nothing"
+    embedding = Embedding()
+    done = list(Import(catalogue, file, embed=embedding, replace=replace, by=by))
+    assert done == planned
+    return done, embedding
+
+
+def table(folder: Path, text: str, name: str = "goods.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def refusals(path: Path) -> list[str]:
+    return [str(refusal) for refusal in read_file(path).refused]
