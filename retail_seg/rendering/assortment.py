@@ -36,11 +36,11 @@ _STRANGERS = (
 _PHOTOS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cloth", ("LEM-ORANGE", "LEM-LIME", "LEM-LIME", "CHO-HAZELNUT", "JAM-STRAWBERRY", "TUN-IN-OIL", "KET-CLASSIC",
                "?")),
-    ("shelf", ("CRI-PAPRIKA", "CRI-SEA-SALT", "CRI-SOUR-CREAM", "GRA-HONEY", "OIL-OLIVE", "KET-CLASSIC", "COF-ARABICA",
-               "JAM-STRAWBERRY", "JAM-BLUEBERRY", "JAM-BLUEBERRY")),
-    ("wood", ("MIL-WHOLE", "YOG-PEACH", "YOG-PEACH", "GRA-HONEY", "COF-ARABICA", "LEM-CHERRY", "?", "CHO-HAZELNUT")),
     ("fridge", ("MIL-WHOLE", "MIL-WHOLE", "YOG-PEACH", "LEM-ORANGE", "LEM-LIME", "LEM-CHERRY", "KET-CLASSIC", "?",
                 "TUN-IN-OIL", "YOG-PEACH")),
+    ("paper", ("CRI-PAPRIKA", "CRI-SOUR-CREAM", "COF-ARABICA", "JAM-BLUEBERRY", "JAM-STRAWBERRY", "OIL-OLIVE", "?")),
+    ("stone", ("CRI-SEA-SALT", "GRA-HONEY", "MIL-WHOLE", "YOG-PEACH", "LEM-CHERRY", "CHO-HAZELNUT", "JAM-BLUEBERRY",
+               "OIL-OLIVE")),
 )  # fmt: skip
 
 
