@@ -92,6 +92,7 @@ class Segmenter:
             (fresh / CARD).write_text(card, encoding="utf-8")
             save_file(self._half_weights(), fresh / WEIGHTS)
             os.chmod(fresh, 0o755)
+            os.chmod(fresh / WEIGHTS, 0o644)  # safetensors keeps what it writes to itself
             _swap(fresh, path)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -53,7 +53,7 @@ class Recipe:
     batch: int = 4
     canvas: tuple[int, int] = (448, 448)
     rate_fresh: float = 2e-3
-    rate_pretrained: float = 1e-3
+    rate_pretrained: float = 1.5e-3
     evaluations: int = 8
     patience: int = 4
     composed_checks: int = 12
