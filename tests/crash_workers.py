@@ -24,9 +24,10 @@ from catalogue import Catalogue, Product, history, importing
 from index import Embedder
 from index.ranking import Ranker
 from index.vectors import VectorIndex
-from retail_seg import bulk
+from retail_seg import bulk, enrolment
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID
 from retail_seg.matcher import CATALOGUE, Matcher, embed_pending
+from retail_seg.photos import load_photo
 
 FINGERPRINTS = ("patches-4", "patches-6")
 LOADED = (Ranker, VectorIndex)  # imported before the fork, so that no worker spends its life on it
@@ -153,12 +154,22 @@ class Worker:
         with open_matcher(self.store) as again:
             again.reindex()
 
+    def read(self, matcher: Matcher) -> None:
+        """What a writer has acknowledged in `writer-*.log` is found by the next search of this process."""
+        log = self.random.choice(sorted(self.store.parent.glob("writer-*.log")))
+        done = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        acknowledged = [sku for word, after in done if word == "done" for sku in after]
+        if acknowledged:
+            sku = acknowledged[-1]
+            best = matcher.match([load_photo(picture(f"{sku} 0"))])[0].matches[0]
+            self.say("found" if best.sku == sku and best.score > 0.99 else "missed", {sku: [best.sku]})
+
     def run(self, operation: str) -> None:
         """Until the end, which is a signal."""
         work: Callable[[Matcher], None] = getattr(self, operation)
         while True:
             with open_matcher(self.store) as matcher:
-                for _ in range(5):
+                for _ in range(50 if operation == "read" else 5):
                     work(matcher)
                     if operation == "reindex":
                         break
@@ -166,6 +177,8 @@ class Worker:
 
 def main() -> None:
     """Fork a worker for each line on stdin."""
+    # Looking for local features takes longer than all the rest; pictures without texture have none either.
+    enrolment.local_features = lambda crop, mask=None: b""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system itself clears ended workers away
     for line in sys.stdin:
         store, log, operation, seed = line.split()

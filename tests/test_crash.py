@@ -8,20 +8,19 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from crash_workers import FINGERPRINTS, Patches, hash_of, open_matcher, picture, states
+from crash_workers import FINGERPRINTS, Patches, open_matcher, picture, states
 
 from catalogue import Catalogue, Product
 from catalogue.backup import integrity
 from retail_seg.matcher import CATALOGUE, Matcher
-from retail_seg.photos import load_photo
 
 OPERATIONS = ("enrol", "remove", "bring_in", "reindex", "save")
 KILLS = 60
@@ -73,6 +72,10 @@ def lines(log: Path) -> list[tuple[str, dict[str, list[str] | None]]]:
     return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
+def acknowledged_something(log: Path) -> bool:
+    return any(word == "done" for word, _ in lines(log))
+
+
 def check_store(store: Path) -> dict[str, list[str]]:
     """SQLite is sound, every reference has its vectors, and the index finds each by them; returns what there is."""
     with open_matcher(store) as matcher:
@@ -120,8 +123,7 @@ def test_a_store_outlives_kills_at_random_moments(workers: subprocess.Popen[str]
         pid = start(workers, store, log, operation, number)
         # Every third worker may die while it still opens the store; the others have acknowledged something.
         if number % 3:
-            while not any(word == "done" for word, _ in lines(log)):
-                time.sleep(0.002)
+            wait_until(partial(acknowledged_something, log))
         time.sleep(rng.random() * 0.08)
         kill(pid)
         now = check_store(store)
@@ -135,40 +137,33 @@ def test_a_store_outlives_kills_at_random_moments(workers: subprocess.Popen[str]
 
 
 def test_two_write_and_two_read_one_store(workers: subprocess.Popen[str], store: Path, tmp_path: Path) -> None:
-    logs = [tmp_path / "one.log", tmp_path / "two.log"]
     before = check_store(store)
-    pids = [start(workers, store, log, "enrol", 1000 + n) for n, log in enumerate(logs)]
-    failures: list[BaseException] = []
-
-    def read(log: Path) -> None:
-        """What a writer has acknowledged is found by the next search of another process."""
-        try:
-            with open_matcher(store) as matcher:
-                for _ in range(25):
-                    done = [after for word, after in lines(log) if word == "done"]
-                    if not done:
-                        time.sleep(0.01)
-                        continue
-                    (sku,) = done[-1]
-                    found = matcher.match([load_photo(picture(f"{sku} 0"))])[0]
-                    assert found.matches[0].sku == sku and found.matches[0].score > 0.99
-        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
-            failures.append(error)
-
-    # Each reader follows the writer in the other process with an index of its own.
-    readers = [threading.Thread(target=read, args=(log,)) for log in logs]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join()
-    while any(len(lines(log)) < 10 for log in logs):
-        time.sleep(0.01)
+    writing = [tmp_path / f"writer-{n}.log" for n in range(2)]
+    reading = [tmp_path / f"reader-{n}.log" for n in range(2)]
+    pids = [start(workers, store, log, "enrol", 1000 + n) for n, log in enumerate(writing)]
+    wait_for_lines(writing, 2)
+    pids += [start(workers, store, log, "read", 2000 + n) for n, log in enumerate(reading)]
+    wait_for_lines(reading, 25)
+    wait_for_lines(writing, 40)
     for pid in pids:
         kill(pid)
-    assert failures == []
-    now = check_store(store)
+    found = [line for log in reading for line in lines(log)]
+    assert [line for line in found if line[0] != "found"] == []
+    assert len({sku for _, after in found for sku in after}) > 5, "the readers followed the writers"
     both = tmp_path / "both.log"
-    both.write_text("".join(log.read_text() for log in logs))
-    done, _ = check_against(before, both, now)
-    assert done >= 8
-    assert all(now[f"{1000 + n}-1"] for n in range(2)) and hash_of("first-0 0") in now["first-0"]
+    both.write_text("".join(log.read_text() for log in writing))
+    done, _ = check_against(before, both, check_store(store))
+    assert done >= 38
+
+
+def wait_for_lines(logs: list[Path], count: int) -> None:
+    wait_until(lambda: all(len(lines(log)) >= count for log in logs))
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Wait for a worker; one that has died of an error would be waited for in vain."""
+    for _ in range(30_000):
+        if happened():
+            return
+        time.sleep(0.004)
+    raise AssertionError("a worker does not work; its traceback stands in the output")
