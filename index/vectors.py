@@ -172,7 +172,8 @@ class VectorIndex:
             if len(ids):
                 tail = self._extended(tail, ids, vectors)
             self._state = _State(base, tail, state.live - removed + len(ids))
-            if self._state.rows - self._state.live > max(_MIN_RECLAIM, self._state.live):
+            removed_rows = self._state.rows - self._state.live
+            if self.kind == "flat" and removed_rows > max(_MIN_RECLAIM, self._state.live):
                 self._compact()
             return removed
 
