@@ -197,16 +197,16 @@ class TestMerged:
         folder = Path(__file__).parents[2] / "shared/data"
         if not folder.exists():
             pytest.skip("../shared/data is not here")
-        for path in sorted((folder / "cloth/instances").glob("*.png"))[::3]:
+        for path in sorted((folder / "cloth/instances").glob("*.png"))[::6]:
             assert not any(self.flags(cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.int32)))
         found = []
-        for path in sorted((folder / "cloth-touching/instances").glob("*.png"))[:7]:
+        for path in sorted((folder / "cloth-touching/instances").glob("*.png"))[:5]:
             labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.int32)
             for one, other in touching_pairs(labels):
                 fused = np.where(labels == other, one, labels)
                 fused[cv2.morphologyEx((fused == one).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5))) > 0] = one
                 found.append(self.flags(fused)[list(np.unique(fused)[1:]).index(one)])
-        assert len(found) > 25 and np.mean(found) > 0.75
+        assert len(found) > 15 and np.mean(found) > 0.75
 
 
 def touching_pairs(labels: np.ndarray) -> set[tuple[int, int]]:
