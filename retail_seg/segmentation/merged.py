@@ -8,7 +8,8 @@ fused into one; bottles with handles, trigger sprayers and long vegetables are a
 Measured on 42 photos of groceries apart and 40 scenes of touching ones: of 108 single ones apart none is flagged, of
 274 touching or partly hidden ones 8, of 256 fused pairs 227 (recall .89, precision .97); of 926 outlined packs 8. On
 touching cell nuclei and on pebbles, for which it was not made, it finds half of the fused pairs and flags 1 to 2 % of
-the single ones.
+the single ones. These pairs are fused along the true outlines; of what an early segmenter really merged on the touching
+scenes it finds half (13 of 27), at 9 false flags among 216.
 """
 
 from __future__ import annotations
