@@ -44,9 +44,9 @@ class PhotoMeasurer:
             by_path = {photo.path: photo for photo in stream}
             problems = loaded.problems + [f"{path}: has no annotation in {annotations}" for path in loaded.unannotated]
             return cls(list(by_path), _annotated_instances(by_path), mm_per_px, marker_mm, problems)
-        from retail_seg.segmentation.segmenter import Segmenter
+        from retail_seg.acceleration import load_segmenter
 
-        segmenter = Segmenter.load(model)
+        segmenter = load_segmenter(model)
         return cls(list(photos), lambda _, photo: segmenter.segment(photo), mm_per_px, marker_mm)
 
     def measure(self, path: Path) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def test_csv_counts_and_formulas() -> None:
         ["shelf.jpg", "b", "Bread", "2"],
         ["shelf.jpg", "", "unknown", "1"],
     ]
-    assert [safe_cell(text) for text in ("+1", "-1", "@x", "\tx", "x=1", "")] == ["'+1", "'-1", "'@x", "'\tx", "x=1", ""]
+    assert all(safe_cell(text) == f"'{text}" for text in ("+1", "-1", "@x", "\tx"))
+    assert all(safe_cell(text) == text for text in ("x=1", ""))
 
 
 def test_overlay_draws_on_a_copy_and_only_near_the_instances() -> None:

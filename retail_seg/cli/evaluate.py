@@ -26,11 +26,11 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
     A table goes to stderr; the last line on stdout is JSON: foreground IoU, Dice, F1 at IoU .5, .75 and .9, AP, PQ,
     share of photos with the exact count, mean error of the count, seconds per photo.
     """
+    from retail_seg.acceleration import load_segmenter
     from retail_seg.evaluate import evaluate_segmentation
-    from retail_seg.segmentation.segmenter import Segmenter
     from retail_seg.segmentation.selection import select_annotated
 
-    segmenter = Segmenter.load(model)
+    segmenter = load_segmenter(model)
     selection = select_annotated(photos, annotations, photos_list)
     report_selection(selection.problems, selection.notes)
     result = evaluate_segmentation(segmenter.segment, progress(selection.annotated))

@@ -30,15 +30,15 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
 
     Each has the size of the upright photo.
     """
+    from retail_seg.acceleration import load_segmenter
     from retail_seg.errors import RetailSegError
     from retail_seg.photos import load_photo
     from retail_seg.segmentation.formats.instance_png import write_ids
-    from retail_seg.segmentation.segmenter import Segmenter
     from retail_seg.segmentation.selection import check_mask_names
 
     paths = list({path.resolve(): path for path in expand(photos)}.values())
     check_mask_names(paths, out)
-    segmenter = Segmenter.load(model)
+    segmenter = load_segmenter(model)
     found = []
 
     def one(path: Path) -> None:
@@ -99,14 +99,14 @@ def suggest(photos_dir: Path, annotations: Path | None, model: Path | None, json
 
     A photo is the more useful, the less sure the model is of it.
     """
-    from retail_seg.segmentation.segmenter import Segmenter
+    from retail_seg.acceleration import load_segmenter
     from retail_seg.segmentation.selection import rank_by_uncertainty, unlabelled_photos
 
     photos = unlabelled_photos(photos_dir, annotations)
     if not photos:
         say(f"{photos_dir}: every photo is annotated")
         return 0
-    segmenter = Segmenter.load(model)
+    segmenter = load_segmenter(model)
     with output(json_file) as out:
         ranked, errors = rank_by_uncertainty(progress(photos), segmenter.uncertainty)
         for error in errors:
