@@ -206,7 +206,6 @@ class _Run:
         model = Segmenter.load(start)
         self.start = f"{model.name} {model.fingerprint}"
         self.config = model.config
-        self.thresholds = model.thresholds
         return model.net
 
     def _compose_checks(self, source: Source) -> list[Sample]:
