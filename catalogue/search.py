@@ -8,6 +8,8 @@ from catalogue.records import Product, clean_text
 from catalogue.rows import to_product
 from catalogue.store import Catalogue
 
+#: Of more hits than these only the first are ranked: what half of the products match needs another word anyway.
+RANKED = 5000
 _COLUMNS = "p.sku, p.name, p.brand, p.category, p.gtin, p.attributes"
 # A hit in the name, SKU or GTIN says more than one in the brand, and that more than one in the category.
 _RANK = "bm25(products_fts, 8.0, 4.0, 8.0, 8.0, 1.0)"
@@ -19,9 +21,13 @@ def search(catalogue: Catalogue, text: str, *, limit: int = 20, offset: int = 0)
     query = _query(text)
     if not query:
         return exact[offset : offset + limit]
-    sql = f"""SELECT {_COLUMNS} FROM products_fts JOIN products p ON p.id = products_fts.rowid
-        WHERE products_fts MATCH ? ORDER BY {_RANK}, p.sku LIMIT ?"""
-    rows = catalogue.db.execute(sql, [query, offset + limit + len(exact)]).fetchall()
+    wanted = offset + limit + len(exact)
+    sql = f"""SELECT {_COLUMNS} FROM
+        (SELECT id, score FROM
+            (SELECT rowid AS id, {_RANK} AS score FROM products_fts WHERE products_fts MATCH ? LIMIT ?)
+        ORDER BY score, id LIMIT ?) found
+        JOIN products p ON p.id = found.id ORDER BY found.score, found.id"""
+    rows = catalogue.db.execute(sql, [query, max(RANKED, wanted), wanted]).fetchall()
     skus = {product.sku for product in exact}
     found = exact + [product for product in map(to_product, rows) if product.sku not in skus]
     return found[offset : offset + limit]
@@ -42,7 +48,9 @@ def _exact(catalogue: Catalogue, text: str) -> list[Product]:
         gtin = normal_gtin(word)
     except GtinError:
         gtin = "none"
-    sql = f"SELECT {_COLUMNS} FROM products p WHERE (p.sku = ? OR p.gtin = ?) AND p.deleted IS NULL ORDER BY p.sku != ?"
+    # The comparison with '' lets SQLite use the index, which leaves products without a GTIN out.
+    sql = f"""SELECT {_COLUMNS} FROM products p WHERE (p.sku = ? OR (p.gtin = ? AND p.gtin != ''))
+        AND p.deleted IS NULL ORDER BY p.sku != ?"""
     return [to_product(row) for row in catalogue.db.execute(sql, [word, gtin, word]).fetchall()]
 
 

@@ -69,3 +69,14 @@ def test_the_search_follows_changes(catalogue: Catalogue) -> None:
     assert found(catalogue, "skim") == []
     history.restore_product(catalogue, "MILK-10")
     assert found(catalogue, "skim") == ["MILK-10"]
+
+
+def test_a_word_that_everything_has_still_pages_through_everything(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalogue.search.RANKED", 5)
+    for number in range(30):
+        catalogue.put_product(Product(f"BIS-{number:02d}", "Biscuit"))
+    pages = [[product.sku for product in search(catalogue, "bisc", limit=8, offset=start)] for start in range(0, 32, 8)]
+    assert [len(page) for page in pages] == [8, 8, 8, 6] and count(catalogue, "bisc") == 30
+    assert {sku for page in pages for sku in page} == {f"BIS-{number:02d}" for number in range(30)}
