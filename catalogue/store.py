@@ -148,6 +148,18 @@ class Catalogue:
         where, values = _where(brand, category, removed)
         return int(self.db.execute(f"SELECT count(*) FROM products WHERE {where}", values).fetchone()[0])
 
+    def brands(self) -> list[str]:
+        """The brands of the products, for a choice among them."""
+        return self._distinct("brand")
+
+    def categories(self) -> list[str]:
+        """The categories of the products, for a choice among them."""
+        return self._distinct("category")
+
+    def _distinct(self, column: str) -> list[str]:
+        sql = f"SELECT DISTINCT {column} FROM products WHERE deleted IS NULL AND {column} != '' ORDER BY {column}"
+        return [row[0] for row in self.db.execute(sql).fetchall()]
+
     def names_of(self, skus: Iterable[str]) -> dict[str, str]:
         """Names of products, also of removed ones; SKUs that never were are left out."""
         return dict(self._rows("SELECT sku, name FROM products WHERE sku IN ({})", skus))

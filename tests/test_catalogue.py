@@ -178,6 +178,7 @@ def test_pages_and_settings(catalogue: Catalogue) -> None:
         catalogue.put_product(Product(f"S{number}", brand="x" if number % 2 else "y"))
     assert [p.sku for p in catalogue.products(2, 3)] == ["S2", "S3", "S4"]
     assert [p.sku for p in catalogue.products(brand="x")] == ["S1", "S3", "S5"]
+    assert (catalogue.brands(), catalogue.categories()) == (["x", "y"], [])
     catalogue.remove_product("S3")
     assert catalogue.count_products(brand="x") == 2
     assert [p.sku for p in catalogue.products(removed=True)] == ["S3"]
