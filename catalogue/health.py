@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from statistics import median
 
 from catalogue.store import Catalogue
@@ -16,7 +17,9 @@ from catalogue.store import Catalogue
 #: Look hashes of the same picture, saved or scaled differently, differ in at most so many of their 64 bits.
 NEAR_BITS = 3
 #: In a large group of equal bits (plain pictures) each is compared with so many that follow it by the whole hash.
-WINDOW = 200
+WINDOW = 100
+#: At most so many candidates for doubles, the most alike first, are compared pixel by pixel.
+CANDIDATES = 3000
 #: References whose similarities lie closer together than this are not told apart as odd ones.
 MIN_GAP = 0.05
 _SIGN = 1 << 63
@@ -155,12 +158,15 @@ def reference_counts(catalogue: Catalogue) -> dict[str, int]:
 
 
 def doubles(catalogue: Catalogue, owners: dict[int, str], same: Callable[[bytes, bytes], bool]) -> list[Pair]:
-    """Pairs of (nearly) identical pictures under different SKUs, the most alike first; one pair per two SKUs."""
+    """Pairs of (nearly) identical pictures under different SKUs, the most alike first; one pair per two SKUs.
+
+    Where whole shelves look alike, only the CANDIDATES most alike pairs are looked at; the next report shows the rest.
+    """
     sql = "SELECT c.reference_id, c.looks FROM ref_checks c JOIN refs r ON r.id = c.reference_id"
     rows = catalogue.db.execute(f"{sql} WHERE r.removed IS NULL").fetchall()
     hashes = {id_: looks + _SIGN for id_, looks in rows if id_ in owners}
     found: dict[tuple[str, str], Pair] = {}
-    for distance, one, two in sorted(near_pairs(hashes, owners)):
+    for distance, one, two in nsmallest(CANDIDATES, near_pairs(hashes, owners)):
         key = (min(owners[one], owners[two]), max(owners[one], owners[two]))
         if key in found:
             continue
