@@ -175,12 +175,12 @@ def doubles(catalogue: Catalogue, owners: dict[int, str], same: Callable[[bytes,
     return list(found.values())
 
 
-def near_pairs(hashes: dict[int, int], owners: dict[int, str]) -> set[tuple[int, int, int]]:
+def near_pairs(hashes: dict[int, int], owners: dict[int, str]) -> Iterator[tuple[int, int, int]]:
     """(differing bits, id, id) of references of different products whose hashes differ in at most NEAR_BITS bits.
 
-    Of four quarters of 16 bits at least one is equal where three bits differ, so only equal quarters are compared.
+    Of four quarters of 16 bits at least one is equal where three bits differ, so only equal quarters are compared; a
+    pair is given once, by its first equal quarter.
     """
-    pairs: set[tuple[int, int, int]] = set()
     for shift in range(0, 64, 16):
         groups: dict[int, list[int]] = defaultdict(list)
         for id_, looks in hashes.items():
@@ -189,10 +189,11 @@ def near_pairs(hashes: dict[int, int], owners: dict[int, str]) -> set[tuple[int,
             group.sort(key=hashes.__getitem__)
             for place, one in enumerate(group):
                 for two in group[place + 1 : place + 1 + WINDOW]:
-                    distance = (hashes[one] ^ hashes[two]).bit_count()
-                    if distance <= NEAR_BITS and owners[one] != owners[two]:
-                        pairs.add((distance, min(one, two), max(one, two)))
-    return pairs
+                    bits = hashes[one] ^ hashes[two]
+                    if bits.bit_count() > NEAR_BITS or owners[one] == owners[two]:
+                        continue
+                    if all(bits >> before & 0xFFFF for before in range(0, shift, 16)):
+                        yield bits.bit_count(), min(one, two), max(one, two)
 
 
 def confusable(neighbours: Iterable[Neighbour], owners: dict[int, str], limit: int) -> list[Pair]:
