@@ -1,8 +1,8 @@
 """Predicted maps ► instances: markers in the middle of things, watershed between them, then merging by evidence.
 
 Distance and boundary are used as in Naylor et al. (2018) and Chen et al., DCAN (2016); the markers are deliberately
-too many, and neighbours are joined again where the network sees no boundary between them and where both point to the
-same centre (Cheng et al., Panoptic-DeepLab, 2020).
+too many, and neighbours are joined again where the network sees no boundary between them; parts that do not touch are
+joined where they point to the same centre (Cheng et al., Panoptic-DeepLab, 2020).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Thresholds:
     """What turns maps into instances; tuned on held-back photos and kept in the model folder.
 
     foreground  probability above which a pixel belongs to a thing
-    merge       evidence of separation (0..1) below which two neighbours are one thing
+    merge       mean boundary probability between two neighbours below which they are one thing
     join        distance of the predicted centres (in radii of the smaller part) below which parts that do not touch
                 are one thing
     min_area    smallest instance, as a share of the photo
@@ -32,7 +32,7 @@ class Thresholds:
     """
 
     foreground: float = 0.5
-    merge: float = 0.4
+    merge: float = 0.6
     join: float = 0.25
     min_area: float = 4e-4
     min_confidence: float = 0.5
@@ -126,7 +126,11 @@ def _components(mask: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
-    """Touching pairs (k, 2) of region ids and the evidence (k,) in 0..1 that they are two things."""
+    """Touching pairs (k, 2) of region ids and the evidence (k,) in 0..1 that they are two things.
+
+    The evidence is the mean boundary probability along the line where they meet. What else was tried on pairs of
+    known scenes (distance of the predicted centres, depth of the saddle between the peaks, sizes) added nothing to it.
+    """
     first, second, strength = [], [], []
     boundary = cv2.dilate(maps.boundary, np.ones((3, 3), np.uint8))
     for a, b, p, q in (
@@ -144,8 +148,7 @@ def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray
     if not len(pairs):
         return pairs, np.zeros(0)
     line = np.bincount(which, weights=np.concatenate(strength)) / np.bincount(which)
-    apart = np.clip(_centre_distance(regions, maps, pairs), 0, 1)
-    return pairs, (line + apart) / 2
+    return pairs, line
 
 
 def _centre_distance(labels: np.ndarray, maps: Maps, pairs: np.ndarray) -> np.ndarray:

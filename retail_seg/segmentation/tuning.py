@@ -15,7 +15,7 @@ from retail_seg.segmentation.segmenter import Segmenter
 
 #: Values that are tried for each threshold, one after the other.
 GRID: dict[str, tuple[float, ...]] = {
-    "merge": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+    "merge": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "join": (0.0, 0.15, 0.25, 0.4, 0.6),
     "min_area": (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3),
     "min_confidence": (0.3, 0.4, 0.5, 0.6, 0.7),
