@@ -86,8 +86,7 @@ def open_demo_store(store: Path, say: Callable[[str], None] = print) -> Matcher:
         Matcher.reindex_store(store)
         matcher = Matcher.open(store)
     before = matcher.catalogue.count_references()
-    for article in sold:
-        matcher.enrol(_product(article), _uploads(article), by="demo")
+    matcher.enrol_all(((_product(article), _uploads(article)) for article in sold), by="demo")
     added = matcher.catalogue.count_references() - before
     if added:
         matcher.reindex()  # learns from all references, not only from those that were there at the last refit

@@ -16,7 +16,7 @@ from index.second_look import Look, local_features
 from index.views import upright
 from retail_seg import __version__
 from retail_seg.acceleration import load_embedder, load_segmenter
-from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
+from retail_seg.enrolment import Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
 from retail_seg.photos import PhotoSource, load_photo
@@ -166,16 +166,24 @@ class Matcher:
         All pictures are checked before anything is written: PhotoError for one that cannot be used leaves the store as
         it was. A picture that the product already has is not embedded again. Returns the references' ids.
         """
-        prepared = [prepare(as_upload(picture)) for picture in pictures]
-        return self.enrol_prepared(product, prepared, by=by)
-
-    def enrol_prepared(self, product: Product, prepared: Sequence[Prepared], *, by: str = "") -> list[int]:
-        """`enrol` for uploads that are decoded already."""
-        known = self.catalogue.known_hashes(product.sku)
-        fresh = new_only(prepared, known.__contains__)
-        ids = self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
+        ids = self._enrol(product, pictures, by)
         self.refresh()
         return ids
+
+    def enrol_all(
+        self, products: Iterable[tuple[Product, Sequence[PhotoSource | Upload]]], *, by: str = ""
+    ) -> list[list[int]]:
+        """`enrol` for many products: each is one transaction, and what they teach is learned once, at the end."""
+        try:
+            return [self._enrol(product, pictures, by) for product, pictures in products]
+        finally:
+            self.refresh()
+
+    def _enrol(self, product: Product, pictures: Sequence[PhotoSource | Upload], by: str) -> list[int]:
+        prepared = [prepare(as_upload(picture)) for picture in pictures]
+        known = self.catalogue.known_hashes(product.sku)
+        fresh = new_only(prepared, known.__contains__)
+        return self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
 
     def remove(self, sku: str, references: Iterable[int] | None = None, *, by: str = "") -> list[int]:
         """Take a product out, or only some of its references; returns the ids that are no longer found.

@@ -83,6 +83,18 @@ def test_the_same_picture_is_kept_once(store: Path, pictures: dict[str, list[Upl
         assert matcher.catalogue.count_references() == before + 1
 
 
+def test_many_products_at_once_are_found_and_one_bad_picture_loses_only_its_own(
+    tmp_path: Path, pictures: dict[str, list[Upload]]
+) -> None:
+    wanted = [(Product(sku), uploads[:1]) for sku, uploads in pictures.items()]
+    wanted[3] = (wanted[3][0], [b"no picture"])
+    with Matcher.create(tmp_path / "store") as matcher:
+        with pytest.raises(PhotoError):
+            matcher.enrol_all(wanted)
+        assert [product.sku for product in matcher.catalogue.products()] == sorted(p.sku for p, _ in wanted[:3])
+        assert best(matcher, pictures[wanted[0][0].sku][0]) == wanted[0][0].sku
+
+
 def test_a_bad_picture_leaves_the_store_as_it_was(
     store: Path, pictures: dict[str, list[Upload]], tmp_path: Path
 ) -> None:
