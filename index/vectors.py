@@ -268,6 +268,9 @@ def _write(path: Path, base: _Segment, about: dict[str, Any]) -> _Segment:
             file.flush()
             os.fsync(file.fileno())
         mapped = _mapped(Path(name))
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # mkstemp's file is for one user only; a store may be shared
         os.replace(name, path)
     except (OSError, RuntimeError) as error:
         if name is not None:
