@@ -61,6 +61,8 @@ def app(store: Path, port: int) -> None:
         "server.headless": "true",
         "server.maxUploadSize": "200",
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
         "theme.primaryColor": "#0b6e4f",
     }
     options = [f"--{key}={value}" for key, value in settings.items()]
