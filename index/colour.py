@@ -11,7 +11,7 @@ import numpy as np
 BINS = (4, 8, 8)
 LENGTH = BINS[0] * BINS[1] * BINS[2]
 #: The histogram is taken from a square of this many pixels.
-SIDE = 48
+SIDE = 32
 #: Lower end and width of the range of CIELAB's L*, a*, b* that the bins divide; what lies outside falls in the last.
 _LOW = np.array([0, -60, -60], np.float32)
 _WIDTH = np.array([100, 120, 130], np.float32)
@@ -28,9 +28,7 @@ def colour_histogram(crop: np.ndarray, mask: np.ndarray | None = None) -> np.nda
     """
     small = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-    weights = _centre_weights() if mask is None else cv2.resize(mask.astype(np.float32), (SIDE, SIDE)).ravel()
-    if not weights.any():
-        weights = np.ones_like(weights)
+    weights = _centre_weights() if mask is None else _inner_weights(mask)
     lab = _half_exposed(lab, weights)
     bins = np.array(BINS, np.float32)
     places = np.clip((lab - _LOW) / _WIDTH * bins, 0, bins - 1e-3) - 0.5
@@ -43,6 +41,14 @@ def colour_histogram(crop: np.ndarray, mask: np.ndarray | None = None) -> np.nda
         flat = (at[:, 0] * BINS[1] + at[:, 1]) * BINS[2] + at[:, 2]
         histogram += np.bincount(flat, share, LENGTH)
     return np.sqrt(histogram / histogram.sum()).astype(np.float32)
+
+
+def _inner_weights(mask: np.ndarray) -> np.ndarray:
+    """Weights (SIDE * SIDE,) of the pixels wholly inside a mask, so that its ground does not bleed in at the edge."""
+    share = cv2.resize(mask.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
+    inside = np.where(share > 0.99, share, 0)
+    # A mask thinner than a pixel of the small square has only edges.
+    return inside if inside.any() else share + 1e-6
 
 
 def _half_exposed(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:

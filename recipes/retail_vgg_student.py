@@ -17,8 +17,8 @@ from index.retail_vgg import RetailVGGNet
 
 #: The layers before this one keep SqueezeNet's weights: edges and colours need no retail.
 FIXED = 7
-#: Length and weight of the general part (taught by the teacher) and of the retail part (taught by labels).
-BLOCKS = [[256, 1.0], [128, 0.7]]
+#: Length and weight of the general part (taught by the teacher, whitened) and of the retail part (taught by labels).
+BLOCKS = [[256, 1.0], [128, 0.85]]
 TAPS = [11, 19, 21]
 TEACHER_CHANNELS = 1280
 

@@ -153,7 +153,7 @@ def test_background_outside_the_mask_does_not_vote(shipped: RetailVGG) -> None:
         scene[20:140, 30:120] = product
         scenes.append(scene)
     with_mask, without = shipped.embed(scenes, [mask, mask]), shipped.embed(scenes)
-    assert with_mask[0] @ with_mask[1] > 0.99
+    assert with_mask[0] @ with_mask[1] > 0.95
     assert with_mask[0] @ with_mask[1] > without[0] @ without[1]
 
 
