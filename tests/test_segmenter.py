@@ -111,12 +111,12 @@ def test_damaged_or_foreign_files_are_one_clear_error(tmp_path: Path) -> None:
     tiny().save(folder, "card")
     good = (folder / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(good[: len(good) // 2])
-    with pytest.raises(ModelError, match="cannot be read as a model"):
+    with pytest.raises(ModelError, match=r"^[^\n]*cannot be read as a model[^\n]*$"):
         Segmenter.load(folder)
     (folder / "weights.safetensors").write_bytes(good)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "widths": [8, 8]}))
-    with pytest.raises(ModelError, match="cannot be read as a model"):
+    with pytest.raises(ModelError, match=r"^[^\n]*cannot be read as a model[^\n]*$"):
         Segmenter.load(folder)
     (folder / "config.json").write_text(json.dumps({**config, "format": 99}))
     with pytest.raises(ModelError, match="another format"):

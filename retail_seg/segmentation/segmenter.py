@@ -71,7 +71,8 @@ class Segmenter:
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - many libraries read here; all mean "not a usable model" to a user
-            raise ModelError(f"{path}: cannot be read as a model ({error}); train it again") from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0]  # torch: a line a key
+            raise ModelError(f"{path}: cannot be read as a model ({reason}); train it again") from None
         return cls(config, thresholds, net, name)
 
     def save(self, folder: str | os.PathLike[str], card: str) -> None:
