@@ -95,7 +95,7 @@ def _show(report: Report, picture: np.ndarray, found: Matcher) -> None:
             st.metric("Products known", known)
             st.metric("Different SKUs", len(report.counts))
             st.metric("Unknown", report.unknown)
-        rows = [{"SKU": sku or "—", "Product": name, "Count": n} for _, sku, name, n in count_rows(report)]
+        rows = [{"Count": n, "Product": name, "SKU": sku or "—"} for _, sku, name, n in count_rows(report)]
         if rows:
             st.dataframe(rows, width="stretch", hide_index=True)
         else:
