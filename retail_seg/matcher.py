@@ -16,7 +16,7 @@ from index.second_look import Look, local_features
 from index.views import upright
 from retail_seg import __version__
 from retail_seg.acceleration import load_embedder, load_segmenter
-from retail_seg.enrolment import Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
+from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
 from retail_seg.photos import PhotoSource, load_photo
@@ -160,7 +160,9 @@ class Matcher:
 
     # -- changes
 
-    def enrol(self, product: Product, pictures: Sequence[PhotoSource | Upload], *, by: str = "") -> list[int]:
+    def enrol(
+        self, product: Product, pictures: Sequence[PhotoSource | Upload | Prepared], *, by: str = ""
+    ) -> list[int]:
         """Add or update a product with reference pictures; they are found by the next search of every process.
 
         All pictures are checked before anything is written: PhotoError for one that cannot be used leaves the store as
@@ -171,7 +173,7 @@ class Matcher:
         return ids
 
     def enrol_all(
-        self, products: Iterable[tuple[Product, Sequence[PhotoSource | Upload]]], *, by: str = ""
+        self, products: Iterable[tuple[Product, Sequence[PhotoSource | Upload | Prepared]]], *, by: str = ""
     ) -> list[list[int]]:
         """`enrol` for many products: each is one transaction, and what they teach is learned once, at the end."""
         try:
@@ -179,8 +181,8 @@ class Matcher:
         finally:
             self.refresh()
 
-    def _enrol(self, product: Product, pictures: Sequence[PhotoSource | Upload], by: str) -> list[int]:
-        prepared = [prepare(as_upload(picture)) for picture in pictures]
+    def _enrol(self, product: Product, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
+        prepared = [one if isinstance(one, Prepared) else prepare(as_upload(one)) for one in pictures]
         known = self.catalogue.known_hashes(product.sku)
         fresh = new_only(prepared, known.__contains__)
         return self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)

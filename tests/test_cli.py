@@ -117,6 +117,12 @@ def test_embed_writes_unit_vectors(run: Run, place: Path) -> None:
         np.testing.assert_allclose(np.linalg.norm(found["vectors"], axis=1), 1, atol=1e-4)
 
 
+def test_a_picture_too_small_to_recognise_fails_alone(run: Run, place: Path) -> None:
+    (place / "tiny.jpg").write_bytes(encode_picture(np.zeros((5, 5, 3), np.uint8)))
+    code, _, err = run("add", "NEW", "tiny.jpg", "photo.jpg")
+    assert code == 1 and "tiny.jpg" in err and "1 references added" in err
+
+
 def test_add_remove_and_what_they_refuse(run: Run, place: Path) -> None:
     before = contents(place / "store")
     assert run("add", "NEW", *BAD_PICTURES)[0] == 1

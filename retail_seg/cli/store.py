@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from retail_seg.cli.common import progress, say, store_option
+from retail_seg.cli.common import each, progress, say, store_option
 from retail_seg.cli.rows import by_option
 
 
@@ -41,19 +41,12 @@ def init(store: Path, embedder: str, weights: Path | None, kind: str) -> None:
 def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: str) -> int:
     """Add IMAGES as reference pictures of the product SKU, which is made when it is new."""
     from catalogue import Product, UnknownProduct
+    from retail_seg.enrolment import Prepared, as_upload, prepare
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
-    from retail_seg.photos import load_photo
 
-    failed = 0
-    good: list[Path] = []
-    for path in images:
-        try:
-            load_photo(path, max_side=64)
-            good.append(path)
-        except PhotoError as error:
-            say(f"Error: {error}")
-            failed += 1
+    good: list[Prepared] = []
+    failed = each(images, lambda path: good.append(prepare(as_upload(path))), (PhotoError,))
     if not good:
         return 1
     with Matcher.open(store) as matcher:
