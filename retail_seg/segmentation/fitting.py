@@ -32,16 +32,20 @@ def loss_of(raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     because it is thin, and Dice. Offsets: Huber error inside the things.
     """
     raw = raw.float().contiguous(memory_format=torch.contiguous_format)  # each map in one piece: twice as fast
-    mask = target[:, 0]
+    # Unbound once: a slice taken from the stack several times gets a stack of zeros as its gradient each time.
+    mask_logit, distance_logit, boundary_logit, *offsets = raw.unbind(1)
+    mask, far, thin, *centre = target.unbind(1)
     inside = mask.sum().clamp(min=1)
-    foreground = F.binary_cross_entropy_with_logits(raw[:, 0], mask) + 0.5 * _dice(raw[:, 0], mask)
-    miss = (torch.sigmoid(raw[:, 1]) - target[:, 1]).abs()
+    foreground = F.binary_cross_entropy_with_logits(mask_logit, mask) + 0.5 * _dice(mask_logit, mask)
+    miss = (torch.sigmoid(distance_logit) - far).abs()
     distance = (miss * (0.2 + mask)).sum() / inside
     entropy = F.binary_cross_entropy_with_logits(
-        raw[:, 2], target[:, 2], pos_weight=torch.tensor(12.0), reduction="none"
+        boundary_logit, thin, pos_weight=torch.tensor(12.0), reduction="none"
     )
-    boundary = (entropy * (0.1 + mask)).sum() / inside + 0.5 * _dice(raw[:, 2], target[:, 2])
-    huber = F.smooth_l1_loss(raw[:, 3:], target[:, 3:] / OFFSET_UNIT, beta=0.2, reduction="none").sum(1)
+    boundary = (entropy * (0.1 + mask)).sum() / inside + 0.5 * _dice(boundary_logit, thin)
+    huber = sum(
+        F.smooth_l1_loss(o, c / OFFSET_UNIT, beta=0.2, reduction="none") for o, c in zip(offsets, centre, strict=True)
+    )
     offset = (huber * mask).sum() / inside
     return foreground + 2 * distance + boundary + 0.5 * offset
 
