@@ -89,6 +89,8 @@ def restore_product(catalogue: Catalogue, sku: str, *, by: str = "") -> Change:
 def _undo(db: Database, entry: Change, by: str) -> int:
     if entry.action == "reindex":
         raise UndoError(f"change {entry.id} is a reindex; run it again with the former embedder instead")
+    if entry.action.startswith("use model"):
+        raise UndoError(f"change {entry.id} switched the segmenter; take it back with `retail-seg runs back`")
     if entry.undone_by is not None:
         raise UndoError(f"change {entry.id} was taken back by change {entry.undone_by}; undo that one to repeat it")
     current = rows.find_product(db, entry.sku)

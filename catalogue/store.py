@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -67,6 +67,16 @@ class Catalogue:
     def change(self) -> AbstractContextManager[Database]:
         """A write transaction, for the rooms of this package."""
         return self.file.change()
+
+    @contextmanager
+    def logged(self, action: str, *, by: str = "") -> Iterator[None]:
+        """Keep in the log what is done to the store outside this file, while no other such change runs.
+
+        What raises inside leaves no line; the log cannot undo it.
+        """
+        with self.change() as db:
+            rows.write_log(db, by, action, "", None, None)
+            yield
 
     # -- settings
 

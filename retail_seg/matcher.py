@@ -19,6 +19,7 @@ from retail_seg.acceleration import load_embedder, load_segmenter
 from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
+from retail_seg.model_switch import model_in_use, stamp
 from retail_seg.photos import PhotoSource, load_photo
 from retail_seg.report import Identification, Match, Report, ReportLine
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
 
 CATALOGUE = "catalogue.db"
-#: A store's own segmenter; the shipped one works where there is none.
-SEGMENTER = "segmenter"
 #: Share of a box that is added around an instance before it is embedded.
 MARGIN = 0.0
 #: References that a reindex embeds and commits at once.
@@ -53,6 +52,7 @@ class Matcher:
         self.catalogue = catalogue
         self.embedder = embedder
         self._segmenter = segmenter
+        self._loaded: tuple[tuple[int, int], Segmenter] | None = None
         self._gallery = Gallery(folder, catalogue, embedder.name)
 
     @classmethod
@@ -113,11 +113,13 @@ class Matcher:
 
     @property
     def segmenter(self) -> Segmenter:
-        """The store's segmenter, loaded when it is first needed."""
-        if self._segmenter is None:
-            own = self.folder / SEGMENTER
-            self._segmenter = load_segmenter(own if own.is_dir() else None)
-        return self._segmenter
+        """The segmenter given, else the store's: loaded when it is first needed, and again after a switch of model."""
+        if self._segmenter is not None:
+            return self._segmenter
+        loaded = self._loaded
+        while loaded is None or loaded[0] != stamp(self.folder):  # a switch while it was read: read again
+            loaded = self._loaded = (stamp(self.folder), load_segmenter(model_in_use(self.folder)))
+        return loaded[1]
 
     # -- answers
 

@@ -74,7 +74,8 @@ def health(store: Path, json_file: Path | None) -> None:
 def backup(file: Path, store: Path) -> None:
     """Copy the store's catalogue and its own segmenter to a new FILE, while others go on using it."""
     from catalogue.backup import backup as copy
-    from retail_seg.matcher import SEGMENTER, open_catalogue
+    from retail_seg.matcher import open_catalogue
+    from retail_seg.model_switch import SEGMENTER
 
     own = [path for path in sorted((store / SEGMENTER).rglob("*")) if path.is_file()]
     with open_catalogue(store) as catalogue:
