@@ -98,6 +98,19 @@ def _attachments(db: Database) -> None:
     db.execute("CREATE TABLE attachments (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
 
 
+def _scan_corrections(db: Database) -> None:
+    # What people change in a scan can be taken back: an instance that is taken out stays, with the change's number.
+    db.execute("ALTER TABLE instances ADD COLUMN gone INTEGER")
+    db.execute("""CREATE TABLE scan_changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+        at TEXT NOT NULL, by TEXT NOT NULL, action TEXT NOT NULL, sku TEXT NOT NULL, before TEXT NOT NULL,
+        added TEXT NOT NULL, removed TEXT NOT NULL, refs TEXT NOT NULL, undone_by TEXT, undone_at TEXT)""")
+    db.execute("CREATE INDEX scan_changes_scan ON scan_changes (scan_id)")
+    # Beside the scans, whose rows may hold whole photos: a list of scans reads only these.
+    db.execute("""CREATE TABLE scan_thumbnails (
+        scan_id INTEGER PRIMARY KEY REFERENCES scans (id) ON DELETE CASCADE, jpeg BLOB NOT NULL)""")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -106,6 +119,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _picture_checks,
     _stored_hashes,
     _attachments,
+    _scan_corrections,
 )
 VERSION = len(STEPS)
 

@@ -11,6 +11,8 @@ from sqlite_utils import Database
 
 from catalogue.database import now
 from catalogue.errors import UnknownScan
+from catalogue.rows import write_log
+from catalogue.scan_history import record
 from catalogue.store import Catalogue
 
 
@@ -37,7 +39,10 @@ class NewInstance:
 
 @dataclass(frozen=True)
 class NewScan:
-    """A scan about to be kept; `photo` holds its bytes, or `path` says where it lies; `details` is the join's own."""
+    """A scan about to be kept; `photo` holds its bytes, or `path` says where it lies; `details` is the join's own.
+
+    `thumbnail` is a small JPEG for lists of scans.
+    """
 
     image: str
     width: int
@@ -49,6 +54,7 @@ class NewScan:
     photo: bytes | None = None
     path: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    thumbnail: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,8 @@ def save(catalogue: Catalogue, scan: NewScan, *, by: str = "") -> int:
             ],
         )
         assert cursor.lastrowid is not None
+        if scan.thumbnail is not None:
+            db.execute("INSERT INTO scan_thumbnails (scan_id, jpeg) VALUES (?,?)", [cursor.lastrowid, scan.thumbnail])
         for instance in scan.instances:
             _insert(db, cursor.lastrowid, instance)
         return int(cursor.lastrowid)
@@ -123,26 +131,58 @@ def load(catalogue: Catalogue, scan_id: int) -> Scan:
     return _scan(row)
 
 
-def latest(catalogue: Catalogue, *, offset: int = 0, limit: int = 50) -> list[Scan]:
-    """One page of the scans, newest first."""
-    found = catalogue.db.execute(f"{_SCAN} ORDER BY id DESC LIMIT ? OFFSET ?", [limit, offset])
+def latest(catalogue: Catalogue, text: str = "", *, offset: int = 0, limit: int = 50) -> list[Scan]:
+    """One page of the scans, newest first; with `text` only those that `count` of it counts."""
+    where, values = _where(text)
+    found = catalogue.db.execute(f"{_SCAN} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", [*values, limit, offset])
     return [_scan(row) for row in found.fetchall()]
 
 
-def count(catalogue: Catalogue) -> int:
-    """How many scans are kept."""
-    return int(catalogue.db.execute("SELECT count(*) FROM scans").fetchone()[0])
+def count(catalogue: Catalogue, text: str = "") -> int:
+    """How many scans are kept; with `text` those that hold each of its words.
+
+    A word is looked for in the photo's name, the person's name, the day, and the SKU and name of what was seen.
+    """
+    where, values = _where(text)
+    return int(catalogue.db.execute(f"SELECT count(*) FROM scans WHERE {where}", values).fetchone()[0])
+
+
+def _where(text: str) -> tuple[str, list[str]]:
+    seen = """id IN (SELECT scan_id FROM instances WHERE gone IS NULL AND sku IN
+        (SELECT sku FROM products WHERE name LIKE ?1 ESCAPE '!' OR sku LIKE ?1 ESCAPE '!'))"""
+    conditions, values = ["1"], []
+    for number, word in enumerate(text.split(), 1):
+        own = " OR ".join(f"{column} LIKE ?1 ESCAPE '!'" for column in ("image", "by", "at"))
+        conditions.append(f"({own} OR {seen})".replace("?1", f"?{number}"))
+        values.append("%" + word.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%")
+    return " AND ".join(conditions), values
+
+
+def thumbnails(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, bytes]:
+    """The small JPEG of each of these scans; those kept without one are left out."""
+    marks = ",".join("?" * len(scan_ids))
+    sql = f"SELECT scan_id, jpeg FROM scan_thumbnails WHERE scan_id IN ({marks})"
+    return {row[0]: bytes(row[1]) for row in catalogue.db.execute(sql, [int(i) for i in scan_ids]).fetchall()}
+
+
+def totals(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """(instances with a product, instances without) of each of these scans."""
+    marks = ",".join("?" * len(scan_ids))
+    sql = f"""SELECT scan_id, sum(sku != ''), sum(sku = '') FROM instances
+        WHERE gone IS NULL AND scan_id IN ({marks}) GROUP BY scan_id"""
+    found = {row[0]: (row[1], row[2]) for row in catalogue.db.execute(sql, [int(i) for i in scan_ids]).fetchall()}
+    return {int(i): found.get(int(i), (0, 0)) for i in scan_ids}
 
 
 def instances(catalogue: Catalogue, scan_id: int) -> list[ScanInstance]:
     """The instances of a scan, by number."""
-    found = catalogue.db.execute(f"{_INSTANCE} WHERE scan_id = ? ORDER BY number", [int(scan_id)])
+    found = catalogue.db.execute(f"{_INSTANCE} WHERE scan_id = ? AND gone IS NULL ORDER BY number", [int(scan_id)])
     return [_instance(row) for row in found.fetchall()]
 
 
 def counts(catalogue: Catalogue, scan_id: int) -> dict[str, int]:
     """How many instances of each SKU a scan has; unknown ones stand under the empty SKU."""
-    sql = "SELECT sku, count(*) FROM instances WHERE scan_id = ? GROUP BY sku ORDER BY sku"
+    sql = "SELECT sku, count(*) FROM instances WHERE scan_id = ? AND gone IS NULL GROUP BY sku ORDER BY sku"
     return dict(catalogue.db.execute(sql, [int(scan_id)]).fetchall())
 
 
@@ -156,40 +196,98 @@ def photo(catalogue: Catalogue, scan_id: int) -> bytes | None:
 
 def crops(catalogue: Catalogue, scan_id: int) -> Iterator[tuple[int, bytes, bytes | None, bytes]]:
     """(number, crop PNG, mask PNG, vector) of a scan's instances, by number: what is needed to match them again."""
-    sql = "SELECT number, crop, mask, vector FROM instances WHERE scan_id = ? ORDER BY number"
+    sql = "SELECT number, crop, mask, vector FROM instances WHERE scan_id = ? AND gone IS NULL ORDER BY number"
     yield from catalogue.db.execute(sql, [int(scan_id)]).fetchall()
 
 
-def decide(catalogue: Catalogue, scan_id: int, numbers: Sequence[int], sku: str, decision: str, *, by: str) -> None:
-    """Say what instances are (one fix, many facings): their SKU, and a decision such as `confirmed` or `known`."""
+def crop(catalogue: Catalogue, scan_id: int, number: int) -> tuple[bytes, bytes | None]:
+    """Crop and mask (PNG) of one instance, also of one that was taken out; raises UnknownScan."""
+    sql = "SELECT crop, mask FROM instances WHERE scan_id = ? AND number = ?"
+    row = catalogue.db.execute(sql, [int(scan_id), int(number)]).fetchone()
+    if row is None:
+        raise _no_instance(scan_id, number)
+    return bytes(row[0]), None if row[1] is None else bytes(row[1])
+
+
+def next_number(catalogue: Catalogue, scan_id: int) -> int:
+    """The first number that no instance of a scan has or had."""
+    sql = "SELECT coalesce(max(number), 0) + 1 FROM instances WHERE scan_id = ?"
+    return int(catalogue.db.execute(sql, [int(scan_id)]).fetchone()[0])
+
+
+def set_vectors(catalogue: Catalogue, scan_id: int, vectors: Mapping[int, bytes]) -> None:
+    """Keep the vectors (float32 bytes) of a scan's instances, by their number."""
     with catalogue.change() as db:
+        for number, vector in vectors.items():
+            sql = "UPDATE instances SET vector = ? WHERE scan_id = ? AND number = ?"
+            _touched(db.execute(sql, [vector, int(scan_id), int(number)]).rowcount, scan_id, number)
+
+
+def decide(
+    catalogue: Catalogue,
+    scan_id: int,
+    numbers: Sequence[int],
+    sku: str,
+    decision: str,
+    *,
+    by: str,
+    references: Sequence[int] = (),
+) -> int:
+    """Say what instances are (one fix, many facings): their SKU, and a decision such as `confirmed` or `known`.
+
+    `references` are those that were made of these instances. Returns the number of the change.
+    """
+    with catalogue.change() as db:
+        before = [_decision(db, scan_id, number) for number in numbers]
         for number in numbers:
-            _touched(
-                db.execute(
-                    "UPDATE instances SET sku = ?, decision = ?, decided_by = ?, decided_at = ?"
-                    " WHERE scan_id = ? AND number = ?",
-                    [sku, decision, by, now(), int(scan_id), int(number)],
-                ).rowcount,
-                scan_id,
-                number,
+            db.execute(
+                "UPDATE instances SET sku = ?, decision = ?, decided_by = ?, decided_at = ?"
+                " WHERE scan_id = ? AND number = ?",
+                [sku, decision, by, now(), int(scan_id), int(number)],
             )
+        return record(db, scan_id, by, decision, sku, before=before, references=references)
 
 
-def replace_instances(catalogue: Catalogue, scan_id: int, gone: Sequence[int], new: Sequence[NewInstance]) -> None:
-    """Take instances out of a scan and put others in, in one transaction: a false one deleted, a merged one split."""
+def replace_instances(
+    catalogue: Catalogue,
+    scan_id: int,
+    gone: Sequence[int],
+    new: Sequence[NewInstance],
+    *,
+    by: str = "",
+    action: str = "replaced",
+) -> int:
+    """Take instances out of a scan and put others in, in one transaction: a false one deleted, a merged one split.
+
+    Returns the number of the change.
+    """
     with catalogue.change() as db:
+        added = [instance.number for instance in new]
+        change = record(db, scan_id, by, action, "", added=added, removed=gone)
         for number in gone:
-            sql = "DELETE FROM instances WHERE scan_id = ? AND number = ?"
-            _touched(db.execute(sql, [int(scan_id), int(number)]).rowcount, scan_id, number)
+            sql = "UPDATE instances SET gone = ? WHERE scan_id = ? AND number = ? AND gone IS NULL"
+            _touched(db.execute(sql, [change, int(scan_id), int(number)]).rowcount, scan_id, number)
         for instance in new:
             _insert(db, scan_id, instance)
+        return change
 
 
-def remove(catalogue: Catalogue, scan_id: int) -> None:
-    """Delete a scan for good; raises UnknownScan."""
+def remove(catalogue: Catalogue, scan_id: int, *, by: str = "") -> None:
+    """Delete a scan for good, and say so in the catalogue's log; raises UnknownScan."""
     with catalogue.change() as db:
         if not db.execute("DELETE FROM scans WHERE id = ?", [int(scan_id)]).rowcount:
             raise _unknown(scan_id)
+        write_log(db, by, f"delete scan {scan_id}", "", None, None)
+
+
+def _decision(db: Database, scan_id: int, number: int) -> list[Any]:
+    """(number, SKU, decision, by, at) of an instance as it is now; raises UnknownScan."""
+    sql = """SELECT number, sku, decision, decided_by, decided_at FROM instances
+        WHERE scan_id = ? AND number = ? AND gone IS NULL"""
+    row = db.execute(sql, [int(scan_id), int(number)]).fetchone()
+    if row is None:
+        raise _no_instance(scan_id, number)
+    return list(row)
 
 
 def _insert(db: Database, scan_id: int, instance: NewInstance) -> None:
@@ -215,7 +313,11 @@ def _insert(db: Database, scan_id: int, instance: NewInstance) -> None:
 
 def _touched(rows: int, scan_id: int, number: int) -> None:
     if not rows:
-        raise UnknownScan(f"scan {scan_id} has no instance {number}; reload the scan")
+        raise _no_instance(scan_id, number)
+
+
+def _no_instance(scan_id: int, number: int) -> UnknownScan:
+    return UnknownScan(f"scan {scan_id} has no instance {number}; reload the scan")
 
 
 def _unknown(scan_id: int) -> UnknownScan:
