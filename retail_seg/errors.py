@@ -27,3 +27,7 @@ class StoreError(RetailSegError):
 
 class LabelledCropsError(RetailSegError):
     """A list of labelled pictures is missing, damaged or empty."""
+
+
+class MissingExtraError(RetailSegError):
+    """Something asked for needs a package that is not installed; the message says how to get it."""
