@@ -1,8 +1,29 @@
 """The web app: `retail-seg app`, or `streamlit run app.py`."""
 
+from importlib import import_module
+from importlib.util import find_spec
+
 import streamlit as st
 
-from retail_seg.web import scan
+from retail_seg.accounts import acting_as
+from retail_seg.web.shared import person
+
+PAGES = (
+    ("scan", "scan", "Scan", "photo_camera"),
+    ("scans", "scans", "Scans", "history"),
+    ("products", "products", "Products", "inventory_2"),
+    ("imports", "import", "Import", "upload_file"),
+    ("health", "health", "Health", "monitor_heart"),
+    ("teach", "teach", "Teach", "school"),
+    ("settings", "settings", "Settings", "settings"),
+)
 
 st.set_page_config(page_title="retail-seg", page_icon="🛒", layout="wide")
-st.navigation([st.Page(scan.page, title="Scan", icon=":material/photo_camera:", default=True)]).run()
+pages = [
+    st.Page(import_module(f"retail_seg.web.{module}").page, title=title, icon=f":material/{icon}:", url_path=address,
+            default=module == "scan")
+    for module, address, title, icon in PAGES
+    if find_spec(f"retail_seg.web.{module}")
+]  # fmt: skip
+with acting_as(person()):
+    st.navigation(pages).run()

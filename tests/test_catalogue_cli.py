@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from retail_seg.cli import USER_ERRORS, cli
+from retail_seg.cli import cli
 from retail_seg.matcher import Matcher
 from retail_seg.photos import encode_picture
 from retail_seg.rendering.assortment import articles, references
+from retail_seg.user_errors import USER_ERRORS
 
 ARTICLES = articles()[:3]
 

@@ -17,7 +17,7 @@ JOINS = (
     "retail_seg/bulk.py", "retail_seg/upkeep.py", "retail_seg/jobs.py", "retail_seg/acceleration.py",
     "retail_seg/evaluate.py", "retail_seg/evaluate_retrieval.py", "retail_seg/model_switch.py",
     "retail_seg/benchmark.py", "retail_seg/stock.py", "retail_seg/api.py", "retail_seg/demo.py", "retail_seg/cli/",
-    "retail_seg/web/",
+    "retail_seg/web/", "retail_seg/user_errors.py",
 )  # fmt: skip
 #: Rooms that must stay free of index and catalogue whatever joins come later.
 ROOMS = ("retail_seg/segmentation/", "retail_seg/rendering/", "retail_seg/photos.py", "retail_seg/report.py",

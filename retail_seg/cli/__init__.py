@@ -8,13 +8,8 @@ from importlib import import_module
 
 import click
 
-from catalogue.errors import CatalogueError
-from index.errors import IndexingError
 from retail_seg import __version__
-from retail_seg.errors import RetailSegError
-
-#: Everything a person can cause: shown as one line, never as a traceback.
-USER_ERRORS = (RetailSegError, IndexingError, CatalogueError)
+from retail_seg.user_errors import USER_ERRORS
 
 #: Command ► (module, attribute, the one line that `--help` shows), in the order of a user's first day.
 COMMANDS = {

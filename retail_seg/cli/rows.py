@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,21 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
+from retail_seg.accounts import local_name
 from retail_seg.cli.common import output, write_json_line
 
 T = TypeVar("T")
 
 
-def user_name() -> str:
-    """Who is at work: RETAIL_SEG_USER, else the name of the login, else nobody's."""
-    try:
-        return os.environ.get("RETAIL_SEG_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no entry
-        return ""
-
-
 by_option = click.option(
-    "--by", default=user_name, help="Name that the log keeps.  [default: RETAIL_SEG_USER or login]"
+    "--by", default=local_name, help="Name that the log keeps.  [default: RETAIL_SEG_USER or login]"
 )
 
 

@@ -1,4 +1,4 @@
-"""What every page needs: the one Matcher of this process, and errors as sentences."""
+"""What every page needs: the one Matcher of this process, who is at work, background jobs, errors as sentences."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from catalogue.errors import CatalogueError
-from index.errors import IndexingError
-from retail_seg.errors import RetailSegError
+from retail_seg.accounts import Person, acting, local_person
 from retail_seg.matcher import Matcher
+from retail_seg.user_errors import USER_ERRORS
 
-USER_ERRORS = (RetailSegError, IndexingError, CatalogueError)
+if TYPE_CHECKING:
+    from retail_seg.jobs import Jobs
 
 
 def store_folder() -> Path:
@@ -26,6 +27,34 @@ def store_folder() -> Path:
 def matcher(folder: Path) -> Matcher:
     """The Matcher of a store, opened once a process and shared by every visitor's thread."""
     return Matcher.open(folder)
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The background jobs of this process, shared by every visitor."""
+    from retail_seg.jobs import Jobs
+
+    return Jobs()
+
+
+def person() -> Person:
+    """Who is at work in this session."""
+    return local_person()
+
+
+def may(role: str) -> bool:
+    """Whether who is acting may do what `role` may: to hide a button; the joins check again."""
+    return acting().may(role)
+
+
+def page_guard(role: str) -> None:
+    """End the script run with a sentence where who is acting lacks `role`; the first line of a page that needs it."""
+    if not may(role):
+        st.warning(
+            f"This page is for the role {role}; you are {acting().role}. A manager can give you that role.",
+            icon=":material/lock:",
+        )
+        st.stop()
 
 
 @contextmanager
