@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
 
 from index.embedder import Embedder
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Pictures (n, 3, s, s) float32 and votes (n, 1, s, s) float32 in [0, 1] ► vectors (n, d) float32.
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -23,15 +26,27 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class NetworkEmbedder(Embedder):
     """An embedder around a torch module that takes pictures and votes.
 
-    `network` is the one callable that is run: PyTorch at first, a compiled network when the caller replaces it by
-    one made from `module`, which holds the same weights.
+    `network` is the one callable that is run: PyTorch, or the compiled network that a caller puts in its place.
+    `module` holds the same weights and is built when it is first asked for.
     """
 
     size: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    module: nn.Module
-    network: Network
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The PyTorch module that holds the weights."""
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """What `build` gives, built once."""
+        return self.build()
+
+    @cached_property
+    def network(self) -> Network:
+        """What is run: PyTorch, unless a compiled network was put in its place."""
+        return torch_network(self.module)
 
     def _embed_batch(self, crops: list[np.ndarray], masks: list[np.ndarray | None]) -> np.ndarray:
         return self.network(*self.prepare(crops, masks))
@@ -59,18 +74,10 @@ def squeeze(picture: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def gem(maps: torch.Tensor, votes: torch.Tensor, power: float = 2.0) -> torch.Tensor:
-    """Generalised mean (n, c) of maps (n, c, h, w), each place weighted by its share of the votes (n, 1, s, s).
-
-    GeM pooling: Radenović, Tolias & Chum 2018; power 1 is the average, a large one the maximum.
-    """
-    share = F.adaptive_avg_pool2d(votes, (maps.shape[2], maps.shape[3])).clamp(min=1e-4)
-    mean = (maps.clamp(min=1e-3).pow(power) * share).sum((2, 3)) / share.sum((2, 3))
-    return mean.pow(1 / power)
-
-
 def torch_network(module: nn.Module) -> Network:
     """The module as a plain callable of arrays, run by PyTorch in float32 without gradients."""
+    import torch
+
     module = module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(pictures: np.ndarray, votes: np.ndarray) -> np.ndarray:

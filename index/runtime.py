@@ -43,7 +43,7 @@ def available() -> bool:
 
 
 def compiled(
-    module: Any,
+    build: Callable[[], Any],
     examples: Sequence[np.ndarray],
     fingerprint: str,
     *,
@@ -53,6 +53,7 @@ def compiled(
 ) -> Call:
     """A torch module as a fast callable of float32 arrays, with one array as its answer.
 
+    `build` gives the module; it is called, and PyTorch loaded, only where nothing is kept from an earlier start.
     `examples` are inputs of the shapes that come; axis numbers in `dynamic`, one list an input, may change from call
     to call. `fingerprint` names the weights. Raises IndexingError for an unknown precision, or where bf16 was asked
     for and is not exact enough.
@@ -62,7 +63,7 @@ def compiled(
     key = _key(fingerprint, examples, dynamic, precision)
     place = (folder or cache_folder()) / key
     if not (place / "network.xml").exists():
-        _build(module, examples, dynamic, precision, place)
+        _build(build(), examples, dynamic, precision, place)
     chosen = json.loads((place / "precision.json").read_text())["precision"]
     return _open(place / "network.xml", chosen, place)
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from index.embedder import fingerprint_of
 from index.errors import WeightsError
-from index.network import NetworkEmbedder, gem, torch_network
+from index.nets import gem
+from index.network import NetworkEmbedder
 from index.weights import SOURCES, cache_folder, fetch, progress_bar
 
 #: VGG-16's convolutions, half precision, cut out of the published file; the name carries that file's hash.
@@ -54,9 +55,12 @@ class VGG16(NetworkEmbedder):
     batch_size = 16
 
     def __init__(self, module: VGG16Net, fingerprint: str) -> None:
-        self.module = module
+        self._module = module
         self.fingerprint = fingerprint
-        self.network = torch_network(module)
+
+    def build(self) -> VGG16Net:
+        """The PyTorch module that holds the weights."""
+        return self._module
 
     @classmethod
     def load(cls, weights: Path | None = None) -> VGG16:

@@ -28,8 +28,9 @@ from retail_vgg_pictures import UNLABELLED, Picture, load_pictures, random_view,
 from retail_vgg_student import BLOCKS, FIXED, TAPS, Student, from_squeezenet, layers, open_stem, open_teacher
 
 from index.colour import colour_histogram
+from index.nets import RetailVGGNet
 from index.network import IMAGENET_MEAN, IMAGENET_STD
-from index.retail_vgg import RetailVGG, RetailVGGNet, save_model
+from index.retail_vgg import RetailVGG, save_model
 
 #: Sides of the student's pictures, and how often each is drawn.
 SIZES = {128: 0.3, 160: 0.5, 192: 0.2}

@@ -47,7 +47,7 @@ def accelerate_embedder(embedder: Embedder) -> None:
     pictures, votes = embedder.prepare(crops, [None, crops[1][:, :, 0] > 60, None, None])
     try:
         embedder.network = runtime.compiled(
-            embedder.module, [pictures, votes], embedder.fingerprint, dynamic=[[0], [0]]
+            lambda: embedder.module, [pictures, votes], embedder.fingerprint, dynamic=[[0], [0]]
         )
     except (IndexingError, RuntimeError, OSError) as error:
         log.warning("%s runs on PyTorch, which is slower: it could not be compiled (%s)", embedder.name, error)
@@ -62,7 +62,7 @@ def accelerate_segmenter(segmenter: Segmenter) -> None:
     picture = rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     example = segmenter.normalise(picture)[None]
     try:
-        network = runtime.compiled(segmenter.net, [example], segmenter.fingerprint, dynamic=[[0, 2, 3]])
+        network = runtime.compiled(lambda: segmenter.net, [example], segmenter.fingerprint, dynamic=[[0, 2, 3]])
         segmenter.replace_network(network)
     except (IndexingError, RuntimeError, OSError) as error:
         log.warning("%s runs on PyTorch, which is slower: it could not be compiled (%s)", segmenter.name, error)

@@ -14,8 +14,8 @@ import torch
 from index.colour import LENGTH, colour_histogram
 from index.embedder import Embedder, open_embedder, unit_rows
 from index.errors import EmbedderError, WeightsError
-from index.network import gem
-from index.retail_vgg import SHIPPED, RetailVGG, RetailVGGNet, save_model
+from index.nets import RetailVGGNet, gem
+from index.retail_vgg import SHIPPED, RetailVGG, save_model
 
 
 class Corner(Embedder):

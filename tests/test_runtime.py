@@ -30,7 +30,7 @@ def answer(module: nn.Module, x: np.ndarray) -> np.ndarray:
 
 
 def test_answers_agree_at_sizes_that_were_never_seen(tmp_path: Path) -> None:
-    call = runtime.compiled(net(), [picture(1, 3, 32, 32)], "a", dynamic=[[0, 2, 3]], folder=tmp_path)
+    call = runtime.compiled(lambda: net(), [picture(1, 3, 32, 32)], "a", dynamic=[[0, 2, 3]], folder=tmp_path)
     for shape in ((1, 3, 32, 32), (3, 3, 64, 48), (2, 3, 16, 80)):
         found, exact = call(picture(*shape)), answer(net(), picture(*shape))
         assert found.shape == exact.shape and found.dtype == np.float32
@@ -39,7 +39,7 @@ def test_answers_agree_at_sizes_that_were_never_seen(tmp_path: Path) -> None:
 
 def test_float32_is_exact(tmp_path: Path) -> None:
     x = picture(2, 3, 32, 32)
-    call = runtime.compiled(net(), [x], "a", dynamic=[[0]], precision="f32", folder=tmp_path)
+    call = runtime.compiled(lambda: net(), [x], "a", dynamic=[[0]], precision="f32", folder=tmp_path)
     np.testing.assert_allclose(call(x), answer(net(), x), atol=1e-5)
 
 
@@ -53,9 +53,9 @@ def test_compiled_once_and_anew_for_other_weights(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(runtime, "_build", counted)
     x = picture(1, 3, 16, 16)
-    first = runtime.compiled(net(0), [x], "weights 0", dynamic=[[0]], folder=tmp_path)
-    again = runtime.compiled(net(1), [x], "weights 0", dynamic=[[0]], folder=tmp_path)
-    other = runtime.compiled(net(1), [x], "weights 1", dynamic=[[0]], folder=tmp_path)
+    first = runtime.compiled(lambda: net(0), [x], "weights 0", dynamic=[[0]], folder=tmp_path)
+    again = runtime.compiled(lambda: net(1), [x], "weights 0", dynamic=[[0]], folder=tmp_path)
+    other = runtime.compiled(lambda: net(1), [x], "weights 1", dynamic=[[0]], folder=tmp_path)
     assert len(set(built)) == len(built) == 2
     np.testing.assert_array_equal(first(x), again(x))
     assert abs(first(x) - other(x)).max() > 0.01
@@ -69,20 +69,20 @@ def test_an_unfinished_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with monkeypatch.context() as patched:
         patched.setattr(runtime, "_choose", broken)
         with pytest.raises(RuntimeError, match="power cut"):
-            runtime.compiled(net(), [x], "a", dynamic=[[0]], folder=tmp_path)
+            runtime.compiled(lambda: net(), [x], "a", dynamic=[[0]], folder=tmp_path)
     assert not list(tmp_path.iterdir())
-    assert runtime.compiled(net(), [x], "a", dynamic=[[0]], folder=tmp_path)(x).shape == (1, 8, 8, 8)
+    assert runtime.compiled(lambda: net(), [x], "a", dynamic=[[0]], folder=tmp_path)(x).shape == (1, 8, 8, 8)
 
 
 def test_a_precision_that_loses_too_much_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "MIN_COSINE", 2.0)
     x = picture(1, 3, 16, 16)
-    call = runtime.compiled(net(), [x], "a", dynamic=[[0]], folder=tmp_path)
+    call = runtime.compiled(lambda: net(), [x], "a", dynamic=[[0]], folder=tmp_path)
     np.testing.assert_allclose(call(x), answer(net(), x), atol=1e-5)
     with pytest.raises(IndexingError, match="bf16 keeps a cosine"):
-        runtime.compiled(net(), [x], "a", dynamic=[[0]], precision="bf16", folder=tmp_path)
+        runtime.compiled(lambda: net(), [x], "a", dynamic=[[0]], precision="bf16", folder=tmp_path)
 
 
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexingError, match="int4"):
-        runtime.compiled(net(), [picture(1, 3, 16, 16)], "a", dynamic=[[0]], precision="int4", folder=tmp_path)
+        runtime.compiled(lambda: net(), [picture(1, 3, 16, 16)], "a", dynamic=[[0]], precision="int4", folder=tmp_path)
