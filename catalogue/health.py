@@ -7,11 +7,12 @@ references are. Everything here is counting and sorting.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from statistics import median
 
+from catalogue.database import now
 from catalogue.store import Catalogue
 
 #: Look hashes of the same picture, saved or scaled differently, differ in at most so many of their 64 bits.
@@ -23,15 +24,20 @@ CANDIDATES = 3000
 #: References whose similarities lie closer together than this are not told apart as odd ones.
 MIN_GAP = 0.05
 _SIGN = 1 << 63
+#: What a finding is accepted under: its kind and what it is about.
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a reference's pixels say: a 64-bit hash of its looks, its sharpness, and how much of it is cut off (0-1)."""
+    """What a reference's pixels say: a 64-bit hash of its looks, its sharpness, how much of it is cut off (0-1), and
+    how bright its bright parts are (0-1).
+    """
 
     hash: int
     sharpness: float
     cut_off: float
+    brightness: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on something is reported; sharpness has the unit of the function that measured it."""
+    """From where on something is reported; sharpness and brightness have the units of the function that measured."""
 
     sharpness: float
+    brightness: float = 0.0
     side: int = 96
     cut_off: float = 0.25
     pairs: int = 20
@@ -70,11 +77,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Poor:
-    """A reference that is better replaced, and why."""
+    """A reference that is better replaced, and why; `other_id` is another product's that it is too near to."""
 
     sku: str
     reference_id: int
     reason: str
+    other_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,8 +120,9 @@ def measure(catalogue: Catalogue, look: Callable[[bytes, bytes | None], Look], b
         with catalogue.change() as db:
             for id_, seen in found:
                 db.execute(
-                    "INSERT OR REPLACE INTO ref_checks (reference_id, looks, sharpness, cut_off) VALUES (?,?,?,?)",
-                    [id_, seen.hash - _SIGN, seen.sharpness, seen.cut_off],
+                    "INSERT OR REPLACE INTO ref_checks (reference_id, looks, sharpness, cut_off, brightness)"
+                    " VALUES (?,?,?,?,?)",
+                    [id_, seen.hash - _SIGN, seen.sharpness, seen.cut_off, seen.brightness],
                 )
         yield from (id_ for id_, _ in found)
 
@@ -132,22 +141,52 @@ def report(
     same: Callable[[bytes, bytes], bool],
 ) -> Health:
     """The whole report. `neighbours` has one entry per reference in use; `same` compares two pictures whose looks
-    nearly agree, for a hash of shapes cannot tell two flavours by their colours.
+    nearly agree, for a hash of shapes cannot tell two flavours by their colours. What somebody has accepted is left
+    out.
     """
     owners = dict(catalogue.db.execute("SELECT id, sku FROM refs WHERE removed IS NULL").fetchall())
     counts = reference_counts(catalogue)
     known = [neighbour for neighbour in neighbours if neighbour.reference_id in owners]
+    fine = accepted(catalogue)
     return Health(
         products=len(counts),
         references=len(owners),
         without_reference=sorted(sku for sku, count in counts.items() if count == 0),
         with_one_reference=sorted(sku for sku, count in counts.items() if count == 1),
-        doubles=doubles(catalogue, owners, same),
-        confusable=confusable(known, owners, limits.pairs),
-        unlike_siblings=unlike_siblings(known, owners),
-        poor_pictures=poor_pictures(catalogue, limits),
+        doubles=[p for p in doubles(catalogue, owners, same) if pair_key(p.sku, p.other_sku) not in fine],
+        confusable=confusable(known, owners, limits.pairs, fine),
+        unlike_siblings=[p for p in unlike_siblings(known, owners) if reference_key(p.reference_id) not in fine],
+        poor_pictures=[p for p in poor_pictures(catalogue, limits) if reference_key(p.reference_id) not in fine],
         gain_most=gain_most(counts, known, owners, limits.gain),
     )
+
+
+def pair_key(sku: str, other: str) -> Key:
+    """Under which key it is accepted that two products look alike."""
+    return "pair", min(sku, other), max(sku, other)
+
+
+def reference_key(reference_id: int) -> Key:
+    """Under which key a reference is accepted as it is."""
+    return "reference", str(reference_id), ""
+
+
+def accept(catalogue: Catalogue, key: Key, *, by: str = "") -> None:
+    """Keep that a finding is fine as it is; reports leave it out from now on."""
+    sql = "INSERT OR IGNORE INTO health_accepted (kind, one, two, at, by) VALUES (?,?,?,?,?)"
+    with catalogue.change() as db:
+        db.execute(sql, [*key, now(), by])
+
+
+def accepted(catalogue: Catalogue) -> set[Key]:
+    """The keys of all findings that somebody has accepted."""
+    return set(catalogue.db.execute("SELECT kind, one, two FROM health_accepted").fetchall())
+
+
+def forget_accepted(catalogue: Catalogue) -> int:
+    """Let reports show everything again; returns how many findings had been accepted."""
+    with catalogue.change() as db:
+        return int(db.execute("DELETE FROM health_accepted").rowcount)
 
 
 def reference_counts(catalogue: Catalogue) -> dict[str, int]:
@@ -196,7 +235,9 @@ def near_pairs(hashes: dict[int, int], owners: dict[int, str]) -> Iterator[tuple
                         yield bits.bit_count(), min(one, two), max(one, two)
 
 
-def confusable(neighbours: Iterable[Neighbour], owners: dict[int, str], limit: int) -> list[Pair]:
+def confusable(
+    neighbours: Iterable[Neighbour], owners: dict[int, str], limit: int, fine: Container[Key] = ()
+) -> list[Pair]:
     """The pairs of products whose references are most similar, each pair once with its most similar references."""
     best: dict[tuple[str, str], Pair] = {}
     for near in neighbours:
@@ -204,6 +245,8 @@ def confusable(neighbours: Iterable[Neighbour], owners: dict[int, str], limit: i
             continue
         sku, other = owners[near.reference_id], owners[near.other_id]
         key = (min(sku, other), max(sku, other))
+        if pair_key(*key) in fine:
+            continue
         if key not in best or near.other > best[key].score:
             best[key] = Pair(sku, near.reference_id, other, near.other_id, near.other)
     return sorted(best.values(), key=lambda pair: -pair.score)[:limit]
@@ -230,20 +273,25 @@ def unlike_siblings(neighbours: Sequence[Neighbour], owners: dict[int, str]) -> 
             reason = f"looks unlike its siblings ({near.sibling:.2f}, most are near {middle:.2f})"
         else:
             continue
-        found.append((max(excess, line - near.sibling), Poor(owners[near.reference_id], near.reference_id, reason)))
+        other = near.other_id if excess > 0 else None
+        poor = Poor(owners[near.reference_id], near.reference_id, reason, other)
+        found.append((max(excess, line - near.sibling), poor))
     return [poor for _, poor in sorted(found, key=lambda pair: -pair[0])]
 
 
 def poor_pictures(catalogue: Catalogue, limits: Limits) -> list[Poor]:
-    """References that are tiny, cut off by the picture's edge or blurred, the worst of these reasons named."""
-    sql = """SELECT r.sku, r.id, r.width, r.height, c.sharpness, c.cut_off FROM refs r
+    """References that are tiny, dark, cut off by the picture's edge or blurred, the worst of these reasons named."""
+    sql = """SELECT r.sku, r.id, r.width, r.height, c.sharpness, c.cut_off, c.brightness FROM refs r
         JOIN ref_checks c ON c.reference_id = r.id WHERE r.removed IS NULL
-        AND (min(r.width, r.height) < ? OR c.sharpness < ? OR c.cut_off > ?) ORDER BY c.sharpness, r.id"""
+        AND (min(r.width, r.height) < ? OR c.sharpness < ? OR c.cut_off > ? OR c.brightness < ?)
+        ORDER BY c.sharpness, r.id"""
     found = []
-    rows = catalogue.db.execute(sql, [limits.side, limits.sharpness, limits.cut_off]).fetchall()
-    for sku, id_, width, height, sharpness, cut_off in rows:
+    rows = catalogue.db.execute(sql, [limits.side, limits.sharpness, limits.cut_off, limits.brightness]).fetchall()
+    for sku, id_, width, height, sharpness, cut_off, brightness in rows:
         if min(width, height) < limits.side:
             reason = f"is tiny ({width} × {height} pixels)"
+        elif brightness < limits.brightness:
+            reason = f"is very dark (brightness {brightness:.2f}, {limits.brightness:.2f} is the least)"
         elif cut_off > limits.cut_off:
             reason = f"is cut off by the picture's edge ({cut_off:.0%} of one side)"
         else:

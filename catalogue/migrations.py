@@ -111,6 +111,15 @@ def _scan_corrections(db: Database) -> None:
         scan_id INTEGER PRIMARY KEY REFERENCES scans (id) ON DELETE CASCADE, jpeg BLOB NOT NULL)""")
 
 
+def _dark_pictures_and_accepted_findings(db: Database) -> None:
+    # Every picture is looked at again by the next report: what was measured before says nothing of its brightness.
+    db.execute("DELETE FROM ref_checks")
+    db.execute("ALTER TABLE ref_checks ADD COLUMN brightness REAL NOT NULL DEFAULT 1")
+    db.execute("""CREATE TABLE health_accepted (
+        kind TEXT NOT NULL, one TEXT NOT NULL, two TEXT NOT NULL, at TEXT NOT NULL, by TEXT NOT NULL,
+        PRIMARY KEY (kind, one, two))""")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -120,6 +129,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _stored_hashes,
     _attachments,
     _scan_corrections,
+    _dark_pictures_and_accepted_findings,
 )
 VERSION = len(STEPS)
 

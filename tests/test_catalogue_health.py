@@ -62,6 +62,37 @@ def test_a_report_names_what_weakens(catalogue: Catalogue) -> None:
     assert "nearest other product is B (0.30)" in found.gain_most[2].reason
 
 
+def test_what_was_accepted_is_left_out_until_it_is_forgotten(catalogue: Catalogue) -> None:
+    a1, a2 = catalogue.enrol(Product("A"), [reference("a1"), reference("tiny", 40)])
+    b1, b2 = catalogue.enrol(Product("B"), [reference("a1"), reference("b2")])
+    looks = {b"a1": 0x1234, b"tiny": 0xFF << 40, b"b2": 0x77 << 20}
+    list(health.measure(catalogue, lambda picture, mask: Look(looks[picture], 900.0, 0.0)))
+    neighbours = [Neighbour(a1, 0.9, b1, 1.0), Neighbour(a2, 0.9, b2, 0.1), Neighbour(b1, 0.9, a1, 1.0)]
+
+    def report() -> health.Health:
+        return health.report(catalogue, neighbours, LIMITS, lambda one, two: one == two)
+
+    before = report()
+    assert before.doubles and before.confusable and before.poor_pictures
+    assert [(poor.reference_id, poor.other_id) for poor in before.unlike_siblings] == [(a1, b1), (b1, a1)]
+    health.accept(catalogue, health.pair_key("B", "A"), by="ann")
+    health.accept(catalogue, health.pair_key("A", "B"), by="bob")
+    health.accept(catalogue, health.reference_key(a2), by="ann")
+    health.accept(catalogue, health.reference_key(b1), by="ann")
+    after = report()
+    assert (after.doubles, after.confusable, after.poor_pictures) == ([], [], [])
+    assert [poor.reference_id for poor in after.unlike_siblings] == [a1]
+    assert health.accepted(catalogue) == {("pair", "A", "B"), ("reference", str(a2), ""), ("reference", str(b1), "")}
+    assert health.forget_accepted(catalogue) == 3 and report() == before
+
+
+def test_a_dark_picture_is_named_before_it_is_called_blurred(catalogue: Catalogue) -> None:
+    (dark,) = catalogue.enrol(Product("A"), [reference("d")])
+    list(health.measure(catalogue, lambda picture, mask: Look(1, 0.0, 0.0, 0.1)))
+    (poor,) = health.poor_pictures(catalogue, Limits(sharpness=50.0, brightness=0.2))
+    assert poor == Poor("A", dark, "is very dark (brightness 0.10, 0.20 is the least)")
+
+
 def test_removed_references_are_out_of_the_report(catalogue: Catalogue) -> None:
     catalogue.enrol(Product("A"), [reference("x")])
     (gone,) = catalogue.enrol(Product("B"), [reference("y")])

@@ -47,6 +47,21 @@ def test_blur_is_seen_on_every_picture(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(PHOTOS)))
+def test_darkness_is_seen_on_every_picture(number: int) -> None:
+    photo = PHOTOS[number]
+    dark = ((photo / 255.0) ** 2.2 / 64) ** (1 / 2.2) * 255  # six stops less light
+    seen = [upkeep.look(jpeg(p), None).brightness for p in (photo, dark.astype(np.uint8))]
+    assert seen[0] > upkeep.MIN_BRIGHTNESS > seen[1]
+
+
+def test_only_the_product_counts_for_brightness() -> None:
+    grey = np.full((100, 100), 250, np.uint8)
+    grey[20:80, 20:80] = 20
+    mask = grey == 20
+    assert upkeep.brightness(grey) > 0.9 and upkeep.brightness(grey, mask) == pytest.approx(20 / 255)
+
+
+@pytest.mark.parametrize("number", range(len(PHOTOS)))
 def test_a_picture_saved_anew_looks_the_same_and_others_do_not(number: int) -> None:
     photo = PHOTOS[number]
     one = upkeep.look(jpeg(photo), None).hash
@@ -106,6 +121,13 @@ def test_the_report_finds_what_was_put_in(matcher: Matcher) -> None:
     headings = {heading for heading, _ in upkeep.as_rows(found)}
     assert {"no picture", "one picture", "same picture", "easily confused", "poor picture"} <= headings
     assert upkeep.check_health(matcher.catalogue) == found
+
+
+def test_a_dark_picture_is_poor(matcher: Matcher) -> None:
+    matcher.enrol(Product("P"), [PHOTOS[0], np.asarray(PHOTOS[1] // 8)])
+    found = upkeep.check_health(matcher.catalogue)
+    (poor,) = found.poor_pictures
+    assert poor.sku == "P" and poor.reason.startswith("is very dark (brightness 0.1")
 
 
 def test_an_empty_store_is_healthy(matcher: Matcher) -> None:
