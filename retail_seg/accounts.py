@@ -10,7 +10,7 @@ import getpass
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 
 from retail_seg.errors import RetailSegError
@@ -77,6 +77,13 @@ def acting_as(person: Person) -> Iterator[Person]:
         yield person
     finally:
         _acting.reset(token)
+
+
+def context_of_acting() -> Context:
+    """A copy of the context in which the person who is acting now goes on acting, for a thread that is started here."""
+    context = copy_context()
+    context.run(_acting.set, acting())
+    return context
 
 
 def otherwise(rule: Callable[[], Person]) -> None:

@@ -13,6 +13,7 @@ from catalogue import NewReference
 from catalogue.errors import PictureRefused
 from catalogue.fetching import Fetcher
 from catalogue.importing import Import, ImportFile, LoadedPicture
+from retail_seg.accounts import sign
 from retail_seg.enrolment import MIN_SIDE, REFERENCE_SIDE, Prepared, Upload, embed_prepared, prepare
 from retail_seg.errors import PhotoError
 from retail_seg.photos import load_photo
@@ -39,14 +40,17 @@ def apply(
     fetch: bool = False,
     by: str = "",
 ) -> Import:
-    """A real run: iterate it to its end; each product is one transaction, so it can be interrupted and run again."""
+    """A real run: iterate it to its end; each product is one transaction, so it can be interrupted and run again.
+
+    Only a manager may (NotAllowed).
+    """
     return Import(
         catalogue,
         file,
         embed=lambda pictures: embed_pictures(embedder, pictures),
         replace=replace,
         fetch=Fetcher() if fetch else None,
-        by=by,
+        by=sign("manager", by),
     )
 
 

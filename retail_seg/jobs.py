@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 from catalogue.errors import CatalogueError
 from index.errors import IndexingError
+from retail_seg.accounts import context_of_acting
 from retail_seg.errors import RetailSegError
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
@@ -116,7 +116,7 @@ class Jobs:
             job = Job(kind, title, by)
             self._jobs[job.id] = job
             self._forget()
-        context = contextvars.copy_context()
+        context = context_of_acting()
         # A daemon: a server that is told to stop does not wait for hours; what is written is written in transactions.
         threading.Thread(target=context.run, args=(job._run, work), name=f"job-{kind}", daemon=True).start()
         return job

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catalogue import Catalogue, Product, UnknownReference
+from catalogue import Catalogue, Product, UnknownReference, history
+from catalogue.history import Change
 from index import Embedder, Ranking
 from index.second_look import Look, local_features
 from index.views import upright
 from retail_seg import __version__
 from retail_seg.acceleration import load_embedder, load_segmenter
+from retail_seg.accounts import require, sign
 from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
@@ -169,8 +171,9 @@ class Matcher:
 
         All pictures are checked before anything is written: PhotoError for one that cannot be used leaves the store as
         it was. A picture that the product already has is not embedded again. Returns the references' ids.
+        Only a manager may (NotAllowed), as with every change of products.
         """
-        ids = self._enrol(product, pictures, by)
+        ids = self._enrol(product, pictures, sign("manager", by))
         self.refresh()
         return ids
 
@@ -178,14 +181,25 @@ class Matcher:
         self, products: Iterable[tuple[Product, Sequence[PhotoSource | Upload | Prepared]]], *, by: str = ""
     ) -> list[list[int]]:
         """`enrol` for many products: each is one transaction, and what they teach is learned once, at the end."""
+        by = sign("manager", by)
         try:
             return [self._enrol(product, pictures, by) for product, pictures in products]
         finally:
             self.refresh()
 
-    def _enrol(self, product: Product, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
+    def learn(self, sku: str, pictures: Sequence[PhotoSource | Upload | Prepared], *, by: str = "") -> list[int]:
+        """Keep corrected crops as references of a product that exists; its fields stay as they are.
+
+        The one change of products that staff may make. Returns the references' ids; raises UnknownProduct.
+        """
+        by = sign("staff", by)
+        ids = self._enrol(self.catalogue.product(sku).sku, pictures, by)
+        self.refresh()
+        return ids
+
+    def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
         prepared = [one if isinstance(one, Prepared) else prepare(as_upload(one)) for one in pictures]
-        known = self.catalogue.known_hashes(product.sku)
+        known = self.catalogue.known_hashes(product if isinstance(product, str) else product.sku)
         fresh = new_only(prepared, known.__contains__)
         return self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
 
@@ -194,12 +208,25 @@ class Matcher:
 
         Raises UnknownProduct and UnknownReference; a reference of another product is unknown here.
         """
+        by = sign("manager", by)
         if references is None:
             gone = self.catalogue.remove_product(sku, by=by)
         else:
             gone = self.catalogue.remove_references(self._own(sku, references), by=by)
         self.refresh()
         return gone
+
+    def undo(self, number: int, *, by: str = "") -> Change:
+        """Take back the change `number` of the log; returns the change that does. Raises UndoError."""
+        change = history.undo(self.catalogue, number, by=sign("manager", by))
+        self.refresh()
+        return change
+
+    def undelete(self, sku: str, *, by: str = "") -> Change:
+        """Bring a removed product back, with the references that went with it; raises UndoError, UnknownProduct."""
+        change = history.restore_product(self.catalogue, sku, by=sign("manager", by))
+        self.refresh()
+        return change
 
     def refresh(self) -> None:
         """Bring the index level with the catalogue, and learn from the references anew when they changed much."""
@@ -208,6 +235,7 @@ class Matcher:
 
     def reindex(self, *, progress: Progress | None = None) -> int:
         """Embed the references that lack vectors, learn from all of them, write the index; returns how many."""
+        require("manager")
         count = embed_pending(self.catalogue, self.embedder, progress)
         self._gallery.refit(force=True)
         self._gallery.write()
@@ -226,6 +254,7 @@ class Matcher:
 
         Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.
         """
+        require("manager")
         folder = Path(store)
         catalogue = open_catalogue(folder)
         try:

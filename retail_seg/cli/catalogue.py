@@ -209,12 +209,10 @@ def remove(sku: str, store: Path, references: tuple[int, ...], by: str) -> None:
 @by_option
 def undelete(sku: str, store: Path, by: str) -> None:
     """Bring a removed product back, with the references that went with it."""
-    from catalogue.history import restore_product
     from retail_seg.matcher import Matcher
 
     with Matcher.open(store) as matcher:
-        change = restore_product(matcher.catalogue, sku, by=by)
-        matcher.refresh()
+        change = matcher.undelete(sku, by=by)
     say(f"{sku} is back with {len(change.added)} references")
 
 

@@ -37,12 +37,10 @@ def log(store: Path, sku: str, last: int, json_file: Path | None) -> None:
 @by_option
 def undo(number: int, store: Path, by: str) -> None:
     """Take back the change NUMBER of the log; when this returns, searches no longer see it."""
-    from catalogue.history import undo as take_back
     from retail_seg.matcher import Matcher
 
     with Matcher.open(store) as matcher:
-        change = take_back(matcher.catalogue, number, by=by)
-        matcher.refresh()
+        change = matcher.undo(number, by=by)
     say(f"Change {number} is taken back by change {change.id}:")
     for line in _text(change):
         say(line)
