@@ -109,7 +109,7 @@ def save_model(folder: Path, module: RetailVGGNet, colours: np.ndarray, config: 
     `colours` (colour.LENGTH, k) float32 projects the colour histogram. Raises OSError where it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: np.ascontiguousarray(value.numpy(), np.float16) for key, value in module.state_dict().items()}
+    state = {key: np.asarray(value.numpy(), np.float16, order="C") for key, value in module.state_dict().items()}
     state[COLOURS] = np.ascontiguousarray(colours, np.float16)
     (folder / WEIGHTS).write_bytes(save(state))
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")

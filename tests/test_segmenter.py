@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from retail_seg.errors import ModelError
+from retail_seg.segmentation.config import OFFSET_UNIT
 from retail_seg.segmentation.grouping import Thresholds
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
 from retail_seg.segmentation.targets import target_maps
-from retail_seg.segmentation.unet import OFFSET_UNIT, UNet
+from retail_seg.segmentation.unet import UNet
 
 
 def tiny(side: int = 64) -> Segmenter:

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from retail_seg.segmentation.segmenter import SegmenterConfig, channels_last, fast_bfloat16, normalise
+from retail_seg.segmentation.config import OFFSET_UNIT, SegmenterConfig
+from retail_seg.segmentation.segmenter import normalise
 from retail_seg.segmentation.targets import target_maps
-from retail_seg.segmentation.unet import OFFSET_UNIT, UNet
+from retail_seg.segmentation.torch_network import channels_last, fast_bfloat16
+from retail_seg.segmentation.unet import UNet
 
 #: A training sample: RGB uint8 (h, w, 3) and labels (h, w) int32, sides multiples of the network's stride.
 Sample = tuple[np.ndarray, np.ndarray]

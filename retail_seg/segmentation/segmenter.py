@@ -7,21 +7,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 from scipy.ndimage import find_objects
 
 from retail_seg.errors import ModelError
+from retail_seg.segmentation.config import OFFSET_UNIT, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances import Instances
 from retail_seg.segmentation.targets import enlarge_labels
-from retail_seg.segmentation.unet import OFFSET_UNIT, UNet, UNetConfig
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.unet import UNet
 
 #: The model that ships with the package; it works on plain backgrounds without any training.
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "segmenter"
@@ -33,28 +36,35 @@ CONFIG, THRESHOLDS, WEIGHTS, CARD = "config.json", "thresholds.json", "weights.s
 Network = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class SegmenterConfig:
-    """Everything that turns a photo into the network's input: longer side in pixels, mean and spread per channel."""
-
-    widths: tuple[int, ...] = UNetConfig.widths
-    block: int = UNetConfig.block
-    side: int = 640
-    mean: tuple[float, float, float] = (0.45, 0.43, 0.40)
-    std: tuple[float, float, float] = (0.26, 0.25, 0.25)
-
-    @property
-    def unet(self) -> UNetConfig:
-        return UNetConfig(tuple(self.widths), self.block)
-
-
 class Segmenter:
-    """Finds the things in a photo. Load one with `Segmenter.load`, or train one with `training.train`."""
+    """Finds the things in a photo. Load one with `Segmenter.load`, or train one with `training.train`.
 
-    def __init__(self, config: SegmenterConfig, thresholds: Thresholds, net: UNet, name: str = "segmenter") -> None:
-        self.config, self.thresholds, self.net, self.name = config, thresholds, net.eval(), name
-        self._network: Network = TorchNetwork(net)
+    `net` is the network, or its weights by name: PyTorch is then loaded only when the network itself is needed.
+    """
+
+    def __init__(
+        self,
+        config: SegmenterConfig,
+        thresholds: Thresholds,
+        net: UNet | Mapping[str, np.ndarray],
+        name: str = "segmenter",
+    ) -> None:
+        self.config, self.thresholds, self.name = config, thresholds, name
+        self._given = net
         self._fingerprint = ""
+
+    @cached_property
+    def net(self) -> UNet:
+        """The PyTorch network, built from the weights where they were given."""
+        from retail_seg.segmentation.torch_network import network_of
+
+        return network_of(self.config.unet, self._given).eval()
+
+    @cached_property
+    def _network(self) -> Network:
+        from retail_seg.segmentation.torch_network import TorchNetwork
+
+        return TorchNetwork(self.net)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str] | None = None) -> Segmenter:
@@ -66,21 +76,20 @@ class Segmenter:
         try:
             config, name = _read_config(path)
             thresholds = Thresholds(**json.loads((path / THRESHOLDS).read_text(encoding="utf-8")))
-            net = UNet(config.unet)
-            net.load_state_dict(_read_weights(path / WEIGHTS))
+            weights = _read_weights(path / WEIGHTS, config)
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - many libraries read here; all mean "not a usable model" to a user
             reason = (str(error).splitlines() or [type(error).__name__])[0]  # torch: a line a key
             raise ModelError(f"{path}: cannot be read as a model ({reason}); train it again") from None
-        return cls(config, thresholds, net, name)
+        return cls(config, thresholds, weights, name)
 
     def save(self, folder: str | os.PathLike[str], card: str) -> None:
         """Writes the model folder with its card, as a whole or not at all; an older model there is replaced.
 
         Raises ModelError where the folder holds something else.
         """
-        from safetensors.torch import save_file
+        from safetensors.numpy import save_file
 
         path = Path(folder).absolute()
         check_model_folder(path)
@@ -104,7 +113,7 @@ class Segmenter:
         if not self._fingerprint:
             digest = hashlib.sha256(json.dumps([asdict(self.config), self.thresholds.to_json()]).encode())
             for key, value in sorted(self._half_weights().items()):
-                digest.update(key.encode() + value.numpy().tobytes())
+                digest.update(key.encode() + value.tobytes())
             self._fingerprint = digest.hexdigest()[:12]
         return self._fingerprint
 
@@ -158,33 +167,11 @@ class Segmenter:
         _, confidence = group(maps, self.thresholds)
         return doubt + float(1 - confidence.mean() if len(confidence) else 1.0)
 
-    def _half_weights(self) -> dict[str, torch.Tensor]:
-        state = self.net.state_dict()
-        return {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in state.items()}
-
-
-class TorchNetwork:
-    """The network on torch: bfloat16 where the processor multiplies it natively, else float32."""
-
-    def __init__(self, net: UNet) -> None:
-        self.net = channels_last(net)
-
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(pictures).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
-            raw: np.ndarray = self.net(batch).float().numpy()
-        return raw
-
-
-def channels_last(net: UNet) -> UNet:
-    """The network with its weights in the order in which a processor convolves fastest; changed in place."""
-    moved: UNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
-
-
-def fast_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16; without them it is slower than float32."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
+    def _half_weights(self) -> dict[str, np.ndarray]:
+        state = self.__dict__.get("net", self._given)  # once built, the network is what training changes
+        if not isinstance(state, Mapping):
+            state = {key: value.numpy() for key, value in state.state_dict().items()}
+        return {key: np.asarray(_half(value), order="C") for key, value in state.items()}
 
 
 def normalise(picture: np.ndarray, config: SegmenterConfig) -> np.ndarray:
@@ -290,7 +277,17 @@ def _read_config(path: Path) -> tuple[SegmenterConfig, str]:
     return SegmenterConfig(**lists), name
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
+def _read_weights(path: Path, config: SegmenterConfig) -> dict[str, np.ndarray]:
+    """The tensors of a weights file; ValueError where they are not those of the configuration's network."""
+    from safetensors.numpy import load_file
 
-    return {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+    state = load_file(path)
+    found, expected = {key: value.shape for key, value in state.items()}, weight_shapes(config.unet)
+    wrong = [key for key in expected | found if expected.get(key) != found.get(key)]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is missing, of another shape, or not of this network")
+    return state
+
+
+def _half(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float16) if values.dtype.kind == "f" else values

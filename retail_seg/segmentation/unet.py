@@ -1,4 +1,4 @@
-"""The segmentation network: a small U-Net that predicts five maps per pixel, and its configuration.
+"""The segmentation network: a small U-Net that predicts five maps per pixel.
 
 Ronneberger et al., U-Net (2015), cut for a processor without a GPU: the picture enters as space-to-depth blocks of
 4 × 4 pixels (no pixel is lost, the widest layers cost a sixteenth) and the maps leave at full resolution through the
@@ -7,32 +7,13 @@ inverse (Shi et al., sub-pixel convolution, 2016).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-#: The maps a network predicts, in the order of its output channels. The first three are logits; the offset to the
-#: centre of the own instance is in units of OFFSET_UNIT pixels of the working picture.
-MAPS = ("foreground", "distance", "boundary", "offset_x", "offset_y")
-OFFSET_UNIT = 64.0
-#: Channels of the input: red, green, blue, and the distance from the ground's colour.
-INPUTS = 4
-
-
-@dataclass(frozen=True)
-class UNetConfig:
-    """Shape of the network: channels per level (each level halves the picture) and the size of the entry blocks."""
-
-    widths: tuple[int, ...] = (48, 64, 96, 128, 128)
-    block: int = 4
-
-    @property
-    def stride(self) -> int:
-        """Height and width of an input have to be multiples of this number of pixels."""
-        return int(self.block * 2 ** (len(self.widths) - 1))
+from retail_seg.segmentation.config import INPUTS, MAPS, UNetConfig
 
 
 class UNet(nn.Module):

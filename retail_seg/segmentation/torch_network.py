@@ -1,0 +1,45 @@
+"""The network run by PyTorch: for training, and where no compiled form of it can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from retail_seg.segmentation.config import UNetConfig
+from retail_seg.segmentation.unet import UNet
+
+
+def network_of(config: UNetConfig, given: UNet | Mapping[str, np.ndarray]) -> UNet:
+    """The network itself, or one that is built from weights by name (see config.weight_shapes)."""
+    if isinstance(given, UNet):
+        return given
+    net = UNet(config)
+    arrays = {k: np.asarray(v, np.float32 if v.dtype.kind == "f" else v.dtype) for k, v in given.items()}
+    net.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+    return net
+
+
+class TorchNetwork:
+    """The network on torch: bfloat16 where the processor multiplies it natively, else float32."""
+
+    def __init__(self, net: UNet) -> None:
+        self.net = channels_last(net)
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(pictures).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+            raw: np.ndarray = self.net(batch).float().numpy()
+        return raw
+
+
+def channels_last(net: UNet) -> UNet:
+    """The network with its weights in the order in which a processor convolves fastest; changed in place."""
+    moved: UNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16; without them it is slower than float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
