@@ -31,3 +31,11 @@ class LabelledCropsError(RetailSegError):
 
 class MissingExtraError(RetailSegError):
     """Something asked for needs a package that is not installed; the message says how to get it."""
+
+
+class ManifestError(RetailSegError):
+    """A manifest is damaged, or a photo or annotation that it names is missing or has changed."""
+
+
+class RecordError(RetailSegError):
+    """The record of the trainings cannot be reached, or holds no such run."""
