@@ -133,20 +133,81 @@ def rendered(rng: np.random.Generator, limit: int) -> Iterator[np.ndarray]:
 
 
 def invented(textures: list[np.ndarray], rng: np.random.Generator, limit: int, side: int = 224) -> Iterator[np.ndarray]:
-    """Solids that never were: a smooth outline, shading as of a rounded body, a colour and a borrowed texture."""
+    """Solids that never were: a smooth outline, shading as of a rounded body, colours and a borrowed texture.
+
+    Half of them consist of parts of different colour (a cap, a label, a trigger), which are still one thing.
+    """
     for _ in range(limit):
-        mask = _outline(rng, side)
+        headed = rng.random() < 0.3
+        mask = _outline(rng, side * 2 // 3 if headed else side)
+        if headed:  # room above and beside
+            room = side - mask.shape[0]
+            mask = np.pad(mask, ((room, 0), (room // 2, room - room // 2)))
+        colours = np.broadcast_to(_colour(rng), (side, side, 3)).copy()
+        if rng.random() < 0.5:
+            _paint_bands(colours, mask, rng)
+        if headed:
+            _add_head(colours, mask, rng)
+        if rng.random() < 0.1:
+            _pierce(mask, rng)
         depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
         height = np.sqrt(np.clip(depth / max(float(depth.max()), 1), 0, 1)) * rng.uniform(0.2, 1.0) * depth.max()
         height = cv2.GaussianBlur(height.astype(np.float32), (0, 0), 3)
         slope_y, slope_x = np.gradient(height)
         light = rng.normal(0, 0.5, 2)
         shade = 1 + np.clip(slope_x * light[0] + slope_y * light[1], -0.7, 0.7)
-        colour = _colour(rng)
         texture = cv2.resize(textures[rng.integers(len(textures))], (side, side)).astype(np.float32)
         texture = texture - texture.mean((0, 1))
-        flat = colour + texture * rng.choice([0.0, 0.15, 0.4, 1.0])
+        flat = colours + texture * rng.choice([0.0, 0.15, 0.4, 1.0])
         yield rgba_of(np.clip(flat * shade[:, :, None], 0, 255).astype(np.uint8), mask > 0)
+
+
+def _paint_bands(colours: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> None:
+    """Other colours over stretches of the thing's height: a cap at an end, a label in the middle."""
+    top, bottom = np.flatnonzero(mask.any(1))[[0, -1]]
+    for _ in range(rng.integers(1, 4)):
+        if rng.random() < 0.5:
+            low, high = 0.0, rng.uniform(0.08, 0.35)
+            if rng.random() < 0.5:
+                low, high = 1 - high, 1.0
+        else:
+            low, high = np.sort(rng.uniform(0.1, 0.9, 2))
+        rows = slice(int(top + low * (bottom - top)), int(top + high * (bottom - top)) + 1)
+        colours[rows] = _colour(rng)
+
+
+def _add_head(colours: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> None:
+    """A neck with a head across it and a trigger, on top of the thing: what a spray bottle has."""
+    ys, xs = np.nonzero(mask)
+    top, middle, wide = int(ys.min()), float(xs[ys < ys.min() + 6].mean()), float(np.ptp(xs))
+    long = float(np.clip(wide * rng.uniform(0.6, 1.6), 30, 100))
+    thick, neck = long * rng.uniform(0.15, 0.4), rng.uniform(4, 28)
+    at = top - neck
+    away = rng.choice([-1.0, 1.0])
+    head = np.zeros_like(mask)
+    cv2.rectangle(head, _point(middle - thick * 0.4, at), _point(middle + thick * 0.4, top + 8), 1, -1)
+    ends = np.array([[-0.35, 0], [0.65, rng.uniform(-0.15, 0.15)]]) * long * np.array([away, 1])
+    cv2.line(head, _point(*(ends[0] + (middle, at))), _point(*(ends[1] + (middle, at))), 1, max(int(thick), 2))
+    if rng.random() < 0.7:
+        lever = ends[1] * 0.5 + (middle, at)
+        tip = lever + np.array([away * rng.uniform(0, 0.2), rng.uniform(0.3, 0.8)]) * long
+        cv2.line(head, _point(*lever), _point(*tip), 1, max(int(thick * rng.uniform(0.3, 0.6)), 2))
+    if rng.random() < 0.7:
+        colours[head > 0] = _colour(rng)
+    mask |= head
+
+
+def _pierce(mask: np.ndarray, rng: np.random.Generator) -> None:
+    """A hole off the middle, as between a can's body and its handle."""
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    ys, xs = np.nonzero(depth > 0.6 * depth.max())
+    i = rng.integers(len(ys))
+    axes = (max(int(depth.max() * rng.uniform(0.2, 0.5)), 2), max(int(depth.max() * rng.uniform(0.2, 0.5)), 2))
+    cv2.ellipse(mask, (int(xs[i]), int(ys[i])), axes, float(rng.uniform(0, 180)), 0, 360, 0, -1)
+
+
+def _point(x: float, y: float) -> tuple[int, int]:
+    return round(x), round(y)
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:

@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--start", type=Path, help="model folder to go on from; without it, from nothing")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -57,7 +58,7 @@ def load_source(data: Path, cache: Path, seed: int) -> tuple[Source, Source]:
         rng = np.random.default_rng(seed)
         backgrounds = grounds(data, rng, 900)
         pictures = [*from_grounds(data, rng, 1000), *from_packs(data, rng, 600), *rendered(rng, 500)]
-        pictures += invented(backgrounds, rng, 500)
+        pictures += invented(backgrounds, rng, 900)
         write_pictures(cache, pictures, backgrounds)
     with np.load(cache) as stored:
         pictures, backgrounds = read_pictures(stored, "cutouts"), read_pictures(stored, "backgrounds")
@@ -89,7 +90,8 @@ def train(source: Source, options: argparse.Namespace) -> tuple[Fit, float]:
     """Steps until the minutes are spent, over as many calls as it takes; the average of the weights is what counts."""
     torch.manual_seed(options.seed)
     config = SegmenterConfig()
-    fit = Fit(config, UNet(config.unet), 2e-3, decay=0.998)
+    net = Segmenter.load(options.start).net if options.start else UNet(config.unet)
+    fit = Fit(config, net, 2e-3, decay=0.998)
     state_path, seconds, limit = options.out / "state.pt", 0.0, options.minutes * 60
     if state_path.is_file():
         saved = torch.load(state_path, weights_only=True)

@@ -55,6 +55,7 @@ class SceneStyle:
 
     real        share of samples that are an annotated photo as it is (under other light and geometry)
     touching, overlapping   shares of the composed scenes whose things touch or overlap; in the rest they lie apart
+    aligned     share of composed scenes whose things lie parallel to each other, as on a shelf or poured out of a bag
     scale       range of a cut-out's size against its photo (log-uniform); `sizes` instead fixes the longer side
     """
 
@@ -65,6 +66,7 @@ class SceneStyle:
     things: tuple[int, int] = (2, 11)
     scale: tuple[float, float] = (0.4, 1.7)
     sizes: tuple[float, float] | None = None
+    aligned: float = 0.3
     on_photo: float = 0.2
     light: float = 1.0
 
@@ -176,6 +178,7 @@ def _composed(
     mode = "touch" if draw < style.touching else "overlap" if draw < style.touching + style.overlapping else "apart"
     scene = _Scene(picture, labels, style, rng)
     shared = float(np.exp(rng.normal(0, 0.25)))
+    scene.angle = rng.uniform(0, 2 * np.pi) if rng.random() < style.aligned else None
     pool = source.cutouts
     if rng.random() < 0.3:  # several of one kind side by side are what merges most easily
         pool = tuple(pool[i] for i in rng.integers(len(pool), size=rng.integers(1, 3)))
@@ -219,6 +222,7 @@ class _Scene:
 
     def __init__(self, picture: np.ndarray, labels: np.ndarray, style: SceneStyle, rng: np.random.Generator) -> None:
         self.picture, self.labels, self.style, self.rng = picture, labels, style, rng
+        self.angle: float | None = None  # at which all things lie, where they lie parallel
         self.lying = [_Thing(value, place, labels) for value, place in enumerate(find_objects(labels), 1) if place]
 
     def add(self, cutout: CutOut, mode: str, shared_scale: float, tries: int = 4) -> bool:
@@ -244,13 +248,20 @@ class _Scene:
         scale = min(scale * shared_scale, 0.9 * side / cutout.side)
         level = min(max(int(np.log2(1 / scale)), 0), len(cutout.levels) - 1)
         rgba = cutout.levels[level]
-        warped = _turn(rgba, scale * cutout.side / max(rgba.shape[:2]), rng)
+        angle = rng.uniform(0, 2 * np.pi) if self.angle is None else self._along(rgba.shape[:2])
+        warped = _turn(rgba, scale * cutout.side / max(rgba.shape[:2]), angle, rng)
         alpha = warped[:, :, 3].astype(np.float32) / 255
         mask = alpha > 0.5
         if mask.sum() < 40:
             return None
         rgb = photometric(np.ascontiguousarray(warped[:, :, :3]), rng, 0.5 * self.style.light)
         return _Patch(rgb.astype(np.float32), alpha, mask)
+
+    def _along(self, shape: tuple[int, ...]) -> float:
+        """An angle that brings the longer side of a cut-out to about the scene's angle, either end first."""
+        assert self.angle is not None
+        lying = np.pi / 2 if shape[1] > shape[0] else 0.0
+        return float(self.angle + lying + np.pi * self.rng.integers(2) + self.rng.normal(0, 0.12))
 
     def _place(self, patch: _Patch, mode: str) -> tuple[int, int] | None:
         """Top left corner (x, y) of the patch: slid towards a thing until it meets what lies on the canvas."""
@@ -348,10 +359,10 @@ class _Scene:
         self.picture[window] = shaded.astype(np.uint8)
 
 
-def _turn(rgba: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """RGBA scaled, turned by any angle, flipped and slightly stretched, in the smallest frame that holds it."""
+def _turn(rgba: np.ndarray, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:
+    """RGBA scaled, turned by `angle`, flipped and slightly stretched, in the smallest frame that holds it."""
     h, w = rgba.shape[:2]
-    angle, stretch = rng.uniform(0, 2 * np.pi), float(np.exp(rng.normal(0, 0.07)))
+    stretch = float(np.exp(rng.normal(0, 0.07)))
     flip = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     linear = np.array([[cos * flip * stretch, -sin / stretch], [sin * flip * stretch, cos / stretch]])
