@@ -8,11 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-from sqlite_utils import Database
-
 from catalogue import database, migrations
 from catalogue.errors import BackupError, CatalogueError, PictureRefused
 from catalogue.sources import relative_name
+from catalogue.sqlite import Database
 from catalogue.store import Catalogue
 
 

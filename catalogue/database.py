@@ -10,10 +10,9 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from catalogue import migrations
 from catalogue.errors import CatalogueError, CatalogueVersionError
+from catalogue.sqlite import Database
 
 #: How long a writer waits for another process's change, in seconds.
 BUSY_SECONDS = 60.0

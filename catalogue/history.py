@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
 from catalogue import rows
 from catalogue.errors import UndoError
 from catalogue.records import Product
+from catalogue.sqlite import Database
 from catalogue.store import Catalogue
 
 

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from catalogue.errors import CatalogueVersionError
+from catalogue.sqlite import Database
 
 #: "RSEG" as a big-endian integer.
 APPLICATION_ID = 0x52534547

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlite_utils import Database
-
 from catalogue.errors import CatalogueError, UnknownReference
 from catalogue.rows import next_revision
+from catalogue.sqlite import Database
 
 # Removed references are embedded too: they can be brought back after the switch.
 _MISSING = "NOT EXISTS (SELECT 1 FROM ref_vectors v WHERE v.reference_id = r.id AND v.embedder = ?)"

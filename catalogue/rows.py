@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-from sqlite_utils import Database
-
 from catalogue.database import now
 from catalogue.records import NewReference, Product
+from catalogue.sqlite import Database
 
 PRODUCT = "SELECT sku, name, brand, category, gtin, attributes FROM products"
 #: The embedder in use, as an SQL expression.

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
 from catalogue.database import now
 from catalogue.errors import UndoError
+from catalogue.sqlite import Database
 from catalogue.store import Catalogue
 
 

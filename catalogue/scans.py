@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlite_utils import Database
-
 from catalogue.database import now
 from catalogue.errors import UnknownScan
 from catalogue.rows import write_log
 from catalogue.scan_history import record
+from catalogue.sqlite import Database
 from catalogue.store import Catalogue
 
 

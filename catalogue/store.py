@@ -9,11 +9,10 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-from sqlite_utils import Database
-
 from catalogue import database, reindexing, rows
 from catalogue.errors import CatalogueError, UnknownProduct, UnknownReference
 from catalogue.records import Changes, NewReference, Product, Reference
+from catalogue.sqlite import Database
 
 #: Settings that only the catalogue itself writes.
 RESERVED = ("embedder", "dim", "revision", "identity")

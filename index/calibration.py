@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from index.errors import IndexingError
 
@@ -157,6 +156,7 @@ def _rows(trials: Trials, centre: float, spread: float) -> tuple[np.ndarray, np.
 
 def _regression(rows: np.ndarray, right: np.ndarray, weight: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Weights (3,) of greatest posterior; those of score and lead are not negative, so that both only ever help."""
+    from scipy.optimize import minimize
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, away = rows @ weights, weights - prior

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
 #: Levels of the distance map at which a marker may fall apart into several.
 LEVELS = (0.25, 0.4, 0.55, 0.7)
@@ -184,6 +183,8 @@ def _join_parts(labels: np.ndarray, maps: Maps, limit: float) -> np.ndarray:
     """Make one of parts that do not touch (something lies across a thing) and point to the same centre."""
     if int(labels.max()) < 2 or limit <= 0:
         return labels
+    from scipy.spatial import cKDTree
+
     centres, areas = _centres(labels, maps)
     reach = limit * float(np.sqrt(areas.max() / np.pi))
     close = np.sort(cKDTree(centres).query_pairs(reach, output_type="ndarray").reshape(-1, 2), axis=1) + 1
