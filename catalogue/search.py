@@ -12,19 +12,19 @@ from catalogue.store import Catalogue
 RANKED = 5000
 _COLUMNS = "p.sku, p.name, p.brand, p.category, p.gtin, p.attributes"
 # A hit in the name, SKU or GTIN says more than one in the brand, and that more than one in the category.
-_RANK = "bm25(products_fts, 8.0, 4.0, 8.0, 8.0, 1.0)"
+RANK = "bm25(products_fts, 8.0, 4.0, 8.0, 8.0, 1.0)"
 
 
 def search(catalogue: Catalogue, text: str, *, limit: int = 20, offset: int = 0) -> list[Product]:
     """Products that hold every word of `text` (or a word that begins so), best first; an exact SKU or GTIN leads."""
     exact = _exact(catalogue, text)
-    query = _query(text)
+    query = fts_query(text)
     if not query:
         return exact[offset : offset + limit]
     wanted = offset + limit + len(exact)
     sql = f"""SELECT {_COLUMNS} FROM
         (SELECT id, score FROM
-            (SELECT rowid AS id, {_RANK} AS score FROM products_fts WHERE products_fts MATCH ? LIMIT ?)
+            (SELECT rowid AS id, {RANK} AS score FROM products_fts WHERE products_fts MATCH ? LIMIT ?)
         ORDER BY score, id LIMIT ?) found
         JOIN products p ON p.id = found.id ORDER BY found.score, found.id"""
     rows = catalogue.db.execute(sql, [query, max(RANKED, wanted), wanted]).fetchall()
@@ -35,7 +35,7 @@ def search(catalogue: Catalogue, text: str, *, limit: int = 20, offset: int = 0)
 
 def count(catalogue: Catalogue, text: str) -> int:
     """How many products `search` pages through."""
-    query = _query(text)
+    query = fts_query(text)
     if not query:
         return len(_exact(catalogue, text))
     row = catalogue.db.execute("SELECT count(*) FROM products_fts WHERE products_fts MATCH ?", [query]).fetchone()
@@ -54,7 +54,7 @@ def _exact(catalogue: Catalogue, text: str) -> list[Product]:
     return [to_product(row) for row in catalogue.db.execute(sql, [word, gtin, word]).fetchall()]
 
 
-def _query(text: str) -> str:
+def fts_query(text: str) -> str:
     """An FTS5 expression in which nothing that a person types is an operator."""
     terms = []
     for word in clean_text(text).split():
