@@ -178,8 +178,13 @@ class TestTrain:
         done = call(
             "train", world / "photos", "--annotations", world / "masks", "--model", tmp_path / "model", "--steps", "1",
             "--start", world / "model", "--photos-list", tmp_path / "list.txt",
+            "--progress-json", tmp_path / "progress.jsonl",
         )  # fmt: skip
         assert code(done) == 0, done.exception
+        lines = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
+        assert [line["phase"] for line in lines] == ["train", "tune"]
+        assert lines[0]["step"] == 1 and lines[0]["loss"] > 0 and lines[0]["score"] is None
+        assert 0 <= lines[-1]["score"] <= 1 and lines[-1]["part"] == "training"
         assert last_json(done)["photos"] == ["p0", "p1", "p2"]
         assert "Training on 3 photos" in done.stderr
         assert Segmenter.load(tmp_path / "model").fingerprint != Segmenter.load(world / "model").fingerprint

@@ -62,6 +62,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
 @click.option("--steps", type=click.IntRange(1), help="A fixed number of steps instead of the time: repeatable.")
 @click.option("--cross-validate", is_flag=True, help="Train several times, each on other photos: scores with a spread.")
 @click.option("--curve", is_flag=True, help="Train on 5, 10 and 20 photos: would more help?")
+@click.option("--progress-json", type=FILE, help="Add JSON lines of steps, losses and scores here while it trains.")
 def train(
     photos_dir: Path,
     annotations: Path,
@@ -73,6 +74,7 @@ def train(
     steps: int | None,
     cross_validate: bool,
     curve: bool,
+    progress_json: Path | None,
 ) -> int:
     """Train a segmenter on the few annotated photos of the folder PHOTOS_DIR.
 
@@ -85,7 +87,8 @@ def train(
     selection = select_annotated(photos_dir, annotations, photos_list)
     report_selection(selection.problems, selection.notes)
     settings = {"seed": seed, "steps": steps, "start": start, "minutes": minutes}
-    run_training(selection.annotated, model, settings, cross_validate=cross_validate, curve=curve)
+    checks = {"cross_validate": cross_validate, "curve": curve}
+    run_training(selection.annotated, model, settings, **checks, progress_json=progress_json)
     return int(bool(selection.problems))
 
 

@@ -1,0 +1,158 @@
+"""What the tools of the annotation page do: each a change of one photo's ids, kept at once.
+
+Every tool works on instance `number` and returns the photo and the number that was worked on; None makes a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retail_seg import teaching_edits as edits
+from retail_seg.teaching import TaughtPhoto, Teaching, TeachingError
+from retail_seg.teaching_edits import Click
+from retail_seg.teaching_files import Cache
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.formats.base import Region
+    from retail_seg.segmentation.segmenter import Segmenter
+
+#: A touch within this share of the photo's longer side from a point of the outline takes the point away.
+NEAR = 0.015
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+Edited = tuple[TaughtPhoto, int]
+
+
+class Editor:
+    """The tools over an annotation set; `segmenter` gives the model whose outlines can be taken over."""
+
+    def __init__(self, teaching: Teaching, segmenter: Callable[[], Segmenter]) -> None:
+        self.teaching, self._segmenter = teaching, segmenter
+        self._seen: Cache[np.ndarray] = Cache(4)
+
+    def model_labels(self, photo: TaughtPhoto) -> np.ndarray:
+        """What the model sees on a photo, ids (H, W) int32; computed once for a photo and a model."""
+        model = self._segmenter()
+        return self._seen.get(
+            (photo.id, model.fingerprint), lambda: model.segment(self.teaching.picture(photo)).labels
+        )
+
+    def stroke(
+        self, id_: str, points: np.ndarray, width: float, number: int | None, *, erase: bool = False
+    ) -> Edited:
+        """A stroke of a round brush (`width` pixels) along `points` (k, 2): added to an instance, or taken from it."""
+        photo = self.teaching.photo(id_)
+        region = edits.stroke_region(points, width, (photo.height, photo.width))
+        if erase:
+            return self.teaching.edit(id_, lambda ids: edits.erased(ids, region, number)), number or 0
+        return self._put(id_, number, lambda ids, n: edits.added(ids, region, n, over=True))
+
+    def box(self, id_: str, box: Box, number: int | None, *, by_model: bool = False) -> Edited:
+        """A box (x0, y0, x1, y1) gives a proposal: by its colours (GrabCut), or the model's outline where one fits."""
+        photo = self.teaching.photo(id_)
+        picture = self.teaching.picture(photo)
+
+        def proposal(others: np.ndarray) -> Region:
+            if by_model and (found := edits.model_in_box(self.model_labels(photo), others, box)) is not None:
+                return found
+            return edits.box_proposal(picture, others, box)
+
+        return self._put(id_, number, lambda ids, n: edits.replaced(ids, proposal(_others(ids, n)), n))
+
+    def click(self, id_: str, click: Click, number: int | None) -> Edited:
+        """One click more for the proposal of an instance; the first on what the model sees is the model's outline.
+
+        TeachingError for a first click beside the thing, which says nothing yet.
+        """
+        photo = self.teaching.photo(id_)
+        if number is None or photo.clicked != number:
+            kept: tuple[Click, ...] = ()
+        else:
+            kept = tuple(Click(*values) for values in photo.clicks)
+        clicks = (*kept, click)
+        if not any(c.on for c in clicks):
+            raise TeachingError("Click on the thing first, then beside it what does not belong to it")
+        return self._put(
+            id_, number,
+            lambda ids, n: edits.replaced(ids, self._under(photo, _others(ids, n), clicks), n),
+            lambda n: {"clicks": tuple((c.x, c.y, c.on) for c in clicks), "clicked": n},
+        )  # fmt: skip
+
+    def _under(self, photo: TaughtPhoto, others: np.ndarray, clicks: tuple[Click, ...]) -> Region:
+        if len(clicks) == 1:
+            found = edits.model_at(self.model_labels(photo), others, clicks[0].x, clicks[0].y)
+            if found is not None and found.area:
+                return found
+        region = edits.click_proposal(self.teaching.picture(photo), others, clicks)
+        if not region.area:
+            raise TeachingError("Nothing stands out there; draw a box around the thing, or paint it")
+        return region
+
+    def touch_outline(self, id_: str, at: Point) -> TaughtPhoto:
+        """Set a point of the outline in work, or take away the one that is touched."""
+        photo = self.teaching.photo(id_)
+        near = NEAR * max(photo.width, photo.height)
+        return self.teaching.note(id_, outline=tuple(edits.touched(photo.outline, at, near)))
+
+    def outline_of(self, id_: str, number: int) -> TaughtPhoto:
+        """Make an instance's outline the one in work, to move its points."""
+        photo = self.teaching.photo(id_)
+        return self.teaching.note(id_, outline=tuple(edits.outline_points(self.teaching.labels(photo), number)))
+
+    def drop_outline(self, id_: str) -> TaughtPhoto:
+        """Give up the outline in work."""
+        return self.teaching.note(id_, outline=())
+
+    def fill_outline(self, id_: str, number: int | None, *, way: str = "replace") -> Edited:
+        """Fill the outline in work: as the whole instance ("replace"), "add" it to the instance, or "erase" it."""
+        photo = self.teaching.photo(id_)
+        region = edits.polygon_region(photo.outline, (photo.height, photo.width))
+        if way == "erase":
+            return self.teaching.edit(id_, lambda ids: edits.erased(ids, region, number)), number or 0
+        if way == "add":
+            return self._put(id_, number, lambda ids, n: edits.added(ids, region, n, over=True))
+        return self._put(
+            id_, number, lambda ids, n: edits.added(edits.without(ids, n), region, n, over=True)
+        )
+
+    def take_over(self, id_: str) -> tuple[TaughtPhoto, int]:
+        """Take over what the model sees where nothing is drawn yet; returns the photo and how many instances came."""
+        photo = self.teaching.photo(id_)
+        found = self.model_labels(photo)
+        after = self.teaching.edit(id_, lambda ids: edits.taken_over(ids, found))
+        return after, after.instances - photo.instances
+
+    def delete(self, id_: str, number: int) -> TaughtPhoto:
+        """Take an instance away."""
+        return self.teaching.edit(id_, lambda ids: edits.without(ids, number))
+
+    def clear(self, id_: str) -> TaughtPhoto:
+        """Take every instance away; can be undone like any edit."""
+        return self.teaching.edit(id_, np.zeros_like)
+
+    def _put(
+        self,
+        id_: str,
+        number: int | None,
+        change: Callable[[np.ndarray, int], np.ndarray],
+        keep: Callable[[int], dict[str, object]] = lambda number: {},
+    ) -> Edited:
+        """Edit with the number of the instance, a new one where none is given; both are settled under the lock."""
+        settled: list[int] = []
+        kept: dict[str, object] = {}
+
+        def work(ids: np.ndarray) -> np.ndarray:
+            settled.append(number or edits.next_number(ids))
+            kept.update(keep(settled[0]))
+            return change(ids, settled[0])
+
+        return self.teaching.edit(id_, work, keep=kept), settled[0]
+
+
+def _others(ids: np.ndarray, number: int) -> np.ndarray:
+    """Where other instances than `number` are, (H, W) bool."""
+    return np.asarray((ids > 0) & (ids != number))
