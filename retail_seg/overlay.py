@@ -1,7 +1,8 @@
-"""A report drawn on its photo: outlines, numbers and names. Unknown is dashed as well as red, for every eye."""
+"""A report drawn on its photo: outlines, numbers and names. What is not sure is dashed as well, for every eye."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -15,25 +16,65 @@ UNKNOWN = (214, 39, 40)
 PALETTE = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
 
 
-def draw(photo: np.ndarray, report: Report) -> np.ndarray:
-    """A copy of the photo (H, W, 3) uint8 with each instance outlined and labelled."""
+def draw(
+    photo: np.ndarray,
+    report: Report,
+    *,
+    doubtful: Collection[int] = (),
+    picked: int | None = None,
+    names: bool = True,
+    text_size: float = 17,
+) -> np.ndarray:
+    """A copy of the photo (H, W, 3) uint8 with each instance outlined and labelled.
+
+    Instances whose ids are `doubtful` get long dashes and a question mark, unknown ones short dashes; the one `picked`
+    is lit up and framed by its corners. Without `names` the labels are numbers alone; `text_size` is in pixels of a
+    photo of 1000.
+    """
     scale = max(photo.shape[:2]) / 1000
     canvas = photo.copy()
     colours = {sku: PALETTE[i % len(PALETTE)] for i, sku in enumerate(report.counts)}
+    thickness = max(round(3 * scale), 2)
+    for line in report.instances:
+        if line.id == picked:
+            _light_up(canvas, line, 3 * thickness)
     for line in report.instances:
         colour = UNKNOWN if line.sku is None else colours[line.sku]
-        _outline(canvas, line, colour, max(round(3 * scale), 2))
-    return _labels(canvas, report, colours, max(round(17 * scale), 11))
+        _outline(canvas, line, colour, thickness, line.id in doubtful)
+    texts = {line.id: _text(line, line.id in doubtful, names) for line in report.instances}
+    return _labels(canvas, report, colours, texts, max(round(text_size * scale), 11))
 
 
-def _outline(canvas: np.ndarray, line: ReportLine, colour: tuple[int, int, int], thickness: int) -> None:
+def _text(line: ReportLine, doubtful: bool, names: bool) -> str:
+    mark = " ?" if doubtful or line.sku is None else ""
+    if not names:
+        return f"{line.id}{mark}"
+    return f"{line.id} {_shorten(line.name)}{mark}" if line.sku is not None else f"{line.id} unknown"
+
+
+def _outline(canvas: np.ndarray, line: ReportLine, colour: tuple[int, int, int], thickness: int, dashed: bool) -> None:
     points = np.asarray(line.polygon, np.int32).reshape(-1, 1, 2)
     if line.sku is not None:
         cv2.polylines(canvas, [points], True, (255, 255, 255), thickness + 2, cv2.LINE_AA)
-        cv2.polylines(canvas, [points], True, colour, thickness, cv2.LINE_AA)
-        return
-    for start, end in _dashes(points.reshape(-1, 2).astype(float), 6.0 * thickness):
+        if not dashed:
+            cv2.polylines(canvas, [points], True, colour, thickness, cv2.LINE_AA)
+            return
+    for start, end in _dashes(points.reshape(-1, 2).astype(float), (14.0 if line.sku is not None else 6.0) * thickness):
         cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA)
+
+
+def _light_up(canvas: np.ndarray, line: ReportLine, thickness: int) -> None:
+    """Darken all but the picked instance's box a little, and put corners around it."""
+    x, y, w, h = line.box
+    rows, columns = slice(max(y, 0), max(y + h, 0)), slice(max(x, 0), max(x + w, 0))
+    inside = canvas[rows, columns].copy()
+    canvas[:] = (canvas * np.float32(0.6)).astype(np.uint8)
+    canvas[rows, columns] = inside
+    arm_x, arm_y = max(w // 4, 4), max(h // 4, 4)
+    for cx, dx in ((x, 1), (x + w, -1)):
+        for cy, dy in ((y, 1), (y + h, -1)):
+            for end in ((cx + dx * arm_x, cy), (cx, cy + dy * arm_y)):
+                cv2.line(canvas, (cx, cy), end, (255, 255, 255), thickness, cv2.LINE_AA)
 
 
 def _dashes(outline: np.ndarray, length: float) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -49,7 +90,9 @@ def _dashes(outline: np.ndarray, length: float) -> list[tuple[tuple[int, int], t
     return [((round(a[0]), round(a[1])), (round(b[0]), round(b[1]))) for a, b in pairs]
 
 
-def _labels(canvas: np.ndarray, report: Report, colours: dict[str, tuple[int, int, int]], size: int) -> np.ndarray:
+def _labels(
+    canvas: np.ndarray, report: Report, colours: dict[str, tuple[int, int, int]], texts: dict[int, str], size: int
+) -> np.ndarray:
     """Draw "number name" at each instance; a label moves down until it covers no other label."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -59,7 +102,7 @@ def _labels(canvas: np.ndarray, report: Report, colours: dict[str, tuple[int, in
     taken: list[tuple[float, float, float, float]] = []
     for line in sorted(report.instances, key=lambda each: each.box[1]):
         colour = UNKNOWN if line.sku is None else colours[line.sku]
-        _label(pen, font, line, colour, image.size, taken)
+        _label(pen, font, line, texts[line.id], colour, image.size, taken)
     return np.asarray(image)
 
 
@@ -67,11 +110,11 @@ def _label(
     pen: Any,
     font: Any,
     line: ReportLine,
+    text: str,
     colour: tuple[int, int, int],
     size: tuple[int, int],
     taken: list[tuple[float, float, float, float]],
 ) -> None:
-    text = f"{line.id} {_shorten(line.name) if line.sku is not None else 'unknown'}"
     x, y, w, h = line.box
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 8, bottom - top + 8
