@@ -29,6 +29,10 @@ class UndoError(CatalogueError):
     """A change is not known, cannot be undone, or later changes rest on it."""
 
 
+class EditConflict(CatalogueError):
+    """A product cannot be changed like that: its SKU is taken, or somebody has changed it meanwhile."""
+
+
 class PictureRefused(CatalogueError):
     """A picture named in an import cannot be used; the message says why, without naming the picture."""
 

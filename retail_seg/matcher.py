@@ -153,6 +153,11 @@ class Matcher:
         look = Look(lambda i: local_features(*views[i]), self.catalogue.reference_features)
         return self._identified(self._gallery.rank(vectors, top, look))
 
+    def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""
+        state = self._gallery.current()
+        return state.index.search(state.ranker.project(vectors), count)
+
     def versions(self) -> dict[str, str | int]:
         """What made an answer: program, segmenter, embedder, catalogue revision."""
         return {
