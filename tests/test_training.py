@@ -117,6 +117,16 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     assert result.held_back == () and result.scores == {}
 
 
+def test_the_photos_to_hold_back_can_be_named(tmp_path: Path) -> None:
+    annotated = photos(tmp_path, 5)
+    named = [annotated[1].path, annotated[4].path]
+    result = train(annotated, tmp_path / "model", steps=2, from_scratch=True, recipe=TINY, hold_back=named)
+    assert result.held_back == ("photo1", "photo4") and result.scores
+    everything = [a.path for a in annotated]
+    with pytest.raises(TrainingError, match="leave fewer than 3"):
+        train(annotated, tmp_path / "other", steps=2, from_scratch=True, recipe=TINY, hold_back=everything)
+
+
 def test_the_clock_ends_a_training(tmp_path: Path) -> None:
     result = train(photos(tmp_path, 3), tmp_path / "model", minutes=0.05, from_scratch=True, recipe=TINY)
     assert result.steps >= 0 and (tmp_path / "model" / "weights.safetensors").is_file()

@@ -31,6 +31,8 @@ SHIPPED = Path(__file__).resolve().parent.parent / "models" / "segmenter"
 #: Version of the model folder's layout.
 FORMAT = 1
 CONFIG, THRESHOLDS, WEIGHTS, CARD = "config.json", "thresholds.json", "weights.safetensors", "README.md"
+#: What the model was trained on, see `manifest`; a model may be without.
+MANIFEST = "manifest.json"
 
 #: Pictures (n, 4, h, w) float32 ► raw maps (n, 5, h, w) float32; h and w are multiples of the network's stride.
 Network = Callable[[np.ndarray], np.ndarray]
@@ -252,7 +254,7 @@ def check_model_folder(path: Path) -> None:
     if path.is_file():
         raise ModelError(f"{path}: is a file; give a folder for the model")
     if path.is_dir():
-        foreign = sorted({p.name for p in path.iterdir()} - {CONFIG, THRESHOLDS, WEIGHTS, CARD, "training"})
+        foreign = sorted({p.name for p in path.iterdir()} - {CONFIG, THRESHOLDS, WEIGHTS, CARD, MANIFEST, "training"})
         if foreign:
             raise ModelError(f"{path}: holds other files ({foreign[0]}); give a new or empty folder for the model")
 

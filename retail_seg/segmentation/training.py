@@ -8,7 +8,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.cards import training_card
 from retail_seg.segmentation.fitting import Fit, Sample, cosine, to_tensors
 from retail_seg.segmentation.grouping import Thresholds, group
+from retail_seg.segmentation.manifest import held_back
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import (
     SHIPPED,
@@ -40,8 +41,6 @@ from retail_seg.segmentation.unet import UNet
 
 MIN_PHOTOS = 3
 DEFAULT_MINUTES = 8.0
-#: From this many photos on, every fifth is held back to score and to tune on.
-HOLD_BACK_FROM = 5
 #: Share of the time after which the held-back photos have done their duty and are trained on as well.
 ALL_PHOTOS_FROM = 0.7
 
@@ -109,7 +108,7 @@ def train(
     start: Path | None = None,
     from_scratch: bool = False,
     steps: int | None = None,
-    hold_back: bool = True,
+    hold_back: bool | Collection[Path] = True,
     recipe: Recipe | None = None,
     progress: ProgressHook | None = None,
 ) -> TrainingResult:
@@ -117,7 +116,8 @@ def train(
 
     Starts from the model in `start` (None: the shipped one; `from_scratch`: none). With `steps` the amount of work is
     fixed and the result is the same for the same `seed` on the same machine; with the clock alone the number of steps
-    depends on the machine's load. An interrupted call (KeyboardInterrupt, SIGTERM) leaves a checkpoint in
+    depends on the machine's load. `hold_back` says whether photos are held back to score and to tune on (a fifth, drawn
+    by the seed), or which ones (their paths). An interrupted call (KeyboardInterrupt, SIGTERM) leaves a checkpoint in
     `folder`/training, and the same call goes on from there.
 
     Raises TrainingError for too few photos or settings out of range, ModelError where `folder` holds other files.
@@ -184,13 +184,13 @@ class _Run:
 
     # -- before ----------------------------------------------------------------------------------------------
 
-    def prepare(self, start: Path | None, from_scratch: bool, hold_back: bool) -> None:
+    def prepare(self, start: Path | None, from_scratch: bool, hold_back: bool | Collection[Path]) -> None:
         torch.manual_seed(self.seed)
         net = self._starting_net(start, from_scratch)
         rate = self.recipe.rate_pretrained if self.start != "nothing" else self.recipe.rate_fresh
         self.fit = Fit(self.config, net, rate)
         samples = [_at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
-        self.held = _held_back(len(samples), self.seed) if hold_back else []
+        self.held = self._held_back(hold_back)
         checked = self.held or list(range(len(samples)))
         sources = [source_of(*sample) for sample in samples]
         self.everything = joined(sources)
@@ -207,6 +207,15 @@ class _Run:
         self.start = f"{model.name} {model.fingerprint}"
         self.config = model.config
         return model.net
+
+    def _held_back(self, wanted: bool | Collection[Path]) -> list[int]:
+        """Indices of the photos held back; TrainingError where too few are left to train on."""
+        if isinstance(wanted, bool):
+            return held_back(len(self.annotated), self.seed) if wanted else []
+        found = [i for i, a in enumerate(self.annotated) if a.path in wanted]
+        if len(self.annotated) - len(found) < MIN_PHOTOS:
+            raise TrainingError(f"{len(found)} of {len(self.annotated)} photos held back leave fewer than {MIN_PHOTOS}")
+        return found
 
     def _compose_checks(self, source: Source) -> list[Sample]:
         """Scenes of the held-back things, on which separation is checked: the photos may hold nothing that touches."""
@@ -356,14 +365,6 @@ def _resized(sample: Sample, side: int) -> Sample:
     picture, labels = sample
     height, width = working_size(labels.shape[0], labels.shape[1], side)
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), shrink_labels(labels, width, height)
-
-
-def _held_back(n: int, seed: int) -> list[int]:
-    """Indices of the photos held back: a fifth, at most four, none where there are fewer than HOLD_BACK_FROM."""
-    if n < HOLD_BACK_FROM:
-        return []
-    order = np.random.default_rng((seed, 2)).permutation(n)
-    return sorted(int(i) for i in order[: min(n // 5, 4)])
 
 
 def score_held(held: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:
