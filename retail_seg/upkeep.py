@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ import numpy as np
 from catalogue import health, scans
 from catalogue.health import Health, Limits, Look, Neighbour
 from index import Ranker
+from retail_seg import advice
 from retail_seg.enrolment import decode_kept
 from retail_seg.gallery import RANKER, stack
-from retail_seg.photos import PhotoSource, load_photo
+from retail_seg.photos import PhotoSource, encode_picture, load_photo, shrink
 
 if TYPE_CHECKING:
     from catalogue import Catalogue
@@ -29,6 +30,8 @@ SHARPNESS_SIDE = 512
 MIN_SHARPNESS = 0.24
 #: Outlined packs in 426 phone photos: what stays below 0.20 cannot be read (2 in 100), from 0.24 on it can.
 MIN_BRIGHTNESS = 0.20
+#: Longer side, in pixels, of a scan's picture in a list.
+THUMBNAIL_SIDE = 256
 #: Thumbnails of one picture, saved anew, differ by less than this on average (of 255).
 SAME_DIFFERENCE = 6.0
 LIMITS = Limits(sharpness=MIN_SHARPNESS, brightness=MIN_BRIGHTNESS)
@@ -107,16 +110,9 @@ def perceptual_hash(grey: np.ndarray) -> int:
 def sharpness(grey: np.ndarray) -> float:
     """The share of a picture's grey steps (H, W) uint8 that one more blur takes away, 0 to 1, the lesser of both axes.
 
-    What is blurred already loses little by it. Source: F. Crete et al., The Blur Effect, SPIE 6492, 2007.
+    Measured at SHARPNESS_SIDE; see `advice.sharpness`.
     """
-    shrink = min(1.0, SHARPNESS_SIDE / max(grey.shape))
-    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA).astype(np.float32)
-    lost = []
-    for axis, kernel in ((0, (1, 9)), (1, (9, 1))):
-        steps = np.abs(np.diff(small, axis=axis))
-        blurred = np.abs(np.diff(cv2.blur(small, kernel), axis=axis))
-        lost.append(float(np.maximum(0, steps - blurred).sum() / max(float(steps.sum()), 1e-6)))
-    return min(lost)
+    return advice.sharpness(grey, SHARPNESS_SIDE)
 
 
 def brightness(grey: np.ndarray, mask: np.ndarray | None = None) -> float:
@@ -184,8 +180,12 @@ def keep(
     data: bytes | None = None,
     path: str = "",
     by: str = "",
+    details: Mapping[str, Any] | None = None,
 ) -> int:
-    """Keep a scan that was made, with its crops as they were matched; returns its number."""
+    """Keep a scan that was made, with its crops as they were matched; returns its number.
+
+    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
+    """
     from retail_seg.matcher import MARGIN
 
     cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
@@ -197,15 +197,25 @@ def keep(
         model=str(versions.get("segmenter", "")),
         embedder=str(versions.get("embedder", "")),
         revision=int(versions.get("revision", matcher.revision)),
-        instances=[_kept(line, *cut) for line, cut in zip(report.instances, cuts, strict=True)],
+        instances=[kept_instance(line, *cut) for line, cut in zip(report.instances, cuts, strict=True)],
         photo=data,
         path=path,
-        details={"version": versions.get("version", "")},
+        details={"version": versions.get("version", ""), "lines": _lines(report), **(details or {})},
+        thumbnail=encode_picture(shrink(photo, THUMBNAIL_SIDE), quality=80),
     )
     return scans.save(matcher.catalogue, scan, by=by)
 
 
-def _kept(line: ReportLine, crop: np.ndarray, mask: np.ndarray) -> scans.NewInstance:
+def _lines(report: Report) -> dict[str, list[Any]]:
+    """Confidence of the segmenter, suspicion of a merge and margin of each instance, by its number."""
+    return {
+        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4)]
+        for line in report.instances
+    }
+
+
+def kept_instance(line: ReportLine, crop: np.ndarray, mask: np.ndarray) -> scans.NewInstance:
+    """A line of a report as it is kept, with its crop (h, w, 3) uint8 and mask (h, w) bool."""
     return scans.NewInstance(
         line.id,
         line.box,
