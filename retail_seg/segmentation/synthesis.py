@@ -223,6 +223,7 @@ class _Scene:
     def __init__(self, picture: np.ndarray, labels: np.ndarray, style: SceneStyle, rng: np.random.Generator) -> None:
         self.picture, self.labels, self.style, self.rng = picture, labels, style, rng
         self.angle: float | None = None  # at which all things lie, where they lie parallel
+        self.taken = (labels > 0).astype(np.uint8)
         self.lying = [_Thing(value, place, labels) for value, place in enumerate(find_objects(labels), 1) if place]
 
     def add(self, cutout: CutOut, mode: str, shared_scale: float, tries: int = 4) -> bool:
@@ -254,7 +255,7 @@ class _Scene:
         mask = alpha > 0.5
         if mask.sum() < 40:
             return None
-        rgb = photometric(np.ascontiguousarray(warped[:, :, :3]), rng, 0.5 * self.style.light)
+        rgb = photometric(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), rng, 0.5 * self.style.light)
         return _Patch(rgb.astype(np.float32), alpha, mask)
 
     def _along(self, shape: tuple[int, ...]) -> float:
@@ -320,7 +321,8 @@ class _Scene:
 
     def _overlap(self, patch: _Patch, x: int, y: int) -> int:
         window, part = self._windows(patch, x, y)
-        return int(np.count_nonzero((self.labels[window] > 0) & patch.mask[part]))
+        taken, mine = self.taken[window], patch.mask[part]
+        return cv2.countNonZero(cv2.bitwise_and(taken, mine.view(np.uint8))) if mine.size else 0
 
     def _windows(self, patch: _Patch, x: int, y: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """Slices of the canvas and of the patch where the two lie over each other."""
@@ -344,6 +346,7 @@ class _Scene:
         self.picture[window] = (picture * (1 - blend) + patch.rgb[part] * blend + 0.5).astype(np.uint8)
         value = max((thing.value for thing in self.lying), default=0) + 1
         labels[mask] = value
+        self.taken[window][mask] = 1
         if mask.any():
             self.lying.append(_Thing(value, window, self.labels))
 
