@@ -40,7 +40,7 @@ from retail_seg.segmentation.tuning import Held, look_at, tune
 from retail_seg.segmentation.unet import UNet
 
 MIN_PHOTOS = 3
-DEFAULT_MINUTES = 8.0
+DEFAULT_MINUTES = 9.5
 #: Share of the time after which the held-back photos have done their duty and are trained on as well.
 ALL_PHOTOS_FROM = 0.7
 
