@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,24 @@ if TYPE_CHECKING:
 
 #: Pictures decoded to pixels at once, with all their views: some 200 MB at most.
 DECODED = 16
+#: Hears how many pictures have been looked at or embedded since it was called last.
+Pulse = Callable[[int], None]
 
 
-def plan(catalogue: Catalogue, file: ImportFile, *, replace: bool = False, fetch: bool = False) -> Import:
+def _quiet(pictures: int) -> None:
+    """The Pulse of who does not watch."""
+
+
+def plan(
+    catalogue: Catalogue, file: ImportFile, *, replace: bool = False, fetch: bool = False, pulse: Pulse = _quiet
+) -> Import:
     """A dry run: iterate it for what an import of the file would do; nothing is written, every picture is read."""
-    return Import(catalogue, file, check=check_picture, replace=replace, fetch=Fetcher() if fetch else None)
+
+    def check(picture: LoadedPicture) -> None:
+        check_picture(picture)
+        pulse(1)
+
+    return Import(catalogue, file, check=check, replace=replace, fetch=Fetcher() if fetch else None)
 
 
 def apply(
@@ -39,15 +52,17 @@ def apply(
     replace: bool = False,
     fetch: bool = False,
     by: str = "",
+    pulse: Pulse = _quiet,
 ) -> Import:
     """A real run: iterate it to its end; each product is one transaction, so it can be interrupted and run again.
 
-    Only a manager may (NotAllowed).
+    `pulse` is called with the number of pictures embedded just now, before they are written; what it raises ends the
+    run. Only a manager may (NotAllowed).
     """
     return Import(
         catalogue,
         file,
-        embed=lambda pictures: embed_pictures(embedder, pictures),
+        embed=lambda pictures: embed_pictures(embedder, pictures, pulse),
         replace=replace,
         fetch=Fetcher() if fetch else None,
         by=sign("manager", by),
@@ -63,7 +78,9 @@ def check_picture(picture: LoadedPicture) -> None:
         raise _refusal(error, picture) from None
 
 
-def embed_pictures(embedder: Embedder, pictures: Sequence[LoadedPicture]) -> list[NewReference | PictureRefused]:
+def embed_pictures(
+    embedder: Embedder, pictures: Sequence[LoadedPicture], pulse: Pulse = _quiet
+) -> list[NewReference | PictureRefused]:
     """One reference, or the reason why there is none, for each picture in its place."""
     found: list[NewReference | PictureRefused] = []
     for start in range(0, len(pictures), DECODED):
@@ -75,6 +92,7 @@ def embed_pictures(embedder: Embedder, pictures: Sequence[LoadedPicture]) -> lis
                 results.append(_refusal(error, picture))
         references = iter(embed_prepared(embedder, [r for r in results if isinstance(r, Prepared)]))
         found += [next(references) if isinstance(r, Prepared) else r for r in results]
+        pulse(len(results))
     return found
 
 
