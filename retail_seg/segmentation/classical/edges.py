@@ -53,10 +53,9 @@ def _regions(
     """Edges stronger than `level` times Otsu's threshold of their strength, closed and filled."""
     from skimage.filters import threshold_otsu
 
-    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    if blur:
-        grey = cv2.GaussianBlur(grey, (0, 0), blur)
-    edges = strength(grey)
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    soft = cv2.GaussianBlur(grey, (0, 0), blur) if blur else grey
+    edges = strength(soft.astype(np.float32) / 255)
     return _filled(edges > level * threshold_otsu(edges), gap)
 
 

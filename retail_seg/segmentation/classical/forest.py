@@ -19,7 +19,7 @@ def features(photo: np.ndarray) -> np.ndarray:
     from skimage.feature import multiscale_basic_features
 
     lab = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB)
-    found = multiscale_basic_features(lab, channel_axis=2, sigma_min=1, sigma_max=8, num_sigma=3, num_workers=1)
+    found = multiscale_basic_features(lab, channel_axis=2, sigma_min=1, sigma_max=8, num_sigma=3, workers=1)
     return np.asarray(found, np.float32)
 
 

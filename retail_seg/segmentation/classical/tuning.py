@@ -78,7 +78,7 @@ class _Search:
         return start
 
     def _first(self, settings: Sequence[dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
-        scored = []
+        scored: list[tuple[float, dict[str, Any]]] = []
         for setting in settings:
             if scored and time.monotonic() > self.end:
                 break
