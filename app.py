@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import streamlit as st
 
 from retail_seg.accounts import acting_as
-from retail_seg.web.shared import person
+from retail_seg.web import login
 
 PAGES = (
     ("scan", "scan", "Scan", "photo_camera"),
@@ -18,12 +18,18 @@ PAGES = (
     ("settings", "settings", "Settings", "settings"),
 )
 
-st.set_page_config(page_title="retail-seg", page_icon="🛒", layout="wide")
-pages = [
+st.set_page_config(page_icon="🛒", layout="wide")
+visitor = login.visitor()
+page = st.navigation([
     st.Page(import_module(f"retail_seg.web.{module}").page, title=title, icon=f":material/{icon}:", url_path=address,
             default=module == "scan")
     for module, address, title, icon in PAGES
     if find_spec(f"retail_seg.web.{module}")
-]  # fmt: skip
-with acting_as(person()):
-    st.navigation(pages).run()
+], position="sidebar" if visitor else "hidden")  # fmt: skip
+st.set_page_config(page_title=f"{page.title if visitor else 'Log in'} · retail-seg")
+if visitor is None:
+    login.ask()
+else:
+    login.signed_in(visitor)
+    with acting_as(visitor):
+        page.run()

@@ -10,23 +10,26 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes `path`'s place when the block ends without an error."""
+def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes `path`'s place when the block ends without an error.
+
+    A `private` one can be read by its owner alone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
         yield Path(name)
-        os.chmod(name, 0o666 & ~_umask())
+        os.chmod(name, 0o600 if private else 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write `data` at `path` in one step."""
-    with whole_file(path) as temporary:
+    with whole_file(path, private=private) as temporary:
         temporary.write_bytes(data)
 
 

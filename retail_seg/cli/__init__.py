@@ -22,6 +22,8 @@ COMMANDS = {
     "match": ("scan", "match", "Name the one product that each picture shows."),
     "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
     "train": ("segmentation", "train", "Train a segmenter on a few annotated photos."),
+    "manifest": ("manifest", "manifest", "Write a training set to a file that notices what changes."),
+    "runs": ("runs", "runs", "List the trainings on record, compare them, use a run's model."),
     "suggest": ("segmentation", "suggest", "Say which photo to annotate next."),
     "convert": ("segmentation", "convert", "Convert annotations from one format to another."),
     "measure": ("segmentation", "measure", "Measure the instances of photos."),
@@ -40,7 +42,8 @@ COMMANDS = {
     "backup": ("upkeep", "backup", "Copy the catalogue to a file while it is in use."),
     "restore": ("upkeep", "restore", "Make a store from a backup."),
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
-    "app": ("demo", "app", "Open the web app on a store."),
+    "app": ("app", "app", "Open the web app on a store."),
+    "user": ("user", "user", "Say who may log in to the web app, and as what."),
 }
 
 

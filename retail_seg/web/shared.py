@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from retail_seg.accounts import Person, acting, local_person
+from retail_seg.accounts import Person, acting
 from retail_seg.matcher import Matcher
 from retail_seg.user_errors import USER_ERRORS
+from retail_seg.web.identity import NOBODY, current, store_folder
 
 if TYPE_CHECKING:
     from retail_seg.jobs import Jobs
 
 
-def store_folder() -> Path:
-    """The store that this app shows: RETAIL_SEG_STORE, or `store` in the working directory."""
-    return Path(os.environ.get("RETAIL_SEG_STORE", "store"))
+__all__ = ["errors_as_sentences", "jobs", "matcher", "may", "page_guard", "person", "store_folder"]
 
 
 @st.cache_resource(show_spinner="Opening the store …")
@@ -38,8 +36,8 @@ def jobs() -> Jobs:
 
 
 def person() -> Person:
-    """Who is at work in this session."""
-    return local_person()
+    """Who is at work in this session; without any right before they have logged in."""
+    return current() or NOBODY
 
 
 def may(role: str) -> bool:
