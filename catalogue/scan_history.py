@@ -121,5 +121,15 @@ def _find(db: Database, number: int) -> ScanChange:
 
 def _change(row: tuple[Any, ...]) -> ScanChange:
     id_, scan_id, at, by, action, sku, before, added, removed, references, undone_by, undone_at = row
-    lists = [json.loads(part) for part in (before, added, removed, references)]
-    return ScanChange(id_, scan_id, at, by, action, sku, *lists, undone_by, undone_at)
+    texts = at, by, action, sku
+    return ScanChange(
+        id_,
+        scan_id,
+        *texts,
+        before=json.loads(before),
+        added=json.loads(added),
+        removed=json.loads(removed),
+        references=json.loads(references),
+        undone_by=undone_by,
+        undone_at=undone_at,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -24,16 +24,17 @@ def draw(
     picked: int | None = None,
     names: bool = True,
     text_size: float = 17,
+    colours: Mapping[str, tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
     """A copy of the photo (H, W, 3) uint8 with each instance outlined and labelled.
 
     Instances whose ids are `doubtful` get long dashes and a question mark, unknown ones short dashes; the one `picked`
     is lit up and framed by its corners. Without `names` the labels are numbers alone; `text_size` is in pixels of a
-    photo of 1000.
+    photo of 1000. `colours` by SKU take the place of the report's own.
     """
     scale = max(photo.shape[:2]) / 1000
     canvas = photo.copy()
-    colours = {sku: PALETTE[i % len(PALETTE)] for i, sku in enumerate(report.counts)}
+    colours = colours_of(report) if colours is None else colours
     thickness = max(round(3 * scale), 2)
     for line in report.instances:
         if line.id == picked:
@@ -43,6 +44,11 @@ def draw(
         _outline(canvas, line, colour, thickness, line.id in doubtful)
     texts = {line.id: _text(line, line.id in doubtful, names) for line in report.instances}
     return _labels(canvas, report, colours, texts, max(round(text_size * scale), 11))
+
+
+def colours_of(report: Report) -> dict[str, tuple[int, int, int]]:
+    """The colour of each SKU that a report counts."""
+    return {sku: PALETTE[i % len(PALETTE)] for i, sku in enumerate(report.counts)}
 
 
 def _text(line: ReportLine, doubtful: bool, names: bool) -> str:
@@ -91,7 +97,7 @@ def _dashes(outline: np.ndarray, length: float) -> list[tuple[tuple[int, int], t
 
 
 def _labels(
-    canvas: np.ndarray, report: Report, colours: dict[str, tuple[int, int, int]], texts: dict[int, str], size: int
+    canvas: np.ndarray, report: Report, colours: Mapping[str, tuple[int, int, int]], texts: dict[int, str], size: int
 ) -> np.ndarray:
     """Draw "number name" at each instance; a label moves down until it covers no other label."""
     from PIL import Image, ImageDraw, ImageFont

@@ -18,11 +18,12 @@ JOINS = (
     "retail_seg/products.py", "retail_seg/intake.py", "retail_seg/checkup.py",
     "retail_seg/evaluate.py", "retail_seg/evaluate_retrieval.py", "retail_seg/model_switch.py",
     "retail_seg/benchmark.py", "retail_seg/stock.py", "retail_seg/api.py", "retail_seg/demo.py", "retail_seg/cli/",
-    "retail_seg/web/", "retail_seg/user_errors.py",
+    "retail_seg/web/", "retail_seg/user_errors.py", "retail_seg/review.py", "retail_seg/corrections.py",
 )  # fmt: skip
 #: Rooms that must stay free of index and catalogue whatever joins come later.
 ROOMS = ("retail_seg/segmentation/", "retail_seg/rendering/", "retail_seg/photos.py", "retail_seg/report.py",
-         "retail_seg/errors.py", "retail_seg/overlay.py", "retail_seg/files.py")  # fmt: skip
+         "retail_seg/errors.py", "retail_seg/overlay.py", "retail_seg/files.py", "retail_seg/advice.py",
+         "retail_seg/scan_view.py")  # fmt: skip
 #: What takes long to import, or is not needed to answer `--help`.
 HEAVY = ("torch", "torchvision", "faiss", "streamlit", "openvino", "cv2", "skimage", "scipy", "pandas", "PIL")
 
