@@ -54,11 +54,11 @@ def accelerate_embedder(embedder: Embedder) -> None:
 
 
 def accelerate_segmenter(segmenter: Segmenter) -> None:
-    """Compile a segmenter's network, where OpenVINO is installed; any size of photo goes through it."""
-    if not runtime.available():
+    """Compile a segmenter's network, where OpenVINO is installed and can run it; any size of photo goes through it."""
+    if not runtime.available() or not _compiles(segmenter):
         return
     rng = np.random.default_rng(0)
-    side = 4 * segmenter.config.unet.stride
+    side = 4 * segmenter.config.stride
     picture = rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     example = segmenter.normalise(picture)[None]
     try:
@@ -66,3 +66,13 @@ def accelerate_segmenter(segmenter: Segmenter) -> None:
         segmenter.replace_network(network)
     except (IndexingError, RuntimeError, OSError) as error:
         log.warning("%s runs on PyTorch, which is slower: it could not be compiled (%s)", segmenter.name, error)
+
+
+def _compiles(segmenter: Segmenter) -> bool:
+    from retail_seg.segmentation.config import UNET
+
+    if segmenter.config.architecture == UNET:  # answered without loading PyTorch
+        return True
+    from retail_seg.segmentation.architectures import compiles
+
+    return compiles(segmenter.config)

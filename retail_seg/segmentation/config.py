@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any
 
 #: The maps a network predicts, in the order of its output channels. The first three are logits; the offset to the
 #: centre of the own instance is in units of OFFSET_UNIT pixels of the working picture.
@@ -11,6 +13,8 @@ MAPS = ("foreground", "distance", "boundary", "offset_x", "offset_y")
 OFFSET_UNIT = 64.0
 #: Channels of the input: red, green, blue, and the distance from the ground's colour.
 INPUTS = 4
+#: The architecture of the shipped model, and of a configuration that names none.
+UNET = "unet"
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,47 @@ class UNetConfig:
 
 @dataclass(frozen=True)
 class SegmenterConfig:
-    """Everything that turns a photo into the network's input: longer side in pixels, mean and spread per channel."""
+    """Everything that turns a photo into the network's input: longer side in pixels, mean and spread per channel.
+
+    `architecture` is one of architectures.ARCHITECTURES; `widths` and `block` shape the UNet and SegNet, `encoder`
+    names the encoder of those that have one (`segmentation_models_pytorch`), `members` are the parts of an ensemble.
+    """
 
     widths: tuple[int, ...] = UNetConfig.widths
     block: int = UNetConfig.block
     side: int = 640
     mean: tuple[float, float, float] = (0.45, 0.43, 0.40)
     std: tuple[float, float, float] = (0.26, 0.25, 0.25)
+    architecture: str = UNET
+    encoder: str = "resnet18"
+    members: tuple[SegmenterConfig, ...] = ()
 
     @property
     def unet(self) -> UNetConfig:
         return UNetConfig(tuple(self.widths), self.block)
+
+    @property
+    def stride(self) -> int:
+        """Height and width of the network's input have to be multiples of this number of pixels (a power of two)."""
+        if self.members:
+            return max(member.stride for member in self.members)
+        return self.unet.stride if self.architecture == UNET else 32
+
+    def to_json(self) -> dict[str, Any]:
+        """The values by name; those of other architectures only where they say something."""
+        values = asdict(self)
+        if not self.members:
+            del values["members"]
+        if self.architecture == UNET:
+            del values["architecture"], values["encoder"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SegmenterConfig:
+        """The configuration that `to_json` wrote."""
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        members = tuple(cls.from_json(member) for member in values.get("members", ()))
+        return cls(**{**given, "members": members})
 
 
 def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:

@@ -8,23 +8,22 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from scipy.ndimage import find_objects
 
-from retail_seg.errors import ModelError
-from retail_seg.segmentation.config import OFFSET_UNIT, SegmenterConfig, weight_shapes
+from retail_seg.errors import ModelError, RetailSegError
+from retail_seg.segmentation.config import OFFSET_UNIT, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances import Instances
 from retail_seg.segmentation.targets import enlarge_labels
 
 if TYPE_CHECKING:
-    from retail_seg.segmentation.unet import UNet
+    from torch import nn
 
 #: The model that ships with the package; it works on plain backgrounds without any training.
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "segmenter"
@@ -48,7 +47,7 @@ class Segmenter:
         self,
         config: SegmenterConfig,
         thresholds: Thresholds,
-        net: UNet | Mapping[str, np.ndarray],
+        net: nn.Module | Mapping[str, np.ndarray],
         name: str = "segmenter",
     ) -> None:
         self.config, self.thresholds, self.name = config, thresholds, name
@@ -56,11 +55,11 @@ class Segmenter:
         self._fingerprint = ""
 
     @cached_property
-    def net(self) -> UNet:
+    def net(self) -> nn.Module:
         """The PyTorch network, built from the weights where they were given."""
         from retail_seg.segmentation.torch_network import network_of
 
-        return network_of(self.config.unet, self._given).eval()
+        return network_of(self.config, self._given).eval()
 
     @cached_property
     def _network(self) -> Network:
@@ -78,13 +77,15 @@ class Segmenter:
         try:
             config, name = _read_config(path)
             thresholds = Thresholds(**json.loads((path / THRESHOLDS).read_text(encoding="utf-8")))
-            weights = _read_weights(path / WEIGHTS, config)
-        except ModelError:
+            model = cls(config, thresholds, _read_weights(path / WEIGHTS, config), name)
+            if config.architecture != UNET:  # only its library knows what belongs to it
+                model.net  # noqa: B018
+        except RetailSegError:
             raise
         except Exception as error:  # noqa: BLE001 - many libraries read here; all mean "not a usable model" to a user
             reason = (str(error).splitlines() or [type(error).__name__])[0]  # torch: a line a key
             raise ModelError(f"{path}: cannot be read as a model ({reason}); train it again") from None
-        return cls(config, thresholds, weights, name)
+        return model
 
     def save(self, folder: str | os.PathLike[str], card: str) -> None:
         """Writes the model folder with its card, as a whole or not at all; an older model there is replaced.
@@ -98,7 +99,7 @@ class Segmenter:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            config = {"format": FORMAT, "name": self.name, **asdict(self.config)}
+            config = {"format": FORMAT, "name": self.name, **self.config.to_json()}
             (fresh / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
             (fresh / THRESHOLDS).write_text(json.dumps(self.thresholds.to_json(), indent=2) + "\n", encoding="utf-8")
             (fresh / CARD).write_text(card, encoding="utf-8")
@@ -113,7 +114,7 @@ class Segmenter:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that change with the weights, the configuration or the thresholds."""
         if not self._fingerprint:
-            digest = hashlib.sha256(json.dumps([asdict(self.config), self.thresholds.to_json()]).encode())
+            digest = hashlib.sha256(json.dumps([self.config.to_json(), self.thresholds.to_json()]).encode())
             for key, value in sorted(self._half_weights().items()):
                 digest.update(key.encode() + value.tobytes())
             self._fingerprint = digest.hexdigest()[:12]
@@ -149,7 +150,7 @@ class Segmenter:
         height, width = working_size(photo.shape[0], photo.shape[1], side or self.config.side)
         shrinking = height < photo.shape[0]
         small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-        raw = self._network(self.normalise(pad_to(small, self.config.unet.stride))[None])[0][:, :height, :width]
+        raw = self._network(self.normalise(pad_to(small, self.config.stride))[None])[0][:, :height, :width]
         return maps_of(raw)
 
     def normalise(self, picture: np.ndarray) -> np.ndarray:
@@ -275,8 +276,7 @@ def _read_config(path: Path) -> tuple[SegmenterConfig, str]:
     if values.pop("format", None) != FORMAT:
         raise ModelError(f"{path}: is of another format than {FORMAT}; train the model again with this version")
     name = str(values.pop("name", path.name))
-    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return SegmenterConfig(**lists), name
+    return SegmenterConfig.from_json(values), name
 
 
 def _read_weights(path: Path, config: SegmenterConfig) -> dict[str, np.ndarray]:
@@ -284,6 +284,8 @@ def _read_weights(path: Path, config: SegmenterConfig) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     state = load_file(path)
+    if config.architecture != UNET:
+        return state
     found, expected = {key: value.shape for key, value in state.items()}, weight_shapes(config.unet)
     wrong = [key for key in expected | found if expected.get(key) != found.get(key)]
     if wrong:

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import nn
 
-from retail_seg.segmentation.config import UNetConfig
-from retail_seg.segmentation.unet import UNet
+from retail_seg.segmentation.architectures import build
+from retail_seg.segmentation.config import SegmenterConfig
 
 
-def network_of(config: UNetConfig, given: UNet | Mapping[str, np.ndarray]) -> UNet:
+def network_of(config: SegmenterConfig, given: nn.Module | Mapping[str, np.ndarray]) -> nn.Module:
     """The network itself, or one that is built from weights by name (see config.weight_shapes)."""
-    if isinstance(given, UNet):
+    if isinstance(given, nn.Module):
         return given
-    net = UNet(config)
+    net = build(config)
     arrays = {k: np.asarray(v, np.float32 if v.dtype.kind == "f" else v.dtype) for k, v in given.items()}
     net.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
     return net
@@ -24,7 +25,7 @@ def network_of(config: UNetConfig, given: UNet | Mapping[str, np.ndarray]) -> UN
 class TorchNetwork:
     """The network on torch: bfloat16 where the processor multiplies it natively, else float32."""
 
-    def __init__(self, net: UNet) -> None:
+    def __init__(self, net: nn.Module) -> None:
         self.net = channels_last(net)
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
@@ -34,9 +35,9 @@ class TorchNetwork:
         return raw
 
 
-def channels_last(net: UNet) -> UNet:
+def channels_last(net: nn.Module) -> nn.Module:
     """The network with its weights in the order in which a processor convolves fastest; changed in place."""
-    moved: UNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    moved: nn.Module = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 

@@ -1,0 +1,134 @@
+"""The networks that a segmenter can be: the package's own U-Net, and the field's alternatives to hold it against.
+
+Every one takes the same pictures (n, 4, h, w) and predicts the same five maps (n, 5, h, w), see config.MAPS, so the
+same training, the same grouping to instances and the same model folder serve them all. Mask R-CNN, which predicts
+instances, learns with a loss of its own and is turned into maps afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from retail_seg.errors import ModelError
+from retail_seg.segmentation.config import UNET, SegmenterConfig
+from retail_seg.segmentation.unet import UNet
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One kind of network: its title and source, and what builds it.
+
+    learns_labels  its loss wants the instance ids themselves, not the maps
+    compiles       whether OpenVINO can run it
+    """
+
+    title: str
+    build: Callable[[SegmenterConfig], nn.Module]
+    learns_labels: bool = False
+    compiles: bool = True
+
+
+class Ensemble(nn.Module):
+    """Several networks as one: the mean of their probabilities, and of their offsets."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        raw = [member(pictures).float() for member in self.members]
+        likely = torch.stack([torch.sigmoid(one[:, :3]) for one in raw]).mean(0)
+        offsets = torch.stack([one[:, 3:] for one in raw]).mean(0)
+        return torch.cat([torch.logit(likely, eps=1e-6), offsets], 1)
+
+
+def build(config: SegmenterConfig) -> nn.Module:
+    """A fresh network as the configuration describes it.
+
+    Raises ModelError for an unknown architecture, MissingExtraError where its library is not installed.
+    """
+    if config.architecture not in ARCHITECTURES:
+        raise ModelError(f"{config.architecture}: no such architecture; one of {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[config.architecture].build(config)
+
+
+def ensemble_of(models: Sequence[Segmenter], name: str = "ensemble") -> Segmenter:
+    """One segmenter that averages several; its thresholds are the first one's until they are tuned.
+
+    Raises ModelError for fewer than two, or for models that see photos differently (size, mean, spread).
+    """
+    from retail_seg.segmentation.segmenter import Segmenter
+
+    if len(models) < 2:
+        raise ModelError(f"{len(models)} models make no ensemble; give at least two")
+    first = models[0].config
+    for model in models[1:]:
+        if (model.config.side, model.config.mean, model.config.std) != (first.side, first.mean, first.std):
+            raise ModelError(f"{model.name}: works at another size or with other colours than {models[0].name}")
+    members = tuple(model.config for model in models)
+    config = replace(first, architecture="ensemble", members=members)
+    return Segmenter(config, models[0].thresholds, Ensemble([model.net for model in models]), name)
+
+
+def learns_labels(config: SegmenterConfig) -> bool:
+    """Whether the network's `loss` takes pictures and instance ids, instead of maps."""
+    return ARCHITECTURES[config.architecture].learns_labels
+
+
+def compiles(config: SegmenterConfig) -> bool:
+    """Whether OpenVINO can run the network."""
+    return ARCHITECTURES[config.architecture].compiles and all(compiles(member) for member in config.members)
+
+
+def _fcn(config: SegmenterConfig) -> nn.Module:
+    from retail_seg.segmentation.dense import FCN8
+
+    return FCN8(config.encoder)
+
+
+def _segnet(config: SegmenterConfig) -> nn.Module:
+    from retail_seg.segmentation.dense import SegNet
+
+    return SegNet(tuple(config.widths))
+
+
+def _deeplab(config: SegmenterConfig) -> nn.Module:
+    from retail_seg.segmentation.dense import deeplab_v3
+
+    return deeplab_v3(config.encoder)
+
+
+def _smp_unet(config: SegmenterConfig) -> nn.Module:
+    from retail_seg.segmentation.dense import smp_unet
+
+    return smp_unet(config.encoder)
+
+
+def _mask_rcnn(config: SegmenterConfig) -> nn.Module:
+    from retail_seg.segmentation.detection import MaskRCNN
+
+    return MaskRCNN(config.encoder)
+
+
+def _ensemble(config: SegmenterConfig) -> nn.Module:
+    return Ensemble([build(member) for member in config.members])
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    UNET: Architecture("U-Net (Ronneberger et al., 2015)", lambda config: UNet(config.unet)),
+    "smp-unet": Architecture("U-Net on a ResNet encoder (segmentation_models_pytorch)", _smp_unet),
+    "fcn": Architecture("FCN-8s (Long et al., 2015) on a ResNet encoder", _fcn),
+    "segnet": Architecture("SegNet (Badrinarayanan et al., 2017)", _segnet, compiles=False),
+    "deeplabv3": Architecture("DeepLab v3 (Chen et al., 2017) on a ResNet encoder", _deeplab),
+    "mask-rcnn": Architecture("Mask R-CNN (He et al., 2017) on a ResNet encoder with a feature pyramid", _mask_rcnn,
+                              learns_labels=True, compiles=False),
+    "ensemble": Architecture("Ensemble: the mean of several models' probabilities", _ensemble),
+}  # fmt: skip
