@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -100,3 +100,39 @@ def pick(report: Report, x: float, y: float, near: float = NEAR) -> int | None:
         elif -distance <= reach:
             beside.append((-distance, line.id))
     return min(inside or beside, default=(0.0, None))[1]
+
+
+def draw_parts(
+    crop: np.ndarray,
+    mask: np.ndarray,
+    parts: np.ndarray | None = None,
+    points: Sequence[tuple[float, float]] = (),
+    side: int = 480,
+) -> np.ndarray:
+    """A crop (h, w, 3) uint8 with what is not its mask dimmed, its parts outlined and numbered, or its marked points.
+
+    `points` are shares of the crop's sides; the longer side of the result has `side` pixels.
+    """
+    scale = side / max(crop.shape[:2])
+    canvas = np.where(mask[:, :, None], crop, crop // 3)
+    canvas = np.asarray(cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR))
+    numbers = range(1, 0 if parts is None else int(parts.max()) + 1)
+    for number in numbers:
+        part = cv2.resize(np.asarray(parts == number, np.uint8), canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(canvas, outlines, -1, (255, 255, 255), 5, cv2.LINE_AA)
+        cv2.drawContours(canvas, outlines, -1, overlay.PALETTE[number % len(overlay.PALETTE)], 3, cv2.LINE_AA)
+        rows, columns = np.nonzero(part)
+        _number(canvas, number, float(columns.mean()), float(rows.mean()))
+    for number, (x, y) in enumerate(points if parts is None else (), 1):
+        _number(canvas, number, x * canvas.shape[1], y * canvas.shape[0])
+    return canvas
+
+
+def _number(canvas: np.ndarray, number: int, x: float, y: float) -> None:
+    """A numbered disc, white on black, at a point."""
+    at = round(x), round(y)
+    cv2.circle(canvas, at, 15, (255, 255, 255), -1, cv2.LINE_AA)
+    cv2.circle(canvas, at, 13, (0, 0, 0), -1, cv2.LINE_AA)
+    place = at[0] - 6 * len(str(number)), at[1] + 6
+    cv2.putText(canvas, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2, cv2.LINE_AA)

@@ -1,120 +1,135 @@
-"""Scan: photos in; outlines, counts and unknowns out."""
+"""Scan: photos from files or the camera; checked, matched and kept in the background; then looked at and mended."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
-from retail_seg.errors import PhotoError
+from retail_seg.jobs import Job
 from retail_seg.matcher import Matcher
-from retail_seg.photos import SUFFIXES, load_photo, shrink
-from retail_seg.report import Report, ReportLine, count_rows, write_counts_csv
-from retail_seg.web.shared import errors_as_sentences, matcher, store_folder
-
-#: Scans kept in a visitor's session, so that a rerun of the script scans nothing twice.
-KEPT = 50
-#: Longer side, in pixels, of an overlay as the browser gets it.
-SHOWN_SIDE = 1600
+from retail_seg.photos import SUFFIXES
+from retail_seg.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_review, scan_photos
+from retail_seg.web import scan_result
+from retail_seg.web.parts import plain
+from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
 
 
 def page() -> None:
-    """The page: upload, progress, then each photo with its counts, and the downloads."""
+    """The page: photos, progress per stage, then each photo's counts, picture and what can be mended in it."""
     st.title("What is in the photo?")
     with errors_as_sentences():
         found = matcher(store_folder())
     if not found.catalogue.count_products():
         st.info(
-            "This store has no products yet. Add some with `retail-seg import products.csv` or "
-            "`retail-seg add SKU PICTURE…`, then come back.",
+            "This store has no products yet. Add some under **Import** or **Products** (or with "
+            "`retail-seg import products.csv`), then come back.",
             icon=":material/inventory_2:",
         )
+    if may("staff"):
+        _start(found, _new_photos())
+    else:
+        st.info(f"You are {person().role}: you can look at scans, staff can make them.", icon=":material/lock:")
+    job = jobs().get(st.query_params.get("job", ""))
+    if job is not None:
+        _follow(found, job)
+    _results(found)
+
+
+def _new_photos() -> list[Any]:
+    """What was uploaded or taken since the last run of the script; nothing is scanned twice."""
     uploads = st.file_uploader(
         "Photos of a shelf, a fridge or a table",
         type=[suffix.removeprefix(".") for suffix in SUFFIXES],
         accept_multiple_files=True,
-        help="JPEG, PNG, WebP, TIFF, BMP or HEIC, up to 100 megapixels.",
+        max_upload_size=MAX_PHOTO_MB,
+        help=f"JPEG, PNG, WebP, TIFF, BMP or HEIC; up to {MAX_PHOTOS} at once, each up to {MAX_PHOTO_MB} MB.",
     )
-    if not uploads:
-        st.caption("Upload one photo or several; each is scanned in about a second or two.")
+    photos = list(uploads or [])
+    if st.toggle(
+        "Use this device's camera", key="camera on", help="Asks for the camera; the photo stays in the store."
+    ):
+        taken = st.camera_input("Take a photo", label_visibility="collapsed")
+        photos += [taken] if taken is not None else []
+    seen: set[str] = st.session_state.setdefault("seen uploads", set())
+    new = [photo for photo in photos if photo.file_id not in seen]
+    seen.update(photo.file_id for photo in new)
+    if not photos and "scan" not in st.query_params and "job" not in st.query_params:
+        st.caption(
+            f"Upload one photo or up to {MAX_PHOTOS}; each is kept under **Scans** as soon as it is scanned. "
+            "On a phone, the upload also offers the camera, in its full size."
+        )
+    return new
+
+
+def _start(found: Matcher, photos: list[Any]) -> None:
+    if photos:
+        _scan(found, [(photo.name, photo.getvalue()) for photo in photos], force=False)
+
+
+def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> None:
+    """Scan photos in the background; the address names the job, so that a reload finds it again."""
+
+    def work(job: Job) -> Scanned:
+        def finished(so_far: Scanned) -> None:
+            job.result = so_far
+
+        return scan_photos(found, photos, job.report, force=force, finished=finished)
+
+    job = jobs().start("scan", "Scan", work, by=person().name)
+    st.query_params["job"] = job.id
+
+
+def _follow(found: Matcher, job: Job) -> None:
+    """Progress while a job runs; what came of it when it has ended."""
+    if job.running:
+        _progress(job)
+    elif job.error:
+        st.warning(job.error, icon=":material/info:")
+    result: Scanned = job.result or Scanned()
+    known = st.query_params.get("scan", "").split(",")
+    new = [str(scan) for scan in result.done if str(scan) not in known]
+    if new:
+        st.query_params["scan"] = ",".join([*reversed(new), *filter(None, known)])
+    for sentence in result.failed:
+        st.error(sentence, icon=":material/broken_image:")
+    if result.held and not job.running:
+        _held(found, result)
+
+
+@st.fragment(run_every=1)
+def _progress(job: Job) -> None:
+    st.progress(job.share, text=job.text or "Waiting …")
+    if st.button("Cancel", icon=":material/close:", disabled=job.cancelling):
+        job.cancel()
+    if not job.running:
+        st.rerun()
+
+
+def _held(found: Matcher, result: Scanned) -> None:
+    """The photos that were not matched, why, and what to do: better ones, or these all the same."""
+    for held in result.held:
+        with st.container(border=True, horizontal=True):
+            st.image(held.data if not held.name.lower().endswith((".heic", ".heif")) else [], width=120)
+            st.markdown(f"**{plain(held.name)}** was not scanned yet.")
+            for one in held.advice:
+                st.warning(one.text, icon=":material/photo_camera:")
+    st.caption("Take the photo again and upload it, or go on with what there is.")
+    if st.button("Scan anyway", icon=":material/play_arrow:", type="primary"):
+        _scan(found, [(held.name, held.data) for held in result.held], force=True)
+        st.rerun()
+
+
+def _results(found: Matcher) -> None:
+    """The scans that the address names: totals over all of them, and one of them in full."""
+    numbers = [int(n) for n in st.query_params.get("scan", "").split(",") if n.isdigit()]
+    if not numbers:
         return
-    scans = _scan_all(found, uploads)
-    _downloads([report for report, _ in scans])
-    for report, picture in scans:
-        _show(report, picture, found)
-
-
-def _scan_all(found: Matcher, uploads: list[Any]) -> list[tuple[Report, np.ndarray]]:
-    """Scan what this session has not scanned yet, with progress; a photo that fails is a sentence."""
-    kept: dict[str, tuple[Report, np.ndarray]] = st.session_state.setdefault("scans", {})
-    scans = []
-    bar = st.progress(0.0, text="Scanning …")
-    for n, upload in enumerate(uploads):
-        bar.progress(n / len(uploads), text=f"Scanning {upload.name} ({n + 1} of {len(uploads)}) …")
-        data = upload.getvalue()
-        key = f"{hashlib.sha256(data).hexdigest()}:{upload.name}:{found.revision}"
-        if key not in kept:
-            try:
-                photo = load_photo(data, name=upload.name)
-            except PhotoError as error:
-                st.error(str(error), icon=":material/broken_image:")
-                continue
-            with errors_as_sentences():
-                report = found.scan(photo, name=upload.name)
-            kept[key] = (report, shrink(report.overlay(photo), SHOWN_SIDE))
-            while len(kept) > KEPT:
-                kept.pop(next(iter(kept)))
-        scans.append(kept[key])
-    bar.empty()
-    return scans
-
-
-def _downloads(reports: list[Report]) -> None:
-    table = io.StringIO()
-    write_counts_csv(reports, table)
-    lines = "".join(report.to_json() + "\n" for report in reports)
-    left, right, _ = st.columns([1, 1, 3])
-    left.download_button(
-        "Counts (CSV)", table.getvalue(), "counts.csv", "text/csv", icon=":material/download:", width="stretch"
-    )
-    right.download_button(
-        "Everything (JSON)", lines, "scans.jsonl", "application/x-ndjson", icon=":material/download:", width="stretch"
-    )
-
-
-def _show(report: Report, picture: np.ndarray, found: Matcher) -> None:
-    st.subheader(report.image)
-    left, right = st.columns([3, 2])
-    left.image(picture, width="stretch", caption=f"{report.image}: every instance, outlined, numbered and named")
-    known = sum(report.counts.values())
-    with right:
-        with st.container(horizontal=True):
-            st.metric("Products known", known)
-            st.metric("Different SKUs", len(report.counts))
-            st.metric("Unknown", report.unknown)
-        rows = [{"Count": n, "Product": name, "SKU": sku or "—"} for _, sku, name, n in count_rows(report)]
-        if rows:
-            st.dataframe(rows, width="stretch", hide_index=True)
-        else:
-            st.info("Nothing was found in this photo. Is it sharp, bright and of products on a plain background?")
-        _unknowns(report, found)
-
-
-def _unknowns(report: Report, found: Matcher) -> None:
-    lines = [line for line in report.instances if line.decision == "unknown"]
-    if not lines:
-        return
-    st.markdown(f"**Unknown ({len(lines)})**: not in the catalogue, or not sure enough")
-    for line in lines:
-        st.markdown(f"- number {line.id}: {_nearest(line)}")
-
-
-def _nearest(line: ReportLine) -> str:
-    if not line.matches:
-        return "the catalogue is empty"
-    best = line.matches[0]
-    name = f"{best.name} ({best.sku})" if best.name and best.name != best.sku else best.sku
-    return f"nearest is {name}, score {best.score:.2f}, not taken"
+    with errors_as_sentences():
+        reviews = [open_review(found, number) for number in numbers[:MAX_PHOTOS]]
+    if len(reviews) > 1:
+        scan_result.totals(reviews)
+        names = {review.scan.id: f"{review.scan.image} (scan {review.scan.id})" for review in reviews}
+        chosen = st.selectbox("Photo", list(names), format_func=names.__getitem__)
+        reviews = [review for review in reviews if review.scan.id == chosen]
+    scan_result.show(found, reviews[0])

@@ -1,0 +1,153 @@
+"""One kept scan on a page: counts, the picture to look into and click on, a list of what was found, downloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit_image_coordinates import streamlit_image_coordinates
+
+from retail_seg.matcher import Matcher
+from retail_seg.report import ReportLine, count_rows
+from retail_seg.review import Review, as_json, counts_csv, json_lines, overlay_jpeg, photo_of
+from retail_seg.scan_view import ZOOMS, View, draw_view, pick
+from retail_seg.web import scan_fix
+from retail_seg.web.parts import plain
+
+#: How sure a product is, as a sign that is read without colours.
+SIGNS = {"sure": "✓", "likely": "~", "unknown": "?"}
+
+
+def totals(reviews: Sequence[Review]) -> None:
+    """The counts of several scans together, with downloads."""
+    counts: dict[tuple[str, str], int] = {}
+    for review in reviews:
+        for _, sku, name, n in count_rows(review.report):
+            counts[sku, name] = counts.get((sku, name), 0) + n
+    st.subheader(f"All {len(reviews)} photos")
+    _table([(sku, name, n) for (sku, name), n in sorted(counts.items(), key=lambda row: (not row[0][0], row[0]))])
+    with st.container(horizontal=True):
+        _download("Counts (CSV)", counts_csv(reviews), "counts.csv", "text/csv")
+        _download("Everything (JSON)", json_lines(reviews), "scans.jsonl", "application/x-ndjson")
+
+
+def show(found: Matcher, review: Review) -> None:
+    """A scan: the count first, where a phone shows it, then the picture, then what can be mended."""
+    scan = review.scan
+    st.subheader(plain(scan.image))
+    by = f" by {plain(scan.by)}" if scan.by else ""
+    address = f"/scans?scan={scan.id}"
+    st.caption(f"Scan {scan.id}, {scan.at[:16].replace('T', ' ')} UTC{by}, kept at [{address}]({address})")
+    _metrics(review)
+    for sentence in review.advice:
+        st.warning(sentence, icon=":material/photo_camera:")
+    scan_fix.last_change(found, review)
+    if not review.report.instances:
+        st.info("Nothing was found in this photo. Is it sharp, bright and of products on a plain background?")
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        _table([(sku, name, n) for _, sku, name, n in count_rows(review.report)])
+    with left:
+        _picture(found, review)
+    number = _chooser(review)
+    if number is not None:
+        scan_fix.panel(found, review, number)
+    scan_fix.history(found, review)
+    _downloads(found, review)
+
+
+def _metrics(review: Review) -> None:
+    sure = review.totals
+    with st.container(horizontal=True):
+        st.metric("Products known", sure["sure"] + sure["likely"])
+        st.metric("Different SKUs", len(review.report.counts))
+        st.metric(f"{SIGNS['sure']} sure", sure["sure"])
+        st.metric(f"{SIGNS['likely']} likely", sure["likely"])
+        st.metric(f"{SIGNS['unknown']} unknown", sure["unknown"])
+
+
+def _table(rows: Sequence[tuple[str, str, int]]) -> None:
+    if rows:
+        shown = [{"Count": n, "Product": name, "SKU": sku or "—"} for sku, name, n in rows]
+        st.dataframe(shown, width="stretch", hide_index=True)
+
+
+def _picked(review: Review) -> int | None:
+    """The instance that is looked at: what was picked, while it is there."""
+    number = st.session_state.get(f"pick {review.scan.id}")
+    return number if number is not None and review.line(number) is not None else None
+
+
+def _picture(found: Matcher, review: Review) -> None:
+    """The photo with outlines, to zoom into; a click picks an instance and, zoomed in, moves the view there."""
+    id_ = review.scan.id
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        zoom = st.segmented_control("Zoom", ZOOMS, default=1, format_func=lambda z: f"{z}×", key=f"zoom {id_}") or 1
+        names = st.toggle("Names", value=True, key=f"names {id_}")
+    centre = st.session_state.get(f"centre {id_}", (0.5, 0.5))
+    view = View.at(zoom, *centre)
+    picture = draw_view(
+        photo_of(found, review.scan), review.report, review.certainty, view, picked=_picked(review), names=names
+    )
+    click = streamlit_image_coordinates(
+        picture, key=f"picture {id_}", width="stretch", image_format="JPEG", jpeg_quality=88, cursor="pointer"
+    )
+    st.caption("Tap a product to see why it is named so, or choose it in the list below.")
+    if click and click["unix_time"] != st.session_state.get(f"click {id_}"):
+        st.session_state[f"click {id_}"] = click["unix_time"]
+        x, y = view.to_photo(click["x"] / click["width"], click["y"] / click["height"])
+        st.session_state[f"centre {id_}"] = (x, y)
+        st.session_state[f"pick {id_}"] = pick(review.report, x, y)
+        st.rerun()
+
+
+def _chooser(review: Review) -> int | None:
+    """The list of instances, for the keyboard and for what is too small to tap."""
+    numbers = [line.id for line in review.report.instances]
+    key = f"pick {review.scan.id}"
+    if st.session_state.get(key) not in numbers:
+        st.session_state[key] = None
+    lines = {line.id: line for line in review.report.instances}
+
+    def moved() -> None:
+        line = lines.get(st.session_state[key])
+        if line is not None:
+            x, y, w, h = line.box
+            centre = (x + w / 2) / review.report.width, (y + h / 2) / review.report.height
+            st.session_state[f"centre {review.scan.id}"] = centre
+
+    return st.selectbox(
+        "Look at", numbers, index=None, format_func=lambda n: title(review, lines[n]), key=key, on_change=moved,
+        placeholder="Choose a product of the photo", disabled=not numbers,
+    )  # fmt: skip
+
+
+def title(review: Review, line: ReportLine) -> str:
+    """An instance in one line: number, sign, name, how sure."""
+    kind = review.certainty[line.id]
+    merged = ", perhaps several in one" if line.merged else ""
+    if line.id in review.decided:
+        return (
+            f"{line.id} {SIGNS[kind]} {line.name or 'unknown'} (checked by {review.decided[line.id][0] or 'somebody'})"
+        )
+    if kind == "unknown":
+        return f"{line.id} {SIGNS[kind]} unknown{merged}"
+    return f"{line.id} {SIGNS[kind]} {line.name} ({kind}, {line.probability:.0%}{merged})"
+
+
+def _downloads(found: Matcher, review: Review) -> None:
+    name = f"scan-{review.scan.id}"
+    with st.container(horizontal=True):
+        _download("Counts (CSV)", counts_csv([review]), f"{name}.csv", "text/csv")
+        text = json.dumps(as_json(review), ensure_ascii=False, indent=1)
+        _download("Everything (JSON)", text, f"{name}.json", "application/json")
+        # Drawn only when it is asked for.
+        st.download_button(
+            "Picture (JPEG)", lambda: overlay_jpeg(found, review), f"{name}.jpg", "image/jpeg",
+            icon=":material/download:", on_click="ignore", key=f"overlay {review.scan.id}",
+        )  # fmt: skip
+
+
+def _download(label: str, data: str, name: str, kind: str) -> None:
+    st.download_button(label, data, name, kind, icon=":material/download:", on_click="ignore", key=f"{label} {name}")

@@ -1,0 +1,101 @@
+"""Scans: every photo that was ever scanned, found again by name, person, day or product; one of them by its address."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from retail_seg.matcher import Matcher
+from retail_seg.review import Listed, delete_scan, list_scans, open_review
+from retail_seg.web import scan_result
+from retail_seg.web.parts import plain
+from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+
+PER_PAGE = 12
+
+
+def page() -> None:
+    """The list, or with `?scan=12` in the address that scan."""
+    with errors_as_sentences():
+        found = matcher(store_folder())
+    wanted = st.query_params.get("scan", "")
+    if wanted:
+        _one(found, wanted)
+    else:
+        _list(found)
+
+
+def _one(found: Matcher, wanted: str) -> None:
+    st.title(f"Scan {wanted}" if wanted.isdigit() else "Scans")
+    with st.container(horizontal=True):
+        if st.button("All scans", icon=":material/arrow_back:"):
+            del st.query_params["scan"]
+            st.rerun()
+        if may("staff") and wanted.isdigit():
+            _delete(found, int(wanted))
+    if not wanted.isdigit():
+        st.error("The address names no scan; choose one from the list.", icon=":material/error:")
+        return
+    with errors_as_sentences():
+        review = open_review(found, int(wanted))
+    scan_result.show(found, review)
+
+
+def _delete(found: Matcher, number: int) -> None:
+    with st.popover("Delete", icon=":material/delete:"):
+        st.markdown(f"Scan {number}, its photo and its corrections go for good. References made of it stay.")
+        if st.button("Delete for good", type="primary", key=f"delete scan {number}"):
+            with errors_as_sentences():
+                delete_scan(found, number)
+            del st.query_params["scan"]
+            st.rerun()
+
+
+def _list(found: Matcher) -> None:
+    st.title("Scans")
+    text = st.text_input(
+        "Search", key="scans search", placeholder="photo, person, day (2026-11) or product", icon=":material/search:"
+    )
+    at = st.session_state.get("scans page", 0) if st.session_state.get("scans text") == text else 0
+    st.session_state["scans text"] = text
+    listed, count = list_scans(found, text, offset=at * PER_PAGE, limit=PER_PAGE)
+    if not count:
+        st.info(
+            f"No scan has “{text}”. Try another word."
+            if text
+            else "No photo has been scanned yet: start under **Scan**.",
+            icon=":material/photo_camera:",
+        )
+        return
+    st.caption(f"{count} scan{'s' if count > 1 else ''}, newest first")
+    for row in listed:
+        _row(row)
+    _pages(at, -(-count // PER_PAGE))
+
+
+def _row(row: Listed) -> None:
+    scan = row.scan
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        if row.thumbnail is not None:
+            st.image(row.thumbnail, width=96, alt=f"Photo {scan.image}")
+        by = f" by {plain(scan.by)}" if scan.by else ""
+        st.markdown(
+            f"**{scan.id} · {plain(scan.image)}**  \n{row.known} known, {row.unknown} unknown  \n"
+            f":small[{scan.at[:16].replace('T', ' ')} UTC{by}]"
+        )
+        if st.button("Open", key=f"open {scan.id}", help=f"Open scan {scan.id}", icon=":material/open_in_full:"):
+            st.query_params["scan"] = str(scan.id)
+            st.rerun()
+
+
+def _pages(at: int, count: int) -> None:
+    st.session_state["scans page"] = at
+    if count < 2:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Newer", icon=":material/chevron_left:", disabled=at == 0):
+            st.session_state["scans page"] = at - 1
+            st.rerun()
+        st.markdown(f"Page {at + 1} of {count}")
+        if st.button("Older", icon=":material/chevron_right:", disabled=at + 1 >= count):
+            st.session_state["scans page"] = at + 1
+            st.rerun()
