@@ -66,9 +66,28 @@ def add_product(catalogue: Catalogue, product: Product) -> Product:
     return editing.add(catalogue, product, by=require("manager"))
 
 
-def change_product(catalogue: Catalogue, seen: Product, wanted: Product) -> bool:
-    """Write a product's fields, if it still is as somebody saw it; True when something changed. Raises EditConflict."""
-    return editing.revise(catalogue, seen, wanted, by=require("manager"))
+def change_product(catalogue: Catalogue, seen: Product, wanted: Product) -> list[int]:
+    """Write a product's fields, if it still is as somebody saw it; returns the changes to undo, none for no difference.
+
+    Raises EditConflict where another person has changed it meanwhile.
+    """
+    written = editing.revise(catalogue, seen, wanted, by=require("manager"))
+    return _latest(catalogue, seen.sku) if written else []
+
+
+def remove(matcher: Matcher, sku: str, references: Sequence[int] | None = None) -> list[int]:
+    """Take a product out, or some of its pictures; returns the changes to undo."""
+    matcher.remove(sku, references)
+    return _latest(matcher.catalogue, sku)
+
+
+def bring_back(matcher: Matcher, sku: str) -> list[int]:
+    """Bring a removed product back with its pictures; returns the changes to undo. Raises UndoError."""
+    return [matcher.undelete(sku).id]
+
+
+def _latest(catalogue: Catalogue, sku: str) -> list[int]:
+    return [change.id for change in history.log(catalogue, sku=sku, limit=1)]
 
 
 # -- pictures
@@ -81,9 +100,7 @@ def add_pictures(
 
     `report` may raise: nothing has been written then. Raises UnknownProduct, and TooManyPictures for too many at once.
     """
-    by = require("manager")
-    if len(uploads) > MAX_PICTURES:
-        raise TooManyPictures(f"{len(uploads)} pictures are too many at once; add at most {MAX_PICTURES}")
+    by = check_addition(matcher.catalogue, sku, len(uploads))
     product = matcher.catalogue.product(sku)
     known = matcher.catalogue.known_hashes(sku)
     prepared: list[Prepared | AddedPicture] = []
@@ -98,6 +115,15 @@ def add_pictures(
     ids = matcher.catalogue.enrol(product.sku, references, by=by) if references else []
     matcher.refresh()
     return _added(prepared, dict(zip((one.content_hash for one in fresh), ids, strict=True)))
+
+
+def check_addition(catalogue: Catalogue, sku: str, count: int) -> str:
+    """Raise what `add_pictures` would before it reads the first picture; returns who is acting."""
+    by = require("manager")
+    catalogue.product(sku)
+    if count > MAX_PICTURES:
+        raise TooManyPictures(f"{count} pictures are too many at once; add at most {MAX_PICTURES}")
+    return by
 
 
 def _prepared(name: str, data: bytes, known: Iterable[str]) -> Prepared | AddedPicture:
@@ -159,11 +185,10 @@ def last_changes(catalogue: Catalogue, sku: str = "", limit: int = 20) -> list[h
     return history.log(catalogue, sku=sku, limit=limit)
 
 
-def undo(matcher: Matcher, numbers: Iterable[int]) -> None:
-    """Take changes back in this order; raises UndoError at the first that cannot be, those before are back then."""
+def undo(matcher: Matcher, numbers: Sequence[int]) -> list[int]:
+    """Take changes back in this order; returns what undoes this. Raises UndoError at the first that cannot be."""
     require("manager")
-    for number in numbers:
-        matcher.undo(number)
+    return [matcher.undo(number).id for number in numbers][::-1]
 
 
 def undoable(change: history.Change) -> bool:

@@ -1,0 +1,117 @@
+"""Products: search, filter and leaf through them; one product with its pictures stands in `product.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from catalogue import Product, listing
+from catalogue.listing import Entry, Filter
+from retail_seg import products
+from retail_seg.web import parts, product
+from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+
+if TYPE_CHECKING:
+    from retail_seg.matcher import Matcher
+
+#: Products on one page of the list.
+SIZE = 25
+SHOW = {
+    "All products": Filter(),
+    "Without pictures": Filter(pictures="none"),
+    "With one picture": Filter(pictures="one"),
+    "Removed": Filter(removed=True),
+}
+
+
+def page() -> None:
+    """The list, or the product that the address names (`?sku=`)."""
+    with errors_as_sentences():
+        found = matcher(store_folder())
+        sku = st.query_params.get("sku")
+        if sku:
+            product.show(found, sku)
+        else:
+            _list(found)
+
+
+def _list(found: Matcher) -> None:
+    st.title("Products")
+    parts.show_notice(found)
+    if not found.catalogue.count_products() and not found.catalogue.count_products(removed=True):
+        st.info(
+            "This store has no products yet. Import a table or a zip of pictures on the page Import, or add the first "
+            "product here.",
+            icon=":material/inventory_2:",
+        )
+        _new(found)
+        return
+    wanted = _wanted(found)
+    total = listing.count(found.catalogue, wanted)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{total:,}** {'product' if total == 1 else 'products'}", width="content")
+        _new(found)
+    if not total:
+        st.info("No product fits. Take a filter away, or type less.", icon=":material/search_off:")
+        return
+    rows = st.container(gap="xsmall")
+    start = parts.pages(total, SIZE, f"products_page_{hash(wanted)}")
+    with rows:
+        for entry in listing.find(found.catalogue, wanted, offset=start, limit=SIZE):
+            _row(found, entry)
+
+
+def _wanted(found: Matcher) -> Filter:
+    """What is searched and filtered for; kept while a product's page is open."""
+    text = st.text_input(
+        "Search",
+        placeholder="Name, brand, SKU or GTIN; the beginnings of words are enough",
+        key="products_text",
+        icon=":material/search:",
+        persist_state="session",
+    )
+    with st.container(horizontal=True):
+        brand = _choice("Brand", found.catalogue.brands())
+        category = _choice("Category", found.catalogue.categories())
+        show = st.selectbox("Show", list(SHOW), key="products_show", persist_state="session", width=200)
+    shown = SHOW[show]
+    return Filter(text or "", brand or "", category or "", shown.pictures, shown.removed)
+
+
+def _choice(label: str, options: list[str]) -> str | None:
+    """One of the values that products have; a value that no product has any more is let go."""
+    key = f"products_{label.lower()}"
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = None
+    return st.selectbox(label, options, index=None, placeholder="Any", key=key, persist_state="session", width=200)
+
+
+def _row(found: Matcher, entry: Entry) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        with st.container(width=72):
+            parts.picture(found, entry.cover, entry.product.name or entry.product.sku, width=64)
+        with st.container(gap=None):
+            parts.product_link(entry.product.sku, entry.product.name or entry.product.sku)
+            st.caption(parts.plain(_about(entry)))
+
+
+def _about(entry: Entry) -> str:
+    pictures = {0: "no picture", 1: "1 picture"}.get(entry.references, f"{entry.references} pictures")
+    about = (entry.product.sku, entry.product.brand, entry.product.category, pictures)
+    return " · ".join(part for part in about if part)
+
+
+def _new(found: Matcher) -> None:
+    if not may("manager"):
+        return
+    with st.popover("New product", icon=":material/add:"), st.form("new_product", border=False):
+        sku = st.text_input("SKU", help="Your own number of the product; it cannot be changed later.")
+        fields = product.text_fields(Product(""), "new")
+        if st.form_submit_button("Add", type="primary", icon=":material/add:"):
+            with errors_as_sentences():
+                added = products.add_product(found.catalogue, Product(sku).with_fields(fields))
+            change = products.last_changes(found.catalogue, added.sku, limit=1)[0]
+            parts.say(f"{added.name or added.sku} was added. Give it pictures, so that it is found.", [change.id])
+            st.query_params["sku"] = added.sku
+            st.rerun()
