@@ -164,6 +164,11 @@ class Teaching:
             return np.zeros((photo.height, photo.width), np.int32)
         return self._labels.get((photo.id, stat.st_ino, stat.st_mtime_ns), lambda: read_ids(path))
 
+    def numbers(self, photo: TaughtPhoto) -> list[int]:
+        """The ids of the instances on a photo, ascending."""
+        labels = self.labels(photo)
+        return _ids(labels)
+
     def labels_path(self, id_: str) -> Path:
         """Where a photo's ids lie, or will lie."""
         return self.labels_folder / f"{id_}.png"
@@ -296,8 +301,13 @@ class Teaching:
 
 def _counted(photo: TaughtPhoto, labels: np.ndarray) -> dict[str, Any]:
     """The number of instances and the state that follow from ids."""
-    count = int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
+    count = len(_ids(labels))
     return {"instances": count, "state": (NEW if not count else DRAFT if photo.state == NEW else photo.state)}
+
+
+def _ids(labels: np.ndarray) -> list[int]:
+    counts = np.bincount(labels.ravel())
+    return [int(number) for number in np.flatnonzero(counts) if number]
 
 
 def _now() -> str:

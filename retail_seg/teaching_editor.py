@@ -5,7 +5,8 @@ Every tool works on instance `number` and returns the photo and the number that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from retail_seg import teaching_edits as edits
 from retail_seg.teaching import TaughtPhoto, Teaching, TeachingError
 from retail_seg.teaching_edits import Click
 from retail_seg.teaching_files import Cache
+from retail_seg.teaching_view import View
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.formats.base import Region
@@ -22,9 +24,29 @@ if TYPE_CHECKING:
 #: A touch within this share of the photo's longer side from a point of the outline takes the point away.
 NEAR = 0.015
 
+#: Tool of the page ► the kind of mark it takes from the picture.
+MARKS = {"box": "box", "click": "point", "brush": "stroke", "outline": "point", "pick": "point"}
+
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 Edited = tuple[TaughtPhoto, int]
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What a mark on the picture is for: a tool of MARKS in a person's hand, over a window of a photo.
+
+    `number` is the instance that is worked on (None: a new one), `brush` the width of a stroke as a share of the
+    window's, `erase` takes away what else is added, `by_model` lets a box take the model's outline.
+    """
+
+    photo: str
+    tool: str
+    view: View
+    number: int | None = None
+    erase: bool = False
+    brush: float = 0.03
+    by_model: bool = False
 
 
 class Editor:
@@ -40,6 +62,33 @@ class Editor:
         return self._seen.get(
             (photo.id, model.fingerprint), lambda: model.segment(self.teaching.picture(photo)).labels
         )
+
+    def apply(self, hand: Hand, points: Sequence[Sequence[float]]) -> int | None:
+        """Do what a mark (points as shares of the window) asks for; returns the instance to work on next.
+
+        A box is always about a new instance, so that a thing a box is the way to go through a photo.
+        """
+        at = hand.view.to_photo(points)
+        x, y = (float(v) for v in at[0])
+        if hand.tool == "box":
+            corner = (float(at[-1][0]), float(at[-1][1]))
+            return self.box(hand.photo, (x, y, *corner), None, by_model=hand.by_model)[1]
+        if hand.tool == "click":
+            return self.click(hand.photo, Click(x, y, not hand.erase), hand.number)[1]
+        if hand.tool == "brush":
+            width = hand.brush * hand.view.width
+            return self.stroke(hand.photo, at, width, hand.number, erase=hand.erase)[1] or None
+        if hand.tool == "outline":
+            self.touch_outline(hand.photo, (x, y))
+            return hand.number
+        if hand.tool == "pick":
+            return self.pick(hand.photo, (x, y))
+        raise TeachingError(f"{hand.tool}: is no tool; one of {', '.join(MARKS)}")
+
+    def pick(self, id_: str, at: Point) -> int | None:
+        """The instance at a point, None where there is none."""
+        labels = self.teaching.labels(self.teaching.photo(id_))
+        return int(labels[min(int(at[1]), labels.shape[0] - 1), min(int(at[0]), labels.shape[1] - 1)]) or None
 
     def stroke(
         self, id_: str, points: np.ndarray, width: float, number: int | None, *, erase: bool = False
@@ -64,16 +113,15 @@ class Editor:
         return self._put(id_, number, lambda ids, n: edits.replaced(ids, proposal(_others(ids, n)), n))
 
     def click(self, id_: str, click: Click, number: int | None) -> Edited:
-        """One click more for the proposal of an instance; the first on what the model sees is the model's outline.
+        """One click more for the proposal of the instance that clicks made, else the first for a new one.
 
-        TeachingError for a first click beside the thing, which says nothing yet.
+        A first click on what the model sees is the model's outline. TeachingError for a first click beside the thing,
+        which says nothing yet.
         """
         photo = self.teaching.photo(id_)
-        if number is None or photo.clicked != number:
-            kept: tuple[Click, ...] = ()
-        else:
-            kept = tuple(Click(*values) for values in photo.clicks)
-        clicks = (*kept, click)
+        number = number if number and photo.clicked == number else None
+        kept = photo.clicks if number else ()
+        clicks = (*(Click(*values) for values in kept), click)
         if not any(c.on for c in clicks):
             raise TeachingError("Click on the thing first, then beside it what does not belong to it")
         return self._put(
@@ -119,7 +167,7 @@ class Editor:
             id_, number, lambda ids, n: edits.added(edits.without(ids, n), region, n, over=True)
         )
 
-    def take_over(self, id_: str) -> tuple[TaughtPhoto, int]:
+    def take_over(self, id_: str) -> Edited:
         """Take over what the model sees where nothing is drawn yet; returns the photo and how many instances came."""
         photo = self.teaching.photo(id_)
         found = self.model_labels(photo)

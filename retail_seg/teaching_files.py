@@ -101,16 +101,17 @@ def load_patch(path: Path) -> Patch:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[int]:
+def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[int]:
     """Hold the lock file `path` against other threads and processes; yields its file descriptor.
 
-    Without `wait`, BlockingIOError where somebody holds it. A process that inherits the descriptor holds the lock on.
+    Without `wait`, BlockingIOError where somebody holds it; `shared` holders do not keep each other out. A process
+    that inherits the descriptor holds the lock on.
     """
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield file.fileno()
 
 

@@ -1,0 +1,331 @@
+"""Trainings of a store's segmenter, each a process of its own that outlives the page, the session and the app.
+
+    STORE/teaching/runs/ID/run.json        what was asked for, by whom, and the process
+    STORE/teaching/runs/ID/labels/         the annotations as they were then, so that a resumed training is the same
+    STORE/teaching/runs/ID/progress.jsonl  steps, losses and scores, written by `retail-seg train`
+    STORE/teaching/runs/ID/result.jsonl    its last line is the result; log.txt is what it said
+    STORE/teaching/runs/ID/model/          the model, or the checkpoint of an interrupted training
+
+One at a time: the process holds a lock that it inherits, so it is free in the moment the process ends, however it
+ends. Photos that are held back are never trained on, in any run, so models can be compared on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from retail_seg.accounts import require
+from retail_seg.errors import ModelError, TrainingError
+from retail_seg.files import replace_file
+from retail_seg.teaching import DONE, TaughtPhoto, Teaching
+from retail_seg.teaching_files import locked
+
+RUNNING, FINISHED, CANCELLED, FAILED = "running", "done", "cancelled", "failed"
+#: From this many finished photos on, every fifth is held back to compare models on, at most HELD_AT_MOST.
+HELD_FROM, HELD_AT_MOST = 4, 12
+#: Fewest photos that are trained on, see `training.MIN_PHOTOS`; and fewest of a cross-validation.
+FEWEST, FEWEST_FOLDED = 3, 4
+#: Minutes that are offered, see `training.DEFAULT_MINUTES`, and trainings of a cross-validation (its import is heavy).
+MINUTES, FOLDS = 8.0, 5
+_ID = re.compile(r"\d{8}-\d{6}(-\d+)?")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that was started; `photos` are trained on, `held` are kept for the comparison (ids of photos)."""
+
+    id: str
+    started: str
+    by: str
+    photos: tuple[str, ...]
+    held: tuple[str, ...]
+    minutes: float
+    steps: int | None = None
+    seed: int = 0
+    cross_validate: bool = False
+    start: str = ""
+    pid: int = 0
+    cancelled_by: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: lines of progress.jsonl, state, result (TrainingResult as JSON) and what went wrong."""
+
+    state: str
+    lines: tuple[dict[str, Any], ...]
+    result: dict[str, Any] | None
+    error: str = ""
+
+    @property
+    def share(self) -> float:
+        """How much of the part under way is done, 0 to 1."""
+        return float(self.lines[-1]["share"]) if self.lines else 0.0
+
+    @property
+    def part(self) -> str:
+        """What is under way: "training", or a fold of the cross-validation."""
+        return str(self.lines[-1]["part"]) if self.lines else "starting"
+
+
+class Runs:
+    """The trainings of a store; reads everything from its folder each time, so it finds what others started."""
+
+    def __init__(self, teaching: Teaching) -> None:
+        self.teaching = teaching
+        self.folder = teaching.folder / "runs"
+        self._lock = teaching.folder / "locks" / "training"
+
+    def all(self) -> list[Run]:
+        """Every run, the newest first."""
+        found = sorted(self.folder.glob("*/run.json"), reverse=True)
+        return [_read(path) for path in found]
+
+    def get(self, id_: str) -> Run:
+        """One run; TrainingError where there is none with this id."""
+        path = self.path(id_) / "run.json"
+        if not path.is_file():
+            raise TrainingError(f"The training {id_} is not known here; choose one of the list")
+        return _read(path)
+
+    def path(self, id_: str) -> Path:
+        """The folder of a run."""
+        if not _ID.fullmatch(id_):
+            raise TrainingError("This is no training of this store; choose one of the list")
+        return self.folder / id_
+
+    def model(self, id_: str) -> Path:
+        """The model that a run made; ModelError where it has made none."""
+        path = self.path(id_) / "model"
+        if not (path / "weights.safetensors").is_file():
+            raise ModelError(f"The training {id_} has made no model; let it end, or resume it")
+        return path
+
+    def running(self) -> Run | None:
+        """The run whose process is at work, None where there is none."""
+        try:
+            with locked(self._lock, wait=False, shared=True):
+                return None
+        except BlockingIOError:  # the process that holds it wrote which run it is
+            id_ = self._lock.read_text(encoding="ascii")
+            return self.get(id_) if id_ else None
+
+    # -- begin and end ---------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        *,
+        minutes: float,
+        steps: int | None = None,
+        cross_validate: bool = False,
+        start: Path | None = None,
+        seed: int = 0,
+    ) -> Run:
+        """Train on the finished photos, less those held back, in a process of its own; returns at once.
+
+        `start` is the model to begin with, None the shipped one. TrainingError for too few photos, or where a training
+        is under way.
+        """
+        by = require("staff")
+        done = [photo for photo in self.teaching.photos() if photo.state == DONE]
+        held = self.held_back(done)
+        trained = tuple(photo.id for photo in done if photo.id not in held)
+        if reason := why_not(len(trained), cross_validate):
+            raise TrainingError(reason)
+        now = datetime.now(UTC)
+        run = Run(
+            self._fresh_id(now), now.isoformat(timespec="seconds"), by, trained, held, minutes, steps, seed,
+            cross_validate, str(start.resolve()) if start else "",
+        )  # fmt: skip
+        return self._launch(run, new=True)
+
+    def resume(self, id_: str) -> Run:
+        """Go on with a training that was cancelled or broke off, from its last checkpoint where it left one."""
+        require("staff")
+        run = self.get(id_)
+        if self.progress(id_).state == FINISHED:
+            raise TrainingError(f"The training {id_} is done; start a new one")
+        return self._launch(replace(run, cancelled_by=""), new=False)
+
+    def cancel(self, id_: str) -> None:
+        """Ask a training's process to end; it leaves a checkpoint. Nothing happens where it has ended."""
+        by = require("staff")
+        run = self.get(id_)
+        if self.progress(id_).state != RUNNING or not run.pid:
+            return
+        self._write(replace(run, cancelled_by=by or "somebody"))
+        try:
+            os.kill(run.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return  # it ended in this moment
+
+    def remove(self, id_: str) -> None:
+        """Delete a run with its model; TrainingError while it is under way. A model in use is a copy and stays."""
+        require("staff")
+        self.get(id_)
+        if self.progress(id_).state == RUNNING:
+            raise TrainingError("This training is under way; cancel it first")
+        shutil.rmtree(self.path(id_), ignore_errors=True)
+
+    def _launch(self, run: Run, *, new: bool) -> Run:
+        for attempt in range(10):  # somebody who only looks whether a training runs holds the lock for a moment
+            try:
+                with locked(self._lock, wait=False) as lock:
+                    if new:
+                        self._lay_out(run)
+                    self._write(run)
+                    self._lock.write_text(run.id, encoding="ascii")
+                    run = replace(run, pid=self._process(run, lock).pid)
+                    self._write(run)
+                    return run
+            except BlockingIOError:
+                if attempt and self.running():
+                    break
+                time.sleep(0.05)
+        raise TrainingError("A training is under way; wait for its end or cancel it")
+
+    def _process(self, run: Run, lock: int) -> subprocess.Popen[bytes]:
+        folder = self.path(run.id).resolve()
+        home = str(Path(__file__).resolve().parent.parent)
+        paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+        with (folder / "result.jsonl").open("wb") as out, (folder / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                _command(run, folder, self.teaching.photos_folder.resolve()), stdin=subprocess.DEVNULL, stdout=out,
+                stderr=log, pass_fds=(lock,), start_new_session=True, env={**os.environ, "PYTHONPATH": paths},
+            )  # fmt: skip
+        threading.Thread(target=process.wait, name=f"training-{run.id}", daemon=True).start()  # leaves no zombie
+        return process
+
+    def _lay_out(self, run: Run) -> None:
+        """The folder of a new run with a copy of the annotations as they are now."""
+        folder = self.path(run.id)
+        (folder / "labels").mkdir(parents=True)
+        names = []
+        for id_ in run.photos:
+            names.append(self.teaching.path(self.teaching.photo(id_)).name)
+            shutil.copyfile(self.teaching.labels_path(id_), folder / "labels" / f"{id_}.png")
+        replace_file(folder / "photos.txt", "".join(f"{name}\n" for name in names).encode())
+        self._remember_held(run.held)
+
+    def _fresh_id(self, now: datetime) -> str:
+        base = f"{now:%Y%m%d-%H%M%S}"
+        return next(id_ for id_ in (base, *(f"{base}-{n}" for n in range(2, 1000))) if not self.path(id_).exists())
+
+    def _write(self, run: Run) -> None:
+        replace_file(self.path(run.id) / "run.json", json.dumps(asdict(run), indent=1).encode())
+
+    # -- photos held back ------------------------------------------------------------------------------------
+
+    def held_back(self, done: Sequence[TaughtPhoto]) -> tuple[str, ...]:
+        """Ids of the finished photos that the next training leaves out; those left out before stay left out."""
+        ids = [photo.id for photo in done]
+        trained = {id_ for run in self.all() for id_ in run.photos}
+        return choose_held(ids, self._held_before(), trained)
+
+    def _held_before(self) -> list[str]:
+        path = self.teaching.folder / "held.json"
+        return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
+
+    def _remember_held(self, held: Iterable[str]) -> None:
+        known = dict.fromkeys([*self._held_before(), *held])
+        replace_file(self.teaching.folder / "held.json", json.dumps(list(known)).encode())
+
+    # -- how far ---------------------------------------------------------------------------------------------
+
+    def progress(self, id_: str) -> Progress:
+        """How far a run is, from its files and the lock."""
+        run, folder = self.get(id_), self.path(id_)
+        lines = tuple(_json_lines(folder / "progress.jsonl"))
+        if (current := self.running()) is not None and current.id == id_:
+            return Progress(RUNNING, lines, None)
+        results = [line for line in _json_lines(folder / "result.jsonl") if "thresholds" in line]
+        if results:
+            return Progress(FINISHED, lines, results[-1])
+        if run.cancelled_by:
+            return Progress(CANCELLED, lines, None, f"Cancelled by {run.cancelled_by}; it can be resumed")
+        return Progress(FAILED, lines, None, _why(folder / "log.txt"))
+
+
+def why_not(photos: int, cross_validate: bool) -> str:
+    """Why so many photos cannot be trained on, or not be cross-validated; empty where they can."""
+    needed = FEWEST_FOLDED if cross_validate else FEWEST
+    if photos >= needed:
+        return ""
+    what = "Cross-validation" if cross_validate else "Training"
+    return f"{what} needs {needed} finished photos to train on, there are {photos}; annotate more"
+
+
+def longest(minutes: float, photos: int, cross_validate: bool) -> float:
+    """The most minutes that a run can take: its own training, and one for each fold."""
+    return minutes + (min(FOLDS, photos) * (minutes + 0.5) if cross_validate else 0)
+
+
+def choose_held(done: Sequence[str], before: Sequence[str], trained: Iterable[str]) -> tuple[str, ...]:
+    """Every fifth of `done`, at least one of HELD_FROM: those of `before` stay, then those that were never trained on.
+
+    Always leaves FEWEST photos to train on.
+    """
+    if len(done) < HELD_FROM:
+        return ()
+    wanted = min(max(1, len(done) // 5), HELD_AT_MOST)
+    seen = set(trained)
+    kept = [id_ for id_ in before if id_ in done]
+    others = sorted((id_ for id_ in done if id_ not in kept), key=lambda id_: (id_ in seen, id_))
+    chosen = kept + others[: max(0, wanted - len(kept))]
+    return tuple(chosen[: len(done) - FEWEST])
+
+
+def _command(run: Run, folder: Path, photos: Path) -> list[str]:
+    """The call of `retail-seg train`, behind the app's own work where the system has `nice`."""
+    nice = shutil.which("nice")
+    options = ["--steps", str(run.steps)] if run.steps else ["--minutes", f"{run.minutes:g}"]
+    if run.start:
+        options += ["--start", run.start]
+    if run.cross_validate:
+        options += ["--cross-validate"]
+    return [
+        *([nice, "-n", "10"] if nice else []), sys.executable, "-m", "retail_seg", "train", str(photos),
+        "--annotations", str(folder / "labels"), "--photos-list", str(folder / "photos.txt"),
+        "--model", str(folder / "model"), "--seed", str(run.seed),
+        "--progress-json", str(folder / "progress.jsonl"), *options,
+    ]  # fmt: skip
+
+
+def _read(path: Path) -> Run:
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Run(**values | {"photos": tuple(values["photos"]), "held": tuple(values["held"])})
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole JSON lines of a file that may still be written to."""
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue  # a line that the process is writing at this moment
+    return found
+
+
+def _why(log: Path) -> str:
+    """What a failed training said last."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return errors[-1] if errors else "The training broke off before its end; resume it"
+

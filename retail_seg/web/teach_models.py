@@ -1,0 +1,119 @@
+"""Teach, part 4: a trained model beside the one in use; switch to it, switch back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from retail_seg.acceleration import load_segmenter
+from retail_seg.accounts import acting
+from retail_seg.model_switch import model_in_use, previous_model, switch_back, use_model
+from retail_seg.teaching_compare import SCORES, Comparison, compare, kept_comparison, overlay
+from retail_seg.teaching_runs import FINISHED, Run
+from retail_seg.web.shared import jobs, may
+from retail_seg.web.teach_shared import Workshop, flash, go_to, job_shown, trying
+
+
+def show(shop: Workshop) -> None:
+    """The model in use, then a trained one beside it."""
+    _in_use(shop)
+    runs = {run.id: run for run in shop.runs.all() if shop.runs.progress(run.id).state == FINISHED}
+    if not runs:
+        st.info("No training has ended yet. Train first; then its model can be compared here.", icon=":material/info:")
+        st.button("To the training", on_click=go_to, args=("train",), icon=":material/model_training:")
+        return
+    st.subheader("A trained model")
+    asked = st.query_params.get("run")
+    if asked in runs:
+        st.session_state["teach-model"] = asked
+    chosen = st.selectbox(
+        "Training", list(runs), format_func=lambda id_: _title(runs[id_]), key="teach-model",
+        on_change=lambda: go_to("models", run=st.session_state["teach-model"]),
+    )  # fmt: skip
+    _beside(shop, runs[chosen])
+
+
+def _in_use(shop: Workshop) -> None:
+    model = shop.segmenter()
+    own = model_in_use(shop.store).parent.resolve() == shop.store.resolve()
+    st.write(f"In use: **{model.name}** `{model.fingerprint}`, {'this shop’s own' if own else 'as shipped'}.")
+    if previous_model(shop.store) is None:
+        return
+
+    def back() -> None:
+        switch_back(shop.store, by=acting().name)
+        flash("Switched back to the model that was in use before.", ":material/undo:")
+
+    if may("manager"):
+        st.button("Switch back to the one before", icon=":material/undo:", on_click=trying(back))
+
+
+def _beside(shop: Workshop, run: Run) -> None:
+    """The comparison with the model in use, made now or kept from before; then the switch."""
+    in_use = shop.segmenter()
+    new = _fingerprint(str(shop.runs.model(run.id)))
+    if new == in_use.fingerprint:
+        st.success("This model is the one in use.", icon=":material/check_circle:")
+        return
+    found = kept_comparison(shop.runs, run.id, in_use.fingerprint)
+    busy = job_shown("compare", lambda job: st.rerun())
+    if found:
+        _compared(shop, found)
+    elif not busy:
+        st.write("How do the two do on the photos that neither was trained on?")
+        if may("staff") and st.button("Compare them", type="primary", icon=":material/compare:"):
+            jobs().start(
+                "compare", "Comparison", lambda job: compare(shop.runs, run.id, in_use, load_segmenter, job.report),
+                by=acting().name,
+            )  # fmt: skip
+            st.rerun()
+    _switch(shop, run, bool(found))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _fingerprint(folder: str) -> str:
+    """Fingerprint of the model in a folder."""
+    from retail_seg.segmentation.segmenter import Segmenter
+
+    return Segmenter.load(Path(folder)).fingerprint
+
+
+def _switch(shop: Workshop, run: Run, compared: bool) -> None:
+    if not may("manager"):
+        st.caption("A manager can switch to this model.")
+        return
+
+    def switch() -> None:
+        use_model(shop.store, shop.runs.model(run.id), by=acting().name)
+        flash("Switched: every scan from now on uses this model. The one before is kept.", ":material/check:")
+
+    st.button(
+        "Use this model from now on", icon=":material/swap_horiz:", on_click=trying(switch),
+        type="primary" if compared else "secondary",
+        help="In one step, for every page and program on this store; the one before is kept.",
+    )  # fmt: skip
+
+
+def _compared(shop: Workshop, found: Comparison) -> None:
+    st.write(found.advice)
+    if found.new:
+        rows = [
+            {
+                "Score": text, "In use": f"{found.in_use[key]:.3f}", "New": f"{found.new[key]:.3f}",
+                "Change": f"{found.new[key] - found.in_use[key]:+.3f}",
+            }
+            for key, text in SCORES.items()
+        ]  # fmt: skip
+        st.dataframe(rows, hide_index=True, width="stretch")
+    for line in found.photos:
+        true = f", {line.true} are there" if line.true is not None else ""
+        st.markdown(f"**{line.name}**{true}")
+        for column, side, name, count in zip(
+            st.columns(2), ("in-use", "new"), ("In use", "New"), (line.in_use, line.new), strict=True
+        ):
+            column.image(str(overlay(shop.runs, found.run, line.photo, side)), caption=f"{name}: counts {count}")
+
+
+def _title(run: Run) -> str:
+    return f"{run.started[:16].replace('T', ' ')} UTC · {len(run.photos)} photos"

@@ -1,0 +1,109 @@
+"""What the parts of the page Teach share: the annotation set of the store with its tools, addresses, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from retail_seg.jobs import Job
+from retail_seg.teaching import DONE, DRAFT, NEW, TaughtPhoto, Teaching
+from retail_seg.teaching_editor import Editor
+from retail_seg.teaching_runs import Runs
+from retail_seg.user_errors import USER_ERRORS
+from retail_seg.web.shared import jobs, matcher
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.segmenter import Segmenter
+
+#: The parts of the page by the word in the address.
+PARTS = {"photos": "Photos", "annotate": "Annotate", "train": "Train", "models": "Compare and switch"}
+STATES = {NEW: "not begun", DRAFT: "in work", DONE: "finished"}
+SIGNS = {NEW: "○", DRAFT: "◐", DONE: "●"}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The annotation set of a store, its tools and its trainings, for every visitor of this process."""
+
+    store: Path
+    teaching: Teaching
+    editor: Editor
+    runs: Runs
+
+    def segmenter(self) -> Segmenter:
+        """The model in use."""
+        return matcher(self.store).segmenter
+
+
+@st.cache_resource(show_spinner=False)
+def workshop(store: Path) -> Workshop:
+    """The workshop of a store, made once a process."""
+    teaching = Teaching(store)
+    return Workshop(store, teaching, Editor(teaching, lambda: matcher(store).segmenter), Runs(teaching))
+
+
+def go_to(part: str, **address: str) -> None:
+    """Callback: show another part of the page; `address` is what else stands in the address, a photo or a run."""
+    st.session_state["teach-part"] = part
+    st.query_params.from_dict({"part": part} | address)
+
+
+def title_of(photo: TaughtPhoto) -> str:
+    """A photo in a list: sign, name, state and instances in words."""
+    things = f", {photo.instances} thing{'s' * (photo.instances != 1)}" if photo.instances else ""
+    return f"{SIGNS[photo.state]} {photo.name} ({STATES[photo.state]}{things})"
+
+
+def trying(work: Callable[[], Any]) -> Callable[[], None]:
+    """A callback that does the work, and keeps what a person can mend as a message."""
+
+    def run() -> None:
+        try:
+            work()
+        except USER_ERRORS as error:
+            flash(str(error), ":material/warning:")
+
+    return run
+
+
+def flash(text: str, icon: str = ":material/check:") -> None:
+    """Keep a message for the next run of the script, which `flashed` shows."""
+    st.session_state.setdefault("teach-flash", []).append((text, icon))
+
+
+def flashed() -> None:
+    """Show the messages that were kept, once."""
+    for text, icon in st.session_state.pop("teach-flash", []):
+        (st.warning if "warning" in icon else st.success)(text, icon=icon)
+
+
+def job_shown(kind: str, done: Callable[[Job], Any]) -> bool:
+    """Show the latest job of a kind while it runs, with a button to cancel it; `done(job)` is called once at its end.
+
+    Returns whether it is running.
+    """
+    job = jobs().latest(kind)
+    if job is None or job.id in st.session_state.setdefault("teach-seen", set()):
+        return False
+    if not job.running:
+        st.session_state["teach-seen"].add(job.id)
+        if job.error:
+            st.warning(job.error, icon=":material/warning:")
+        else:
+            done(job)
+        return False
+    _progress(job.id)
+    return True
+
+
+@st.fragment(run_every=1)
+def _progress(id_: str) -> None:
+    job = jobs().get(id_)
+    if job is None or not job.running:
+        st.rerun()
+    st.progress(job.share, text=f"{job.title}: {job.text or 'starting'} …")
+    st.button("Cancel", key=f"cancel-{id_}", on_click=job.cancel, icon=":material/close:", disabled=job.cancelling)

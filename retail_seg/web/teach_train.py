@@ -1,0 +1,150 @@
+"""Teach, part 3: train on the finished photos in the background, and watch it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from retail_seg.model_switch import model_in_use
+from retail_seg.teaching import DONE
+from retail_seg.teaching_compare import curve
+from retail_seg.teaching_runs import CANCELLED, FAILED, FINISHED, MINUTES, RUNNING, Progress, Run, longest, why_not
+from retail_seg.web.shared import may
+from retail_seg.web.teach_shared import Workshop, flash, go_to, trying
+
+WORDS = {RUNNING: "under way", FINISHED: "done", CANCELLED: "cancelled", FAILED: "broke off"}
+SCORES = {"fg_iou": "Foreground IoU", "f1_50": "F1 at IoU .5", "f1_75": "F1 at IoU .75", "exact_count": "Exact count"}
+#: Seconds between two looks at a training under way.
+EVERY = 2
+
+
+def show(shop: Workshop) -> None:
+    """The training under way, else the way to start one; then those before."""
+    running = shop.runs.running()
+    if running:
+        _live(shop, running.id)
+    elif may("staff"):
+        _start(shop)
+    runs = {run.id: run for run in shop.runs.all() if not running or run.id != running.id}
+    if runs:
+        st.subheader("Trainings before")
+        asked = st.query_params.get("run")
+        if asked in runs and "teach-run" not in st.session_state:
+            st.session_state["teach-run"] = asked
+        chosen = st.selectbox("Training", list(runs), format_func=lambda id_: _title(shop, runs[id_]), key="teach-run")
+        _ended(shop, runs[chosen])
+
+
+def _start(shop: Workshop) -> None:
+    done = [photo for photo in shop.teaching.photos() if photo.state == DONE]
+    held = shop.runs.held_back(done)
+    count = len(done) - len(held)
+    kept = f" **{len(held)}** more kept to compare models on are never trained on." if held else ""
+    st.write(f"**{count}** finished photos to train on.{kept}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        minutes = st.number_input("Minutes at most", 0.5, 600.0, MINUTES, 0.5, width=180, key="teach-minutes")
+        folded = st.checkbox(
+            "Cross-validate", key="teach-folded",
+            help="Trains several times, each time without some of the photos, and scores on those: scores to trust.",
+        )  # fmt: skip
+    with st.expander("More settings"):
+        own = st.checkbox(
+            "Begin with the model in use", key="teach-own",
+            help="Otherwise with the shipped one, which is the safer start: every photo here is trained on anyway.",
+        )  # fmt: skip
+        steps = st.number_input("Steps instead of minutes (0: by the time)", 0, 1_000_000, 0, key="teach-steps")
+    refused = why_not(count, folded)
+    if refused:
+        st.info(refused + ".", icon=":material/info:")
+
+    def start() -> None:
+        begin = model_in_use(shop.store) if own else None
+        shop.runs.start(minutes=minutes, steps=int(steps) or None, cross_validate=folded, start=begin)
+        flash("The training has begun. It goes on when you leave this page.", ":material/model_training:")
+
+    st.button(
+        "Start the training", type="primary", icon=":material/model_training:", disabled=bool(refused),
+        on_click=trying(start),
+    )  # fmt: skip
+    if not steps:
+        st.caption(f"It takes {longest(minutes, count, folded):g} minutes at most; one training runs at a time.")
+
+
+@st.fragment(run_every=EVERY)
+def _live(shop: Workshop, id_: str) -> None:
+    """A training under way, looked at again and again; the whole page runs once more at its end."""
+    progress = shop.runs.progress(id_)
+    if progress.state != RUNNING:
+        st.rerun()
+    run = shop.runs.get(id_)
+    st.subheader("A training is under way")
+    st.progress(progress.share, text=f"{progress.part}: {progress.share:.0%}")
+    by = f" by {run.by}" if run.by else ""
+    st.caption(f"Started {_when(run)}{by} on {len(run.photos)} photos. It goes on when you leave this page.")
+    _curves(progress)
+    if may("staff"):
+        asked = bool(run.cancelled_by)
+        st.button(
+            "Cancelling …" if asked else "Cancel", icon=":material/close:", disabled=asked,
+            on_click=trying(lambda: shop.runs.cancel(id_)), help="What it has learned is kept: it can be resumed.",
+        )  # fmt: skip
+
+
+def _ended(shop: Workshop, run: Run) -> None:
+    progress = shop.runs.progress(run.id)
+    if progress.result:
+        _scores(progress)
+        st.button(
+            "Compare with the model in use", type="primary", icon=":material/compare:", on_click=go_to,
+            args=("models",), kwargs={"run": run.id},
+        )  # fmt: skip
+    else:
+        st.warning(progress.error, icon=":material/warning:")
+        if may("staff") and not shop.runs.running():
+            st.button("Resume", icon=":material/play_arrow:", on_click=trying(lambda: shop.runs.resume(run.id)))
+    _curves(progress)
+    if may("staff"):
+        with st.popover("Delete this training", icon=":material/delete:"):
+            st.write("The training and its model are deleted. A model in use is a copy and stays.")
+            st.button("Delete it", type="primary", on_click=trying(lambda: shop.runs.remove(run.id)))
+
+
+def _scores(progress: Progress) -> None:
+    """What a training came to, a row a measure."""
+    result = progress.result or {}
+    early = "; it stopped early, as it no longer improved" if result["stopped_early"] else ""
+    st.write(
+        f"**{result['steps']}** steps in {result['seconds']:.0f} s on {len(result['photos'])} photos with "
+        f"{result['instances']} things, from {result['start']}{early}."
+    )
+    crossed = result.get("cross_validation")
+    rows = {"Composed scenes": result["scene_scores"]}
+    if result["scores"]:
+        rows = {"Photos kept to tune on": result["scores"]} | rows
+    table = [{"": name} | {text: f"{values[key]:.3f}" for key, text in SCORES.items()} for name, values in rows.items()]
+    if crossed:
+        both = {text: f"{crossed['mean'][key]:.3f} ± {crossed['spread'][key]:.3f}" for key, text in SCORES.items()}
+        table.append({"": f"Cross-validated, {crossed['folds']} folds"} | both)
+    st.dataframe(table, hide_index=True, width="stretch")
+
+
+def _curves(progress: Progress) -> None:
+    """Loss and score over the steps of the part under way, or of the last one."""
+    losses, scores = curve(progress.lines, progress.part)
+    if not len(losses):
+        st.caption("The first steps are on their way; reading the photos takes a moment.")
+        return
+    left, right = st.columns(2)
+    left.caption("Loss: how wrong it still is")
+    left.line_chart({"Step": losses[:, 0], "Loss": losses[:, 1]}, x="Step", y="Loss", height=220)
+    if len(scores):
+        right.caption("Score on what was held back (F1 at IoU .75)")
+        right.line_chart({"Step": scores[:, 0], "F1": scores[:, 1]}, x="Step", y="F1", height=220)
+
+
+def _title(shop: Workshop, run: Run) -> str:
+    state = shop.runs.progress(run.id).state
+    return f"{_when(run)} · {len(run.photos)} photos · {WORDS[state]}"
+
+
+def _when(run: Run) -> str:
+    return run.started[:16].replace("T", " ") + " UTC"
