@@ -12,6 +12,7 @@ kept, this is said in one sentence, and the work goes on without it.
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -70,11 +71,14 @@ class Record:
         texts = [(key, str(value)[:PARAMETER_LENGTH]) for key, value in values.items() if value is not None]
         self._write(lambda client: _log_parameters(client, self._id, texts))
 
-    def scores(self, values: Mapping[str, float], group: str = "") -> None:
-        """Numbers that came of it; `group` tells scores of the same name apart ("held-back", "test")."""
+    def scores(self, values: Mapping[str, float], group: str = "", step: int = 0) -> None:
+        """Numbers that came of it; `group` tells scores of the same name apart ("held-back", "test").
+
+        With steps the same scores make a curve: of a learning curve, the number of photos.
+        """
         now = int(time.time() * 1000)
         named = [(f"{group}/{key}" if group else key, value) for key, value in values.items()]
-        points = [(key, float(v), now, 0) for key, v in named if isinstance(v, (int, float)) and math.isfinite(v)]
+        points = [(key, float(v), now, step) for key, v in named if isinstance(v, (int, float)) and math.isfinite(v)]
         self._write(lambda client: _log_points(client, self._id, points))
 
     def tags(self, values: Mapping[str, str]) -> None:
@@ -96,8 +100,9 @@ class Record:
         """An RGB uint8 picture (H, W, 3) as `samples/NAME.jpg`."""
         from retail_seg.photos import encode_picture
 
+        plain = re.sub(r"[^\w.-]+", "_", name)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.jpg"
+            path = Path(folder) / f"{plain}.jpg"
             path.write_bytes(encode_picture(picture))
             self.artifact(path, "samples")
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# An error of the program is raised in a test, not shown as a sentence.
+os.environ["RETAIL_SEG_DEBUG"] = "1"
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trainings of the tests go on a record of their own, never on that of the person who runs them."""
+    folder = tmp_path_factory.mktemp("runs")
+    os.environ["RETAIL_SEG_RUNS"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

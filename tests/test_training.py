@@ -13,13 +13,12 @@ from retail_seg.errors import ModelError, TrainingError
 from retail_seg.photos import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.grouping import Maps, Thresholds
-from retail_seg.segmentation.scores import Scores, score
+from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
 from retail_seg.segmentation.synthesis import SceneStyle
 from retail_seg.segmentation.targets import target_maps
 from retail_seg.segmentation.training import Progress, Recipe, train
 from retail_seg.segmentation.tuning import Held, foreground_iou, tune
-from retail_seg.segmentation.validation import LearningCurve, cross_validate, learning_curve, planned_minutes
 
 TINY = Recipe(
     batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, style=SceneStyle(things=(1, 3)),
@@ -165,35 +164,3 @@ def test_thresholds_are_tuned_only_for_a_gain() -> None:
     tuned = tune([weak], Thresholds())
     assert tuned.foreground < 0.42 and tuned.min_confidence < 0.5
     assert foreground_iou([weak], tuned.foreground) == 1
-
-
-def test_cross_validation_and_learning_curve(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 8)
-    start = tmp_path / "start"
-    train(annotated, start, steps=100, from_scratch=True, recipe=TINY)
-    announced: list[int] = []
-    crossed = cross_validate(
-        annotated, folds=2, minutes=1, steps=2, start=start, recipe=TINY, announce=lambda k, _: announced.append(k)
-    )
-    assert announced == [0, 1] and [f.photos for f in crossed.folds] == [4, 4]
-    assert crossed.mean()["fg_iou"] > 0.4 and crossed.spread()["fg_iou"] >= 0
-    curve = learning_curve(annotated, sizes=(3, 5, 20), minutes=1, steps=2, start=start, recipe=TINY)
-    assert curve.sizes == (3, 5, 7) and len(curve.tested_on) == 1 and len(curve.scores) == 3
-    assert f"{curve.gain:+.3f}" in curve.advice
-
-
-def test_plans_and_refusals_of_the_longer_checks(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 3)
-    assert planned_minutes(5, 2.0) == 12.5
-    with pytest.raises(TrainingError, match="folds"):
-        cross_validate(annotated, folds=3, minutes=1)
-    with pytest.raises(TrainingError, match="learning curve"):
-        learning_curve(annotated, minutes=1)
-    better = [scores_with(v) for v in (0.5, 0.8)]
-    assert "would probably help" in LearningCurve((5, 10), tuple(better), ("a",)).advice
-    assert "hardly help" in LearningCurve((5, 10), tuple(better[::-1]), ("a",)).advice
-    assert LearningCurve((5,), (better[0],), ()).advice.startswith("One point")
-
-
-def scores_with(f1: float) -> Scores:
-    return Scores(0.9, 0.9, f1, f1, f1, f1, f1, 0.5, 0.5, 4)

@@ -52,8 +52,9 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
 
 
 @click.command()
-@click.argument("photos_dir", type=PATH)
-@click.option("--annotations", required=True, type=PATH, help="Folder of masks or file of outlines, any known format.")
+@click.argument("photos_dir", required=False, type=PATH)
+@click.option("--annotations", type=PATH, help="Folder of masks or file of outlines, any known format.")
+@click.option("--manifest", type=FILE, help="In place of PHOTOS_DIR and --annotations: a file that `manifest` wrote.")
 @click.option("--model", required=True, type=FOLDER, help="Folder for the model.")
 @click.option("--minutes", type=click.FloatRange(0.05, 1440), help="Time at most.  [default: 8]")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same training.")
@@ -64,8 +65,9 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
 @click.option("--curve", is_flag=True, help="Train on 5, 10 and 20 photos: would more help?")
 @click.option("--progress-json", type=FILE, help="Add JSON lines of steps, losses and scores here while it trains.")
 def train(
-    photos_dir: Path,
-    annotations: Path,
+    photos_dir: Path | None,
+    annotations: Path | None,
+    manifest: Path | None,
     model: Path,
     minutes: float | None,
     seed: int,
@@ -76,20 +78,19 @@ def train(
     curve: bool,
     progress_json: Path | None,
 ) -> int:
-    """Train a segmenter on the few annotated photos of the folder PHOTOS_DIR.
+    """Train a segmenter on the few annotated photos of the folder PHOTOS_DIR, or on those of a manifest.
 
     Annotations: a folder of instance-id PNGs with the photos' stems (0 = background), COCO JSON, LabelMe, YOLO-seg,
-    Pascal VOC or Ground Truth. Interrupted, the same call goes on where it was. The last line on stdout is JSON.
+    Pascal VOC or Ground Truth. Interrupted, the same call goes on where it was. The last line on stdout is JSON. The
+    training is put on record, see `retail-seg runs`; the model's folder keeps the manifest of what it was trained on.
     """
-    from retail_seg.cli.training import run_training
-    from retail_seg.segmentation.selection import select_annotated
+    from retail_seg.cli.training import run_training, training_set
 
-    selection = select_annotated(photos_dir, annotations, photos_list)
-    report_selection(selection.problems, selection.notes)
+    data = training_set(photos_dir, annotations, photos_list, manifest)
+    report_selection(data.problems, data.notes)
     settings = {"seed": seed, "steps": steps, "start": start, "minutes": minutes}
-    checks = {"cross_validate": cross_validate, "curve": curve}
-    run_training(selection.annotated, model, settings, **checks, progress_json=progress_json)
-    return int(bool(selection.problems))
+    run_training(data, model, settings, cross_validate=cross_validate, curve=curve, progress_json=progress_json)
+    return int(bool(data.problems))
 
 
 @click.command()

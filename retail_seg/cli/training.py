@@ -14,9 +14,12 @@ import click
 from retail_seg.cli.common import say, write_json_line
 
 if TYPE_CHECKING:
+    from retail_seg.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
     from retail_seg.segmentation.scores import Scores
     from retail_seg.segmentation.training import Progress
+    from retail_seg.segmentation.training_set import TrainingSet
+    from retail_seg.segmentation.validation import TrainingSettings
 
 #: Without a terminal, a line of progress comes this often, in seconds.
 LINE_EVERY = 30.0
@@ -73,68 +76,104 @@ class ProgressShow:
         say(text)
 
 
+def training_set(
+    photos: Path | None, annotations: Path | None, photos_list: Path | None, manifest: Path | None
+) -> TrainingSet:
+    """The photos that the command was given, in one of its two ways."""
+    from retail_seg.segmentation.training_set import set_of_manifest, set_of_photos
+
+    if manifest is not None:
+        if photos or annotations or photos_list:
+            raise click.UsageError("--manifest: takes the place of PHOTOS_DIR, --annotations and --photos-list")
+        return set_of_manifest(manifest)
+    if photos is None or annotations is None:
+        raise click.UsageError("give PHOTOS_DIR and --annotations, or --manifest")
+    return set_of_photos(photos, annotations, photos_list)
+
+
 def run_training(
-    annotated: Sequence[AnnotatedPhoto],
+    data: TrainingSet,
     model: Path,
-    settings: dict[str, Any],
+    given: dict[str, Any],
     *,
     cross_validate: bool,
     curve: bool,
     progress_json: Path | None = None,
 ) -> None:
-    """Train, after the cross-validation and the learning curve where they are wanted, and say what came of it."""
-    with ExitStack() as files:
-        recorded = files.enter_context(_appended(progress_json)) if progress_json else None
-        _run(annotated, model, settings, recorded, cross_validate=cross_validate, curve=curve)
+    """Train, after the cross-validation and the learning curve where they are wanted, and say what came of it.
+
+    All of it is one run on record.
+    """
+    from retail_seg.record import recorded
+    from retail_seg.training_record import data_tags, training_parameters
+
+    settings = _settings(given)
+    checks = {"cross_validate": cross_validate, "curve": curve}
+    parameters = training_parameters(settings, model=str(model), **checks)
+    with ExitStack() as stack:
+        lines = stack.enter_context(_appended(progress_json)) if progress_json else None
+        run = stack.enter_context(recorded("train", model.name, parameters, say=say, tags=data_tags(data.manifest)))
+        extra = _validate(data.annotated, settings, lines, run, **checks) if any(checks.values()) else {}
+        found = _train(data, model, settings, lines, run)
+        run_id = {"run": run.id} if run.id else {}
+    write_json_line(sys.stdout, found | extra | run_id)
 
 
-def _run(
-    annotated: Sequence[AnnotatedPhoto],
-    model: Path,
-    settings: dict[str, Any],
-    recorded: TextIO | None,
-    *,
-    cross_validate: bool,
-    curve: bool,
-) -> None:
-    from retail_seg.segmentation.training import DEFAULT_MINUTES, train
+def _train(
+    data: TrainingSet, model: Path, settings: TrainingSettings, lines: TextIO | None, run: Record
+) -> dict[str, Any]:
+    """The model's own training: its result as JSON, with the scores on the photos for tests where there are some."""
+    from retail_seg.segmentation.manifest import write_manifest
+    from retail_seg.segmentation.segmenter import MANIFEST
+    from retail_seg.segmentation.training import train
+    from retail_seg.training_record import keep_training
 
-    options = _options(settings, DEFAULT_MINUTES)
-    extra: dict[str, Any] = {}
-    if (cross_validate or curve) and options["from_scratch"]:
-        raise click.UsageError("--start none: cannot be cross-validated; leave out --cross-validate and --curve")
-    if cross_validate or curve:
-        extra = _validate(annotated, options, recorded, cross_validate=cross_validate, curve=curve)
-    length = f"{options['steps']} steps" if options["steps"] else f"{options['minutes']:g} minutes at most"
-    say(f"Training on {len(annotated)} photos, {length}")
-    with _shown(recorded, "training") as show:
-        result = train(annotated, model, progress=show, **options)
+    length = f"{settings.steps} steps" if settings.steps else f"{settings.minutes:g} minutes at most"
+    say(f"Training on {len(data.annotated)} photos, {length}")
+    with _shown(lines, "training") as show:
+        options = {**vars(settings), "hold_back": data.hold_back}
+        result = train(data.annotated, model, progress=run.hook(show), **options)
+    used = data.manifest.with_held_back(result.held_back)
+    write_manifest(used, model / MANIFEST, relative=False)
     early = ", stopped early: it no longer improved" if result.stopped_early else ""
     say(f"{model}: trained in {result.seconds:.0f} s, {result.steps} steps{early}")
-    for name, scores in (("held-back photos", result.scores), ("composed scenes", result.scene_scores)):
+    scored = {"held-back photos": result.scores, "composed scenes": result.scene_scores}
+    tests = _tested(data, model, run)
+    for name, scores in {**scored, "photos for tests": tests}.items():
         if scores:
-            shown = ", ".join(f"{key} {scores[key]:.3f}" for key in SHOWN)
-            say(f"Scores on {name}: {shown}")
-    write_json_line(sys.stdout, result.to_json() | extra)
+            say(f"Scores on {name}: " + ", ".join(f"{key} {scores[key]:.3f}" for key in SHOWN))
+    keep_training(run, result, used, [*data.tested, *data.annotated])
+    return result.to_json() | {"data": used.fingerprint} | ({"test_scores": tests} if tests else {})
 
 
-def _options(settings: dict[str, Any], default_minutes: float) -> dict[str, Any]:
-    """Arguments of `train` from what the command was given."""
-    start = settings["start"]
+def _tested(data: TrainingSet, model: Path, run: Record) -> dict[str, float]:
+    from retail_seg.segmentation.validation import score_model
+
+    if not data.tested:
+        return {}
+    scores: dict[str, float] = score_model(model, data.tested).rounded()
+    run.scores(scores, "test")
+    return scores
+
+
+def _settings(given: dict[str, Any]) -> TrainingSettings:
+    """How to train, from what the command was given."""
+    from retail_seg.segmentation.training import DEFAULT_MINUTES
+    from retail_seg.segmentation.validation import TrainingSettings
+
+    start = given["start"]
     scratch = start is not None and start.lower() == "none"
-    return {
-        "minutes": settings["minutes"] or default_minutes,
-        "seed": settings["seed"],
-        "steps": settings["steps"],
-        "start": None if start is None or scratch else Path(start),
-        "from_scratch": scratch,
-    }
+    return TrainingSettings(
+        minutes=given["minutes"] or DEFAULT_MINUTES, seed=given["seed"], steps=given["steps"],
+        start=None if start is None or scratch else Path(start), from_scratch=scratch,
+    )  # fmt: skip
 
 
 def _validate(
     annotated: Sequence[AnnotatedPhoto],
-    options: dict[str, Any],
-    recorded: TextIO | None,
+    settings: TrainingSettings,
+    lines: TextIO | None,
+    run: Record,
     *,
     cross_validate: bool,
     curve: bool,
@@ -146,25 +185,49 @@ def _validate(
     folds = min(FOLDS, count)
     sizes = {min(size, count - max(1, count // 5)) for size in CURVE_SIZES}
     trainings = cross_validate * folds + curve * len(sizes)
-    limit = validation.planned_minutes(trainings, options["minutes"])
+    limit = validation.planned_minutes(trainings, settings.minutes)
     say(f"{trainings} trainings before the model's own: {limit:.0f} minutes at most")
-    shared = {key: options[key] for key in ("minutes", "seed", "start", "steps")}
     found: dict[str, Any] = {}
-    with _shown(recorded, f"fold 1 of {folds}" if cross_validate else "learning curve") as show:
+    with _shown(lines, f"fold 1 of {folds}" if cross_validate else "learning curve") as show:
         if cross_validate:
-            shared["announce"] = lambda k, s: _fold_done(show, k + 1, folds, s)
-            result = validation.cross_validate(annotated, folds=folds, progress=show, **shared)
-            found["cross_validation"] = {"folds": folds, "mean": result.mean(), "spread": result.spread()}
-            for key, mean in result.mean().items():
-                say(f"cross-validated {key}: {mean:.3f} ± {result.spread()[key]:.3f}")
+            found["cross_validation"] = _cross_validated(annotated, settings, folds, show, run)
         if curve:
             show.part = "learning curve"
-            shared["announce"] = lambda n, s: say(_line(f"{n} photos", s))
-            line = validation.learning_curve(annotated, sizes=CURVE_SIZES, progress=show, **shared)
-            points = [{"trained_on": n} | s.rounded() for n, s in zip(line.sizes, line.scores, strict=True)]
-            found["curve"] = {"points": points, "tested_on": line.tested_on, "advice": line.advice}
-            say(line.advice)
+            found["curve"] = _learning_curve(annotated, settings, show, run)
     return found
+
+
+def _cross_validated(
+    annotated: Sequence[AnnotatedPhoto], settings: TrainingSettings, folds: int, show: ProgressShow, run: Record
+) -> dict[str, Any]:
+    from retail_seg.segmentation import validation
+
+    def announce(fold: int, scores: Scores) -> None:
+        _fold_done(show, fold + 1, folds, scores)
+        run.scores(scores.rounded(), "folds", fold + 1)
+
+    result = validation.cross_validate(annotated, settings, folds=folds, progress=show, announce=announce)
+    mean, spread = result.mean(), result.spread()
+    for key, value in mean.items():
+        say(f"cross-validated {key}: {value:.3f} ± {spread[key]:.3f}")
+    run.scores(mean, "cross-validated")
+    run.scores(spread, "cross-validated spread")
+    return {"folds": folds, "mean": mean, "spread": spread}
+
+
+def _learning_curve(
+    annotated: Sequence[AnnotatedPhoto], settings: TrainingSettings, show: ProgressShow, run: Record
+) -> dict[str, Any]:
+    from retail_seg.segmentation import validation
+
+    def announce(photos: int, scores: Scores) -> None:
+        say(_line(f"{photos} photos", scores))
+        run.scores(scores.rounded(), "by photos", photos)
+
+    line = validation.learning_curve(annotated, settings, sizes=CURVE_SIZES, progress=show, announce=announce)
+    points = [{"trained_on": n} | s.rounded() for n, s in zip(line.sizes, line.scores, strict=True)]
+    say(line.advice)
+    return {"points": points, "tested_on": line.tested_on, "advice": line.advice}
 
 
 def _fold_done(show: ProgressShow, fold: int, folds: int, scores: Scores) -> None:
@@ -184,8 +247,8 @@ def _appended(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _shown(recorded: TextIO | None, part: str) -> Iterator[ProgressShow]:
-    show = ProgressShow(recorded, part)
+def _shown(lines: TextIO | None, part: str) -> Iterator[ProgressShow]:
+    show = ProgressShow(lines, part)
     try:
         yield show
     finally:

@@ -14,12 +14,28 @@ from retail_seg.photos import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.scores import Scores, score
 from retail_seg.segmentation.segmenter import Segmenter
-from retail_seg.segmentation.training import MIN_PHOTOS, ProgressHook, Recipe, train
+from retail_seg.segmentation.training import DEFAULT_MINUTES, MIN_PHOTOS, ProgressHook, Recipe, train
 
 #: The scores of which a spread is worth reading.
 REPORTED = ("fg_iou", "f1_50", "f1_75", "f1_90", "exact_count")
 #: More photos are said to help while the last enlargement gained at least this much F1 at IoU .75.
 WORTH = 0.01
+
+
+#: Called with the number of a fold, or of the photos trained on, and the scores.
+Announce = Callable[[int, Scores], None]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How each training goes about it, as `training.train` takes it: nothing that belongs to one set of photos."""
+
+    minutes: float = DEFAULT_MINUTES
+    seed: int = 0
+    start: Path | None = None
+    from_scratch: bool = False
+    steps: int | None = None
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +82,11 @@ def planned_minutes(trainings: int, minutes: float) -> float:
 
 def cross_validate(
     annotated: Sequence[AnnotatedPhoto],
+    settings: TrainingSettings,
     *,
     folds: int = 5,
-    minutes: float,
-    seed: int = 0,
-    start: Path | None = None,
-    steps: int | None = None,
-    recipe: Recipe | None = None,
     progress: ProgressHook | None = None,
-    announce: Callable[[int, Scores], None] | None = None,
+    announce: Announce | None = None,
 ) -> CrossValidation:
     """Trains `folds` times, each time without another part of the photos, and scores on that part.
 
@@ -83,13 +95,13 @@ def cross_validate(
     """
     if not 2 <= folds <= len(annotated) or len(annotated) - -(-len(annotated) // folds) < MIN_PHOTOS:
         raise TrainingError(f"{len(annotated)} photos cannot make {folds} folds; annotate more or ask for fewer folds")
-    order = np.random.default_rng((seed, 3)).permutation(len(annotated))
+    order = np.random.default_rng((settings.seed, 3)).permutation(len(annotated))
     found = []
     for k in range(folds):
         left_out = {int(i) for i in order[k::folds]}
         kept = [a for i, a in enumerate(annotated) if i not in left_out]
         tested = [a for i, a in enumerate(annotated) if i in left_out]
-        found.append(_train_and_score(kept, tested, minutes, seed, start, steps, recipe, progress))
+        found.append(_train_and_score(kept, tested, settings, progress))
         if announce:
             announce(k, found[-1])
     return CrossValidation(tuple(found))
@@ -97,22 +109,19 @@ def cross_validate(
 
 def learning_curve(
     annotated: Sequence[AnnotatedPhoto],
+    settings: TrainingSettings,
     *,
     sizes: Sequence[int] = (5, 10, 20),
-    minutes: float,
-    seed: int = 0,
-    start: Path | None = None,
-    steps: int | None = None,
-    recipe: Recipe | None = None,
     progress: ProgressHook | None = None,
-    announce: Callable[[int, Scores], None] | None = None,
+    announce: Announce | None = None,
 ) -> LearningCurve:
-    """Trains on the first 5, 10, 20 … of the photos (in an order drawn from `seed`) and scores on a fifth left out.
+    """Trains on the first 5, 10, 20 … of the photos (in an order drawn from the seed) and scores on a fifth left out.
 
-    Sizes that the photos do not reach become one last point with all that are left. Raises TrainingError where there
-    are fewer than MIN_PHOTOS beside the fifth that is left out.
+    `announce` is called with the number of photos at each point and its scores. Sizes that the photos do not reach
+    become one last point with all that are left. Raises TrainingError where there are fewer than MIN_PHOTOS beside the
+    fifth that is left out.
     """
-    order = [int(i) for i in np.random.default_rng((seed, 4)).permutation(len(annotated))]
+    order = [int(i) for i in np.random.default_rng((settings.seed, 4)).permutation(len(annotated))]
     tested = [annotated[i] for i in order[: max(1, len(order) // 5)]]
     rest = [annotated[i] for i in order[len(tested) :]]
     if len(rest) < MIN_PHOTOS:
@@ -120,18 +129,25 @@ def learning_curve(
     usable = tuple(sorted({min(size, len(rest)) for size in sizes if size >= MIN_PHOTOS} or {len(rest)}))
     found = []
     for size in usable:
-        found.append(_train_and_score(rest[:size], tested, minutes, seed, start, steps, recipe, progress))
+        found.append(_train_and_score(rest[:size], tested, settings, progress))
         if announce:
             announce(size, found[-1])
     return LearningCurve(usable, tuple(found), tuple(a.name for a in tested))
 
 
+def score_model(folder: Path, tested: Sequence[AnnotatedPhoto]) -> Scores:
+    """Scores of the model in `folder` on annotated photos, at their own size; raises ModelError."""
+    model = Segmenter.load(folder)
+    return score((a.labels, model.segment(load_photo(a.path)).labels) for a in tested)
+
+
 def _train_and_score(
-    kept: Sequence[AnnotatedPhoto], tested: Sequence[AnnotatedPhoto], minutes: float, seed: int, start: Path | None,
-    steps: int | None, recipe: Recipe | None, progress: ProgressHook | None,
+    kept: Sequence[AnnotatedPhoto],
+    tested: Sequence[AnnotatedPhoto],
+    settings: TrainingSettings,
+    progress: ProgressHook | None,
 ) -> Scores:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        train(kept, path, minutes=minutes, seed=seed, start=start, steps=steps, recipe=recipe, progress=progress)
-        model = Segmenter.load(path)
-    return score((a.labels, model.segment(load_photo(a.path)).labels) for a in tested)
+        train(kept, path, **vars(settings), progress=progress)
+        return score_model(path, tested)

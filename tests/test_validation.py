@@ -1,0 +1,104 @@
+"""Cross-validation and the learning curve, with a small network that trains in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from retail_seg.errors import TrainingError
+from retail_seg.segmentation.annotations import AnnotatedPhoto
+from retail_seg.segmentation.scores import Scores
+from retail_seg.segmentation.segmenter import SegmenterConfig
+from retail_seg.segmentation.synthesis import SceneStyle
+from retail_seg.segmentation.training import Recipe, train
+from retail_seg.segmentation.validation import (
+    LearningCurve,
+    TrainingSettings,
+    cross_validate,
+    learning_curve,
+    planned_minutes,
+    score_model,
+)
+
+TINY = Recipe(
+    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, style=SceneStyle(things=(1, 3)),
+    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=64), rate_fresh=1e-2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> list[AnnotatedPhoto]:
+    """Eight photos of two bright discs on a dark ground, with their labels."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    found = []
+    for i in range(8):
+        picture = np.full((96, 128, 3), 40, np.uint8) + rng.integers(0, 10, (96, 128, 3), np.uint8)
+        labels = np.zeros((96, 128), np.int32)
+        for value, x in ((1, 32), (2, 92)):
+            centre, radius = (x + int(rng.integers(-6, 7)), 48), int(rng.integers(14, 22))
+            cv2.circle(picture, centre, radius, tuple(int(c) for c in rng.integers(120, 255, 3)), -1)
+            cv2.circle(labels, centre, radius, value, -1)
+        path = folder / f"photo{i}.png"
+        cv2.imwrite(str(path), picture)
+        found.append(AnnotatedPhoto(path.stem, path, labels))
+    return found
+
+
+@pytest.fixture(scope="module")
+def start(annotated: list[AnnotatedPhoto], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("start") / "model"
+    train(annotated, folder, steps=100, from_scratch=True, recipe=TINY)
+    return folder
+
+
+def test_cross_validation(annotated: list[AnnotatedPhoto], start: Path) -> None:
+    announced: list[int] = []
+    settings = TrainingSettings(minutes=1, steps=2, start=start, recipe=TINY)
+    crossed = cross_validate(annotated, settings, folds=2, announce=lambda k, _: announced.append(k))
+    assert announced == [0, 1] and [f.photos for f in crossed.folds] == [4, 4]
+    assert crossed.mean()["fg_iou"] > 0.4 and crossed.spread()["fg_iou"] >= 0
+
+
+def test_learning_curve(annotated: list[AnnotatedPhoto], start: Path) -> None:
+    settings = TrainingSettings(minutes=1, steps=2, start=start, recipe=TINY)
+    curve = learning_curve(annotated, settings, sizes=(3, 5, 20))
+    assert curve.sizes == (3, 5, 7) and len(curve.tested_on) == 1 and len(curve.scores) == 3
+    assert f"{curve.gain:+.3f}" in curve.advice
+
+
+def test_from_scratch_and_the_seed_reach_each_training(annotated: list[AnnotatedPhoto], start: Path) -> None:
+    scratch = TrainingSettings(minutes=1, steps=2, from_scratch=True, recipe=TINY)
+    fresh = cross_validate(annotated[:6], scratch, folds=2)
+    going_on = cross_validate(annotated[:6], replace(scratch, from_scratch=False, start=start), folds=2)
+    assert fresh.mean()["fg_iou"] < 0.4 < going_on.mean()["fg_iou"]
+    with pytest.raises(FrozenInstanceError):
+        scratch.seed = 1  # type: ignore[misc]
+
+
+def test_a_model_is_scored_on_photos_of_their_own_size(annotated: list[AnnotatedPhoto], start: Path) -> None:
+    scores = score_model(start, annotated[:3])
+    assert scores.photos == 3 and scores.fg_iou > 0.7
+
+
+def test_plans_and_refusals(annotated: list[AnnotatedPhoto]) -> None:
+    assert planned_minutes(5, 2.0) == 12.5
+    with pytest.raises(TrainingError, match="folds"):
+        cross_validate(annotated[:3], TrainingSettings(minutes=1), folds=3)
+    with pytest.raises(TrainingError, match="learning curve"):
+        learning_curve(annotated[:3], TrainingSettings(minutes=1))
+
+
+def test_the_advice_follows_the_last_gain() -> None:
+    better = [scores_with(v) for v in (0.5, 0.8)]
+    assert "would probably help" in LearningCurve((5, 10), tuple(better), ("a",)).advice
+    assert "hardly help" in LearningCurve((5, 10), tuple(better[::-1]), ("a",)).advice
+    assert LearningCurve((5,), (better[0],), ()).advice.startswith("One point")
+
+
+def scores_with(f1: float) -> Scores:
+    return Scores(0.9, 0.9, f1, f1, f1, f1, f1, 0.5, 0.5, 4)
