@@ -108,12 +108,16 @@ class Upload:
 
 @dataclass
 class Run:
-    """An import that was started; `lines` grow while it runs."""
+    """An import that was started; `lines` grow while it runs.
+
+    `taken_back` counts the changes that were undone, `left` says why others were not.
+    """
 
     name: str
     replace: bool
     lines: list[Line] = field(default_factory=list)
     taken_back: int = 0
+    left: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> list[int]:
@@ -220,9 +224,9 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     return into
 
 
-def take_back(matcher: Matcher, done: Run, report: Report) -> list[str]:
-    """Undo what an import has written; returns why some of it could not be (later changes rest on it)."""
-    by, problems, numbers = require("manager"), [], done.changes
+def take_back(matcher: Matcher, done: Run, report: Report) -> Run:
+    """Undo what an import has written, but for what later changes rest on, which is told in `left`."""
+    by, numbers = require("manager"), done.changes
     try:
         for count, number in enumerate(numbers):
             report(count / len(numbers), f"Taken back: {count} of {len(numbers)} products")
@@ -230,10 +234,10 @@ def take_back(matcher: Matcher, done: Run, report: Report) -> list[str]:
                 history.undo(matcher.catalogue, number, by=by)
                 done.taken_back += 1
             except UndoError as error:
-                problems.append(str(error))
+                done.left.append(str(error))
     finally:
         matcher.refresh()
-    return problems
+    return done
 
 
 def counts(lines: Iterable[Line]) -> dict[str, int]:

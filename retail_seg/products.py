@@ -53,9 +53,13 @@ class Rival:
     other_id: int
 
 
-def thumbnail(catalogue: Catalogue, reference_id: int, side: int = THUMBNAIL) -> bytes:
-    """A reference's picture as JPEG bytes whose longer side has at most so many pixels; raises UnknownReference."""
-    return encode_picture(load_photo(catalogue.reference_picture(reference_id), name="reference", max_side=side))
+def thumbnail(catalogue: Catalogue, reference_id: int, side: int = THUMBNAIL) -> tuple[bytes, float]:
+    """A reference's picture as JPEG bytes, its longer side at most so many pixels, and its width over its height.
+
+    Raises UnknownReference.
+    """
+    photo = load_photo(catalogue.reference_picture(reference_id), name="reference", max_side=side)
+    return encode_picture(photo), photo.shape[1] / photo.shape[0]
 
 
 # -- fields

@@ -82,7 +82,7 @@ def test_an_import_is_written_found_and_taken_back(matcher: Matcher, replace: bo
         "B": "=Tea",
         "C": "Rice",
     }
-    assert len(done.changes) == 3 and intake.take_back(matcher, done, silent) == [] and done.taken_back == 3
+    assert len(done.changes) == 3 and intake.take_back(matcher, done, silent).left == [] and done.taken_back == 3
     assert [p.sku for p in matcher.catalogue.products()] == ["A"]
     assert matcher.catalogue.product("A").name == "Old milk" and len(matcher.catalogue.references("A")) == 1
 
@@ -91,7 +91,7 @@ def test_what_rests_on_later_changes_is_not_taken_back(matcher: Matcher) -> None
     upload = intake.check(matcher.catalogue, intake.receive("goods.zip", goods()), silent)
     done = intake.run(matcher, upload, Run(upload.name, False), silent)
     matcher.catalogue.put_product(Product("B", "Green tea", "Fizz"))
-    (problem,) = intake.take_back(matcher, done, silent)
+    (problem,) = intake.take_back(matcher, done, silent).left
     assert "B has changed since it was added" in problem
     assert [p.sku for p in matcher.catalogue.products()] == ["A", "B"]
 

@@ -100,8 +100,9 @@ def test_merged_products_are_found_as_one(matcher: Matcher) -> None:
 
 def test_a_thumbnail_is_small_and_upright(matcher: Matcher) -> None:
     id_ = matcher.catalogue.references("A")[0].id
-    with Image.open(io.BytesIO(products.thumbnail(matcher.catalogue, id_, side=16))) as small:
-        assert small.size == (16, 16) and small.format == "JPEG"
+    data, shape = products.thumbnail(matcher.catalogue, id_, side=16)
+    with Image.open(io.BytesIO(data)) as small:
+        assert small.size == (16, 16) and small.format == "JPEG" and shape == 1.0
     with pytest.raises(UnknownReference):
         products.thumbnail(matcher.catalogue, 999)
 

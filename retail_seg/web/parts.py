@@ -37,20 +37,22 @@ def product_link(sku: str, label: str, *, icon: str | None = None) -> None:
 
 
 @st.cache_data(max_entries=3000, show_spinner=False)
-def small_picture(store: str, identity: str, reference_id: int, side: int) -> bytes:
-    """A reference's picture as JPEG bytes, kept for the next run: a reference's picture never changes."""
+def small_picture(store: str, identity: str, reference_id: int, side: int) -> tuple[bytes, float]:
+    """A reference's picture as JPEG bytes, and its width over its height; a reference's picture never changes."""
     return products.thumbnail(matcher(store_folder()).catalogue, reference_id, side)
 
 
-def picture(
-    found: Matcher, reference_id: int | None, name: str, *, side: int = SMALL, width: int | None = None
-) -> None:
-    """A reference's picture, or a sign that there is none; `name` is what a screen reader says."""
+def picture(found: Matcher, reference_id: int | None, name: str, *, box: int = 128) -> None:
+    """A reference's picture within a square of so many pixels, or a sign that there is none.
+
+    `name` is what a screen reader says.
+    """
     if reference_id is None:
-        st.markdown(":gray[:material/hide_image:]", width=width or side, help=f"{plain(name)} has no picture")
+        st.markdown(":gray[:material/hide_image: no picture]", width=box)
         return
-    data = small_picture(str(found.folder), found.catalogue.identity, reference_id, side)
-    st.image(data, width=width or "stretch", alt=name)
+    side = SMALL if box <= SMALL else LARGE
+    data, shape = small_picture(str(found.folder), found.catalogue.identity, reference_id, side)
+    st.image(data, width=max(8, round(box * min(1.0, shape))), alt=name)
 
 
 # -- what just happened

@@ -165,10 +165,10 @@ def _rivals(found: Matcher, product: Product) -> None:
 
 
 def _rival(found: Matcher, product: Product, rival: Rival) -> None:
-    with st.container(width=340, border=True):
+    with st.container(width=336, border=True):
         with st.container(horizontal=True, wrap=False):
-            parts.picture(found, rival.reference_id, f"This product, {product.name or product.sku}", width=140)
-            parts.picture(found, rival.other_id, f"The other, {rival.name or rival.sku}", width=140)
+            parts.picture(found, rival.reference_id, f"This product, {product.name or product.sku}", box=140)
+            parts.picture(found, rival.other_id, f"The other, {rival.name or rival.sku}", box=140)
         parts.product_link(rival.sku, rival.name or rival.sku)
         st.caption(f"{parts.plain(rival.sku)} · likeness {rival.score:.2f}")
 

@@ -74,7 +74,7 @@ def _wanted(found: Matcher) -> Filter:
     with st.container(horizontal=True):
         brand = _choice("Brand", found.catalogue.brands())
         category = _choice("Category", found.catalogue.categories())
-        show = st.selectbox("Show", list(SHOW), key="products_show", persist_state="session", width=200)
+        show = st.selectbox("Show", list(SHOW), key="products_show", persist_state="session", width=160)
     shown = SHOW[show]
     return Filter(text or "", brand or "", category or "", shown.pictures, shown.removed)
 
@@ -84,13 +84,13 @@ def _choice(label: str, options: list[str]) -> str | None:
     key = f"products_{label.lower()}"
     if st.session_state.get(key) not in options:
         st.session_state[key] = None
-    return st.selectbox(label, options, index=None, placeholder="Any", key=key, persist_state="session", width=200)
+    return st.selectbox(label, options, index=None, placeholder="Any", key=key, persist_state="session", width=160)
 
 
 def _row(found: Matcher, entry: Entry) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         with st.container(width=72):
-            parts.picture(found, entry.cover, entry.product.name or entry.product.sku, width=64)
+            parts.picture(found, entry.cover, entry.product.name or entry.product.sku, box=64)
         with st.container(gap=None):
             parts.product_link(entry.product.sku, entry.product.name or entry.product.sku)
             st.caption(parts.plain(_about(entry)))
