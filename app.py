@@ -1,5 +1,6 @@
 """The web app: `retail-seg app`, or `streamlit run app.py`."""
 
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -7,6 +8,7 @@ import streamlit as st
 
 from retail_seg.accounts import acting_as
 from retail_seg.web import login
+from retail_seg.web.shared import nothing_unsaid
 
 PAGES = (
     ("scan", "scan", "Scan", "photo_camera"),
@@ -18,10 +20,16 @@ PAGES = (
     ("settings", "settings", "Settings", "settings"),
 )
 
+
+def shown(module: str) -> None:
+    """Show a page; its module is imported when it is first asked for."""
+    import_module(f"retail_seg.web.{module}").page()
+
+
 st.set_page_config(page_icon="🛒", layout="wide")
 visitor = login.visitor()
 page = st.navigation([
-    st.Page(import_module(f"retail_seg.web.{module}").page, title=title, icon=f":material/{icon}:", url_path=address,
+    st.Page(partial(shown, module), title=title, icon=f":material/{icon}:", url_path=address,
             default=module == "scan")
     for module, address, title, icon in PAGES
     if find_spec(f"retail_seg.web.{module}")
@@ -31,5 +39,5 @@ if visitor is None:
     login.ask()
 else:
     login.signed_in(visitor)
-    with acting_as(visitor):
+    with acting_as(visitor), nothing_unsaid():
         page.run()

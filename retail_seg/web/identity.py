@@ -20,7 +20,7 @@ from retail_seg.sessions import Sessions
 from retail_seg.users import find_user, is_loopback, read_users
 
 #: Entry of the session state that holds the number of a login session; the cookie is for the next visit.
-TOKEN = "login"
+TOKEN = "login_token"
 NOBODY = Person("", "viewer")
 #: What a proxy in front of the app adds to a request.
 _PROXIED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via")

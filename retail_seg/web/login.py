@@ -47,7 +47,7 @@ def signed_in(person: Person) -> None:
 
 
 def _ask_password() -> None:
-    with st.form("login", width=420):
+    with st.form("login_form", width=420):
         name = st.text_input("Name", autocomplete="username", max_chars=100)
         password = st.text_input("Password", type="password", autocomplete="current-password", max_chars=1024)
         sent = st.form_submit_button("Log in", type="primary", width="stretch")

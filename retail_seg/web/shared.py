@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
     from retail_seg.jobs import Jobs
 
 
-__all__ = ["errors_as_sentences", "jobs", "matcher", "may", "page_guard", "person", "store_folder"]
+__all__ = ["errors_as_sentences", "jobs", "matcher", "may", "nothing_unsaid", "page_guard", "person", "store_folder"]
+_LOG = logging.getLogger(__name__)
 
 
 @st.cache_resource(show_spinner="Opening the store …")
@@ -62,4 +66,26 @@ def errors_as_sentences() -> Iterator[None]:
         yield
     except USER_ERRORS as error:
         st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+@contextmanager
+def nothing_unsaid() -> Iterator[None]:
+    """Around a whole page: what nobody foresaw is a sentence, too, and stands in the server's log in full.
+
+    With RETAIL_SEG_DEBUG set it is raised instead, for who works on the program.
+    """
+    try:
+        with errors_as_sentences():
+            yield
+    except Exception as error:
+        if os.environ.get("RETAIL_SEG_DEBUG"):
+            raise
+        number = uuid.uuid4().hex[:6]
+        _LOG.exception("error %s", number)
+        st.error(
+            f"This did not work because of an error of the program ({type(error).__name__}). What was saved is safe. "
+            f"Reload the page; if it comes again, tell the manager of this store: error {number} of the server's log.",
+            icon=":material/error:",
+        )
         st.stop()
