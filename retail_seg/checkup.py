@@ -108,20 +108,33 @@ def holding(catalogue: Catalogue, found: Health) -> Health:
     )
 
 
-def accept_pair(catalogue: Catalogue, pair: Pair) -> None:
-    """Keep that two products look alike and are two all the same."""
+def as_of_now(catalogue: Catalogue, made: Checkup) -> Checkup:
+    """The checkup with what of its report still holds."""
+    return replace(made, health=holding(catalogue, made.health))
+
+
+def accept_pair(catalogue: Catalogue, pair: Pair) -> list[int]:
+    """Keep that two products look alike and are two all the same; no change of the log undoes it."""
     health.accept(catalogue, health.pair_key(pair.sku, pair.other_sku), by=require("manager"))
+    return []
 
 
-def accept_reference(catalogue: Catalogue, reference_id: int) -> None:
-    """Keep that a picture is fine as it is."""
+def accept_reference(catalogue: Catalogue, reference_id: int) -> list[int]:
+    """Keep that a picture is fine as it is; no change of the log undoes it."""
     health.accept(catalogue, health.reference_key(reference_id), by=require("manager"))
+    return []
 
 
-def forget_accepted(catalogue: Catalogue) -> int:
-    """Show everything that was accepted again, in the next report; returns how much that is."""
+def count_accepted(catalogue: Catalogue) -> int:
+    """How many findings have been accepted."""
+    return len(health.accepted(catalogue))
+
+
+def forget_accepted(catalogue: Catalogue) -> list[int]:
+    """Show everything that was accepted again; no change of the log undoes it."""
     require("manager")
-    return health.forget_accepted(catalogue)
+    health.forget_accepted(catalogue)
+    return []
 
 
 def _path(catalogue: Catalogue) -> Path:

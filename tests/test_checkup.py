@@ -79,8 +79,10 @@ def test_what_went_or_was_accepted_is_no_longer_shown(matcher: Matcher) -> None:
     now = checkup.holding(matcher.catalogue, made.health)
     assert now.doubles == [] and now.poor_pictures == []
     assert not any({p.sku, p.other_sku} == {"P0", "double"} for p in now.confusable)
-    assert checkup.forget_accepted(matcher.catalogue) == 2
-    assert checkup.holding(matcher.catalogue, made.health) == made.health
+    assert checkup.count_accepted(matcher.catalogue) == 2
+    checkup.forget_accepted(matcher.catalogue)
+    assert checkup.count_accepted(matcher.catalogue) == 0
+    assert checkup.as_of_now(matcher.catalogue, made) == made
     products.merge(matcher, "P0", "double")
     matcher.enrol(Product("empty"), [PHOTOS[5] // 2])
     now = checkup.holding(matcher.catalogue, made.health)
