@@ -7,26 +7,27 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy.ndimage import find_objects
 
 from retail_seg.errors import ModelError, RetailSegError
 from retail_seg.segmentation.config import OFFSET_UNIT, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances import Instances
-from retail_seg.segmentation.targets import enlarge_labels
+from retail_seg.segmentation.targets import enlarge_in_windows
 
 if TYPE_CHECKING:
     from torch import nn
 
 #: The model that ships with the package; it works on plain backgrounds without any training.
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "segmenter"
+#: Steps of a byte for each unit of log odds, when a probability is enlarged.
+_STEPS = 24.0
 #: Version of the model folder's layout.
 FORMAT = 1
 CONFIG, THRESHOLDS, WEIGHTS, CARD = "config.json", "thresholds.json", "weights.safetensors", "README.md"
@@ -139,17 +140,18 @@ class Segmenter:
         """Instances at photo size from labels at working size; the outer edge comes from the enlarged probabilities."""
         from skimage.segmentation import expand_labels
 
-        odds = np.log(np.clip(maps.foreground, 1e-4, 1 - 1e-4) / np.clip(1 - maps.foreground, 1e-4, 1))
-        large = cv2.resize(odds.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        limit = np.log(self.thresholds.foreground / (1 - self.thresholds.foreground))
-        full = enlarge_labels(expand_labels(labels, 3).astype(np.int32), large > limit)
-        return _instances(full, confidence)
+        p = np.clip(maps.foreground, 1e-4, 1 - 1e-4)
+        above = np.log(p / (1 - p)) - np.log(self.thresholds.foreground / (1 - self.thresholds.foreground))
+        # In bytes: a quarter of the memory, and the outline moves by less than a tenth of a pixel.
+        steps = np.clip(above * _STEPS + 128, 0, 255).astype(np.uint8)
+        inside = cv2.resize(steps, (width, height), interpolation=cv2.INTER_LINEAR) > 127
+        full, windows = enlarge_in_windows(expand_labels(labels, 3).astype(np.int32), inside)
+        return _instances(full, windows, confidence)
 
     def maps(self, photo: np.ndarray, side: int | None = None) -> Maps:
         """The network's maps of a photo (H, W, 3) uint8, its longer side made `side` (`config.side`) pixels long."""
         height, width = working_size(photo.shape[0], photo.shape[1], side or self.config.side)
-        shrinking = height < photo.shape[0]
-        small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+        small = resized(photo, width, height)
         raw = self._network(self.normalise(pad_to(small, self.config.stride))[None])[0][:, :height, :width]
         return maps_of(raw)
 
@@ -223,6 +225,14 @@ def working_size(height: int, width: int, side: int) -> tuple[int, int]:
     return max(1, round(height * k)), max(1, round(width * k))
 
 
+def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The picture at another size, areas averaged when it shrinks; halves of even sides first, which is fastest."""
+    while min(picture.shape[0] / height, picture.shape[1] / width) >= 4 and not any(n % 2 for n in picture.shape[:2]):
+        picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    shrinking = height < picture.shape[0]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+
+
 def pad_to(picture: np.ndarray, stride: int) -> np.ndarray:
     """The picture continued to the right and below until both sides are multiples of `stride`."""
     bottom, right = -picture.shape[0] % stride, -picture.shape[1] % stride
@@ -237,17 +247,22 @@ def maps_of(raw: np.ndarray) -> Maps:
     return Maps(foreground, distance, boundary, x, y)
 
 
-def _instances(labels: np.ndarray, confidence: np.ndarray) -> Instances:
-    """Instances of labels (H, W) with ids 1..n, less those without a pixel (faster than sorting a large photo)."""
-    areas = np.bincount(labels.ravel(), minlength=len(confidence) + 1)
-    kept = areas > 0
-    kept[0] = False
-    dense = np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
-    places = [place for place in find_objects(dense) if place is not None]
-    boxes = [(x.start, y.start, x.stop - x.start, y.stop - y.start) for y, x in places]
-    return Instances(
-        dense, np.array(boxes, np.int32).reshape(-1, 4), areas[kept].astype(np.int64), confidence[kept[1:]]
-    )
+def _instances(labels: np.ndarray, windows: Sequence[tuple[slice, slice] | None], confidence: np.ndarray) -> Instances:
+    """Instances of labels (H, W) with ids 1..n that lie within `windows`, less those without a pixel."""
+    boxes, areas, kept = [], [], []
+    for value, window in enumerate(windows, 1):
+        mask = (labels[window] == value).view(np.uint8) if window is not None else None
+        if mask is not None and window is not None and (area := cv2.countNonZero(mask)):
+            x, y, w, h = cv2.boundingRect(mask)
+            boxes.append((window[1].start + x, window[0].start + y, w, h))
+            areas.append(area)
+            kept.append(value)
+    if kept and kept[-1] != len(kept):
+        renumber = np.zeros(len(confidence) + 1, np.int32)
+        renumber[kept] = np.arange(1, len(kept) + 1)
+        labels = renumber[labels]
+    sure = confidence[np.array(kept, np.int64) - 1]
+    return Instances(labels, np.array(boxes, np.int32).reshape(-1, 4), np.array(areas, np.int64), sure)
 
 
 def check_model_folder(path: Path) -> None:
