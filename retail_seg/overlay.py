@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 UNKNOWN = (214, 39, 40)
 #: Colours that stay apart for colour-blind eyes (Wong, "Points of view: Color blindness", Nature Methods 2011).
 PALETTE = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
+#: A number is so much larger than a name: on a phone it is read before one zooms in.
+NUMBER = 1.6
 
 
 def draw(
@@ -29,8 +31,8 @@ def draw(
     """A copy of the photo (H, W, 3) uint8 with each instance outlined and labelled.
 
     Instances whose ids are `doubtful` get long dashes and a question mark, unknown ones short dashes; the one `picked`
-    is lit up and framed by its corners. Without `names` the labels are numbers alone; `text_size` is in pixels of a
-    photo of 1000. `colours` by SKU take the place of the report's own.
+    is lit up and framed by its corners. Without `names` the labels are numbers alone; `text_size` is that of names, in
+    pixels of a photo of 1000, numbers are larger. `colours` by SKU take the place of the report's own.
     """
     scale = max(photo.shape[:2]) / 1000
     canvas = photo.copy()
@@ -52,10 +54,11 @@ def colours_of(report: Report) -> dict[str, tuple[int, int, int]]:
 
 
 def _text(line: ReportLine, doubtful: bool, names: bool) -> str:
-    mark = " ?" if doubtful or line.sku is None else ""
+    """What stands behind the number: the name, and a question mark where it is not sure."""
+    mark = "?" if doubtful or line.sku is None else ""
     if not names:
-        return f"{line.id}{mark}"
-    return f"{line.id} {_shorten(line.name)}{mark}" if line.sku is not None else f"{line.id} unknown"
+        return mark
+    return f"{_shorten(line.name)} {mark}".rstrip() if line.sku is not None else "unknown"
 
 
 def _outline(canvas: np.ndarray, line: ReportLine, colour: tuple[int, int, int], thickness: int, dashed: bool) -> None:
@@ -104,26 +107,29 @@ def _labels(
 
     image = Image.fromarray(canvas)
     pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size)
+    fonts = ImageFont.load_default(NUMBER * size), ImageFont.load_default(size)
     taken: list[tuple[float, float, float, float]] = []
     for line in sorted(report.instances, key=lambda each: each.box[1]):
         colour = UNKNOWN if line.sku is None else colours[line.sku]
-        _label(pen, font, line, texts[line.id], colour, image.size, taken)
+        _label(pen, fonts, (str(line.id), texts[line.id]), colour, line.box, image.size, taken)
     return np.asarray(image)
 
 
 def _label(
     pen: Any,
-    font: Any,
-    line: ReportLine,
-    text: str,
+    fonts: tuple[Any, Any],
+    texts: tuple[str, str],
     colour: tuple[int, int, int],
+    box: tuple[int, int, int, int],
     size: tuple[int, int],
     taken: list[tuple[float, float, float, float]],
 ) -> None:
-    x, y, w, h = line.box
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-    width, height = right - left + 8, bottom - top + 8
+    """Draw a number and a text in their fonts at the middle of a box, or below what is `taken` there."""
+    x, y, w, h = box
+    parts = [pen.textbbox((0, 0), text, font=font, anchor="ls") for text, font in zip(texts, fonts, strict=True)]
+    top, bottom = min(part[1] for part in parts), max(part[3] for part in parts)
+    gap = 6 if texts[1] else 0
+    width, height = parts[0][2] + gap + parts[1][2] + 8, bottom - top + 8
     at_x = min(max(x + w / 2 - width / 2, 0), max(size[0] - width, 0))
     at_y = min(max(y + h / 2 - height / 2, 0), max(size[1] - height, 0))
     while any(at_x < x1 and x0 < at_x + width and at_y < y1 and y0 < at_y + height for x0, y0, x1, y1 in taken):
@@ -133,8 +139,10 @@ def _label(
     taken.append((at_x, at_y, at_x + width, at_y + height))
     pen.rounded_rectangle((at_x, at_y, at_x + width, at_y + height), 4, fill=colour)
     bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 140
-    pen.text((at_x + 4 - left, at_y + 4 - top), text, font=font, fill=(0, 0, 0) if bright else (255, 255, 255))
+    ink, line = (0, 0, 0) if bright else (255, 255, 255), at_y + 4 - top
+    pen.text((at_x + 4, line), texts[0], font=fonts[0], fill=ink, anchor="ls")
+    pen.text((at_x + 4 + parts[0][2] + gap, line), texts[1], font=fonts[1], fill=ink, anchor="ls")
 
 
-def _shorten(name: str, limit: int = 28) -> str:
+def _shorten(name: str, limit: int = 24) -> str:
     return name if len(name) <= limit else name[: limit - 1].rstrip() + "…"

@@ -12,6 +12,8 @@ from retail_seg.segmentation.grouping import Maps, Thresholds, select, split
 
 #: A part smaller than this share of the instance is none.
 MIN_PART = 0.08
+#: Longer side, in pixels, at which ways from marked points are measured.
+PATH_SIDE = 200
 #: What is left of the threshold that merges neighbours, step by step, until an instance falls apart.
 SHARES = (0.75, 0.5, 0.3, 0.15, 0.05)
 #: Heights of the distance to the edge, as shares of its greatest, at which an outline may fall apart at a neck.
@@ -21,15 +23,23 @@ HEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 def split_at(mask: np.ndarray, points: Sequence[tuple[float, float]]) -> np.ndarray:
     """Parts (h, w) int32, 1..n, of a mask (h, w) bool, one for each marked point (x, y in pixels).
 
-    A watershed on the distance to the edge: the border between two marks runs through the neck between them. A mark
-    beside the mask counts for its nearest pixel; marks on one and the same pixel are one part.
+    Each pixel goes to the mark from which it is reached soonest inside the mask, where going is slow near the edge: in
+    a neck between two marks it is slow all over, so that the border comes to lie there. A mark beside the mask counts
+    for its nearest pixel; marks on one and the same pixel are one part.
     """
-    inside = np.argwhere(mask)
-    markers = np.zeros(mask.shape, np.int32)
-    for x, y in points:
-        row, column = inside[np.hypot(*(inside - (y, x)).T).argmin()]
-        markers[row, column] = markers[row, column] or markers.max() + 1
-    return _flood(mask, markers)
+    from skimage.graph import MCP_Geometric
+
+    scale = min(1.0, PATH_SIDE / max(mask.shape))
+    small = cv2.resize(mask.astype(np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST) > 0
+    inside = np.argwhere(small) if small.any() else np.zeros((1, 2), int)
+    hits = (inside[np.hypot(*(inside - (y * scale, x * scale)).T).argmin()] for x, y in points)
+    starts = dict.fromkeys((int(row), int(column)) for row, column in hits)
+    away = cv2.distanceTransform(small.astype(np.uint8), cv2.DIST_L2, 5)
+    slow = np.where(small, 1 / (away / max(float(away.max()), 1.0) + 0.05) ** 2, np.inf)
+    reached = np.stack([MCP_Geometric(slow).find_costs([start])[0] for start in starts])
+    nearest = np.where(np.isfinite(reached.min(axis=0)), reached.argmin(axis=0) + 1, 0)
+    large = cv2.resize(nearest.astype(np.float32), mask.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(np.int32)
+    return _filled(mask, np.where(mask, large, 0))
 
 
 def parts_by_maps(mask: np.ndarray, maps: Maps, thresholds: Thresholds) -> np.ndarray | None:

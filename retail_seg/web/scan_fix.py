@@ -62,7 +62,7 @@ def _candidates(found: Matcher, review: Review, line: ReportLine) -> None:
                 if picture is not None:
                     st.image(picture, width=116, alt=f"Best reference of {match.name or match.sku}")
                 st.caption(
-                    f"{rank}. **{plain(match.name or match.sku)}**  \n{plain(match.sku)} · score {match.score:.2f}"
+                    f"{rank} · **{plain(match.name or match.sku)}**  \n{plain(match.sku)} · score {match.score:.2f}"
                 )
 
 

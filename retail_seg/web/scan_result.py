@@ -45,26 +45,25 @@ def show(found: Matcher, review: Review) -> None:
     scan_fix.last_change(found, review)
     if not review.report.instances:
         st.info("Nothing was found in this photo. Is it sharp, bright and of products on a plain background?")
-    left, right = st.columns([3, 2], gap="medium")
-    with right:
-        _table([(sku, name, n) for _, sku, name, n in count_rows(review.report)])
+    left, right = st.columns([5, 4], gap="medium")
     with left:
         _picture(found, review)
-    number = _chooser(review)
-    if number is not None:
-        scan_fix.panel(found, review, number)
+    with right:
+        number = _chooser(review)
+        if number is not None:
+            scan_fix.panel(found, review, number)
+        _table([(sku, name, n) for _, sku, name, n in count_rows(review.report)])
     scan_fix.history(found, review)
     _downloads(found, review)
 
 
 def _metrics(review: Review) -> None:
-    sure = review.totals
-    with st.container(horizontal=True):
-        st.metric("Products known", sure["sure"] + sure["likely"])
-        st.metric("Different SKUs", len(review.report.counts))
-        st.metric(f"{SIGNS['sure']} sure", sure["sure"])
-        st.metric(f"{SIGNS['likely']} likely", sure["likely"])
-        st.metric(f"{SIGNS['unknown']} unknown", sure["unknown"])
+    how = review.totals
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Products known", how["sure"] + how["likely"], width="content")
+        for kind, sign in SIGNS.items():
+            st.metric(f"{sign} {kind}", how[kind], width="content")
+        st.metric("SKUs", len(review.report.counts), width="content")
 
 
 def _table(rows: Sequence[tuple[str, str, int]]) -> None:
@@ -93,7 +92,7 @@ def _picture(found: Matcher, review: Review) -> None:
     click = streamlit_image_coordinates(
         picture, key=f"picture {id_}", width="stretch", image_format="JPEG", jpeg_quality=88, cursor="pointer"
     )
-    st.caption("Tap a product to see why it is named so, or choose it in the list below.")
+    st.caption("Tap a product to see why it is named so, or choose it in the list.")
     if click and click["unix_time"] != st.session_state.get(f"click {id_}"):
         st.session_state[f"click {id_}"] = click["unix_time"]
         x, y = view.to_photo(click["x"] / click["width"], click["y"] / click["height"])
