@@ -10,20 +10,26 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from retail_seg.segmentation.architectures import learns_labels
 from retail_seg.segmentation.config import OFFSET_UNIT, SegmenterConfig
 from retail_seg.segmentation.segmenter import normalise
 from retail_seg.segmentation.targets import target_maps
 from retail_seg.segmentation.torch_network import channels_last, fast_bfloat16
-from retail_seg.segmentation.unet import UNet
 
 #: A training sample: RGB uint8 (h, w, 3) and labels (h, w) int32, sides multiples of the network's stride.
 Sample = tuple[np.ndarray, np.ndarray]
 
 
 def to_tensors(samples: Sequence[Sample], config: SegmenterConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Samples of one size ► pictures (n, 4, h, w) and target maps (n, 5, h, w), both float32."""
+    """Samples of one size ► pictures (n, 4, h, w) float32 and what their network learns from.
+
+    That is target maps (n, 5, h, w) float32, or instance ids (n, 1, h, w) int32 where the network wants these.
+    """
     pictures = torch.from_numpy(np.stack([normalise(picture, config) for picture, _ in samples]))
+    if learns_labels(config):
+        return pictures, torch.from_numpy(np.stack([labels[None] for _, labels in samples]))
     return pictures, torch.from_numpy(np.stack([target_maps(labels) for _, labels in samples]))
 
 
@@ -67,20 +73,17 @@ def cosine(progress: float, warm_up: float = 0.03) -> float:
 class Fit:
     """A network in training and the running average of its weights, which is what is used afterwards."""
 
-    def __init__(self, config: SegmenterConfig, net: UNet, learning_rate: float, decay: float = 0.99) -> None:
+    def __init__(self, config: SegmenterConfig, net: nn.Module, learning_rate: float, decay: float = 0.99) -> None:
         self.config, self.learning_rate, self.decay, self.steps = config, learning_rate, decay, 0
         self.net = channels_last(net).train()
-        self.average: UNet = copy.deepcopy(net).eval()
+        self.average: nn.Module = copy.deepcopy(net).eval()
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=learning_rate, weight_decay=1e-3)
 
     def step(self, pictures: torch.Tensor, targets: torch.Tensor, factor: float) -> float:
         """One optimiser step on a batch (see `to_tensors`) at `factor` times the learning rate; returns the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * factor
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
-            raw = self.net(pictures)
-        loss = loss_of(raw, targets)
+        loss = self._loss(pictures.contiguous(memory_format=torch.channels_last), targets)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -88,6 +91,14 @@ class Fit:
         self.steps += 1
         self._follow()
         return float(loss.detach())
+
+    def _loss(self, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+            if learns_labels(self.config):
+                own: torch.Tensor = self.net.loss(pictures, targets)  # type: ignore[operator]
+                return own
+            raw = self.net(pictures)
+        return loss_of(raw, targets)
 
     def _follow(self) -> None:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))

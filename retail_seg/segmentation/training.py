@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,11 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import nn
 
 from retail_seg.errors import TrainingError
+from retail_seg.interrupts import sigterm_interrupts
 from retail_seg.photos import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
+from retail_seg.segmentation.architectures import build
 from retail_seg.segmentation.cards import training_card
+from retail_seg.segmentation.config import UNET
 from retail_seg.segmentation.fitting import Fit, Sample, cosine, to_tensors
 from retail_seg.segmentation.grouping import Thresholds, group
 from retail_seg.segmentation.manifest import held_back
@@ -37,7 +38,6 @@ from retail_seg.segmentation.segmenter import (
 from retail_seg.segmentation.synthesis import OVERSAMPLING, SceneStyle, Source, compose, joined, source_of
 from retail_seg.segmentation.targets import shrink_labels
 from retail_seg.segmentation.tuning import Held, look_at, tune
-from retail_seg.segmentation.unet import UNet
 
 MIN_PHOTOS = 3
 DEFAULT_MINUTES = 9.5
@@ -127,7 +127,7 @@ def train(
     folder = Path(folder)
     _check(annotated, minutes, steps)
     check_model_folder(folder)
-    with _sigterm_interrupts():
+    with sigterm_interrupts():
         run = _Run(annotated, folder, recipe, seed, begun, minutes * 60, steps, progress or (lambda _: None))
         run.prepare(start, from_scratch, hold_back)
         run.go()
@@ -144,23 +144,6 @@ def _check(annotated: Sequence[AnnotatedPhoto], minutes: float, steps: int | Non
         raise TrainingError(f"{minutes} minutes: give between 0.05 and 1440")
     if steps is not None and steps < 1:
         raise TrainingError(f"{steps} steps: give at least 1")
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends the training like Ctrl-C does; only the main thread may say so, elsewhere nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Run:
@@ -199,10 +182,11 @@ class _Run:
         self.scenes = self._compose_checks(joined([sources[i] for i in checked]))
         self._resume()
 
-    def _starting_net(self, start: Path | None, from_scratch: bool) -> UNet:
+    def _starting_net(self, start: Path | None, from_scratch: bool) -> nn.Module:
         self.start = "nothing"
-        if from_scratch or (start is None and not (SHIPPED / WEIGHTS).is_file()):
-            return UNet(self.config.unet)
+        shipped = self.config.architecture == UNET and (SHIPPED / WEIGHTS).is_file()
+        if from_scratch or (start is None and not shipped):
+            return build(self.config)
         model = Segmenter.load(start)
         self.start = f"{model.name} {model.fingerprint}"
         self.config = model.config

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from retail_seg.errors import ModelError
+from retail_seg.segmentation.annotations import AnnotatedPhoto
+from retail_seg.segmentation.architectures import ARCHITECTURES, build, compiles, ensemble_of, learns_labels
+from retail_seg.segmentation.config import SegmenterConfig
+from retail_seg.segmentation.detection import maps_of_detections
+from retail_seg.segmentation.grouping import Thresholds, group
+from retail_seg.segmentation.segmenter import Segmenter, maps_of
+from retail_seg.segmentation.synthesis import SceneStyle
+from retail_seg.segmentation.torchvision_ops import nms, roi_align
+from retail_seg.segmentation.training import Recipe, train
+
+#: Those that want segmentation_models_pytorch.
+SMP = ("smp-unet", "fcn", "deeplabv3")
+SINGLE = [name for name in ARCHITECTURES if name != "ensemble"]
+
+
+def config_of(architecture: str, side: int = 64) -> SegmenterConfig:
+    if architecture in SMP and find_spec("segmentation_models_pytorch") is None:
+        pytest.skip("the extra 'compare' is not installed")
+    return SegmenterConfig(widths=(8, 8, 16), block=1, side=side, architecture=architecture)
+
+
+def two_discs(folder: Path, count: int) -> list[AnnotatedPhoto]:
+    found = []
+    for i in range(count):
+        picture, labels = np.full((64, 96, 3), 40, np.uint8), np.zeros((64, 96), np.int32)
+        for value, x in ((1, 24), (2, 70)):
+            cv2.circle(picture, (x, 32), 14 + i, (220, 180, 60 * value), -1)
+            cv2.circle(labels, (x, 32), 14 + i, value, -1)
+        path = folder / f"photo{i}.png"
+        cv2.imwrite(str(path), picture)
+        found.append(AnnotatedPhoto(path.stem, path, labels))
+    return found
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_each_learns_and_comes_back_from_its_folder(name: str, tmp_path: Path) -> None:
+    config = config_of(name)
+    recipe = Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, style=SceneStyle(things=(1, 2)),
+                    config=config)
+    folder = tmp_path / "model"
+    losses: list[float] = []
+    result = train(two_discs(tmp_path, 3), folder, steps=2, from_scratch=True, recipe=recipe,
+                   progress=lambda report: losses.append(report.loss))
+    assert result.steps == 2 and np.isfinite(losses).all()
+    assert json.loads((folder / "config.json").read_text()).get("architecture", "unet") == name
+    photo = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    first, again = Segmenter.load(folder), Segmenter.load(folder)
+    assert first.config == config and first.fingerprint == again.fingerprint
+    maps = first.maps(photo)
+    assert maps.foreground.shape == (46, 64)
+    np.testing.assert_array_equal(maps.foreground, again.maps(photo).foreground)
+    assert first.segment(photo).labels.shape == (50, 70)
+
+
+@pytest.mark.parametrize("name", [name for name in SINGLE if name != "mask-rcnn"])
+def test_the_dense_ones_predict_five_maps_of_the_pictures_size(name: str) -> None:
+    config = config_of(name)
+    net = build(config).eval()
+    assert 64 % config.stride == 0 and not learns_labels(config)
+    with torch.inference_mode():
+        assert net(torch.zeros(2, 4, 64, 96)).shape == (2, 5, 64, 96)
+
+
+def test_a_configuration_without_an_architecture_is_the_packages_own() -> None:
+    plain = SegmenterConfig()
+    assert "architecture" not in plain.to_json() and plain.stride == 64 and compiles(plain)
+    assert SegmenterConfig.from_json(plain.to_json()) == plain
+    other = SegmenterConfig(architecture="fcn", members=(plain,))
+    assert SegmenterConfig.from_json(json.loads(json.dumps(other.to_json()))) == other
+
+
+def test_an_unknown_architecture_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"octopus: no such architecture; one of unet"):
+        build(SegmenterConfig(architecture="octopus"))
+    folder = tmp_path / "model"
+    Segmenter(config_of("unet"), Thresholds(), build(config_of("unet")), "m").save(folder, "# card\n")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "architecture": "segnet"}))
+    with pytest.raises(ModelError, match="cannot be read as a model"):
+        Segmenter.load(folder)
+
+
+def test_an_ensemble_averages_probabilities_and_is_a_model_like_the_others(tmp_path: Path) -> None:
+    photo = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    models = []
+    for name in ("unet", "segnet"):
+        torch.manual_seed(len(name))
+        models.append(Segmenter(config_of(name), Thresholds(merge=0.4), build(config_of(name)), name))
+    joined = ensemble_of(models)
+    assert not compiles(joined.config) and joined.config.stride == 32 and joined.thresholds == Thresholds(merge=0.4)
+    mean = np.mean([model.maps(photo).foreground for model in models], axis=0)
+    np.testing.assert_allclose(joined.maps(photo).foreground, mean, atol=0.02)
+    joined.save(tmp_path / "both", "# card\n")
+    loaded = Segmenter.load(tmp_path / "both")
+    np.testing.assert_allclose(loaded.maps(photo).foreground, joined.maps(photo).foreground, atol=0.02)
+    with pytest.raises(ModelError, match="1 models make no ensemble"):
+        ensemble_of(models[:1])
+    larger = Segmenter(config_of("unet", side=96), Thresholds(), build(config_of("unet")), "larger")
+    with pytest.raises(ModelError, match="larger: works at another size"):
+        ensemble_of([models[0], larger])
+
+
+def test_detections_become_maps_that_group_to_the_same_instances() -> None:
+    masks = np.zeros((3, 64, 64), np.float32)
+    masks[0, 10:40, 5:30] = masks[1, 10:40, 31:60] = 0.97
+    masks[2, 12:38, 6:30] = 0.9  # the first one again
+    maps = maps_of(maps_of_detections(np.array([0.95, 0.9, 0.6], np.float32), masks, (64, 64)))
+    labels, confidence = group(maps, Thresholds())
+    assert labels.max() == 2 and (confidence > 0.8).all()
+    assert (labels[masks[0] > 0.5] == labels[20, 10]).mean() > 0.95
+    none = maps_of_detections(np.zeros(0, np.float32), np.zeros((0, 32, 32), np.float32), (32, 32))
+    assert group(maps_of(none), Thresholds())[0].max() == 0
+
+
+def test_suppression_keeps_the_surest_of_overlapping_boxes() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30], [0, 0, 10, 9]])
+    assert nms(boxes, torch.tensor([0.5, 0.9, 0.1, 0.8]), 0.5).tolist() == [1, 2]
+    assert nms(torch.zeros(0, 4), torch.zeros(0), 0.5).tolist() == []
+
+
+def test_roi_align_reads_a_ramp_exactly_and_has_gradients() -> None:
+    ramp = torch.arange(16.0).repeat(16, 1)[None, None].requires_grad_()
+    boxes = [torch.tensor([[2.0, 2, 10, 10], [4, 0, 6, 12]])]
+    found = roi_align(ramp, boxes, (2, 2), 1.0, 2)
+    # The middle of the left and the right half of each box, which a ramp's mean is.
+    np.testing.assert_allclose(found[:, 0].detach(), [[[4, 8], [4, 8]], [[4.5, 5.5], [4.5, 5.5]]], atol=1e-4)
+    found.sum().backward()
+    assert ramp.grad is not None and float(ramp.grad.sum()) == pytest.approx(8, abs=1e-3)
+    halved = roi_align(ramp.detach(), boxes, 2, 0.5, 2, True)
+    np.testing.assert_allclose(halved[0, 0, 0], [1.5, 3.5], atol=1e-4)
