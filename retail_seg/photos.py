@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -34,14 +35,27 @@ def load_photo(
     uint8 or uint16). EXIF orientation is applied, transparency is laid on white, CMYK, palette and 16-bit
     pictures are converted, the first frame of an animation is taken. `name` is what an error calls the picture.
     With `max_side` the longer side is shrunk to at most so many pixels; a JPEG is then decoded at the smallest of
-    its own scales that suffices, which is several times faster.
+    its own scales that suffices, which takes half the time.
 
     Raises PhotoError for what cannot be decoded or has more than `max_pixels` pixels.
     """
     if isinstance(source, np.ndarray):
         return shrink(_from_array(source, name or "array", max_pixels), max_side)
     data, name = read_photo(source, name)
-    return shrink(_decode(data, name, max_pixels, max_side), max_side)
+    return shrink(_decode(data, name, max_pixels, max_side)[0], max_side)
+
+
+def load_enough(source: PhotoSource, enough: int, *, name: str | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+    """A photo as `load_photo` gives it, and its own width and height.
+
+    A JPEG whose longer side has at least twice as many pixels as would be `enough` is decoded at the smallest of its
+    own scales (1/2, 1/4, 1/8) that still has so many. Nothing is shrunk afterwards.
+    """
+    if isinstance(source, np.ndarray):
+        picture = load_photo(source, name=name)
+        return picture, (picture.shape[1], picture.shape[0])
+    data, name = read_photo(source, name)
+    return _decode(data, name, MAX_PIXELS, enough)
 
 
 def shrink(picture: np.ndarray, max_side: int | None) -> np.ndarray:
@@ -95,7 +109,8 @@ def read_photo(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | No
     return data, name
 
 
-def _decode(data: bytes, name: str, max_pixels: int, max_side: int | None) -> np.ndarray:
+def _decode(data: bytes, name: str, max_pixels: int, enough: int | None) -> tuple[np.ndarray, tuple[int, int]]:
+    """The upright picture, a JPEG at the smallest of its scales that is large enough, and its own width and height."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
@@ -106,11 +121,12 @@ def _decode(data: bytes, name: str, max_pixels: int, max_side: int | None) -> np
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: the pixel limit below is stricter
             with Image.open(io.BytesIO(data)) as image:
                 _check_size(image.width, image.height, name, max_pixels)
-                if max_side and image.format == "JPEG":
-                    image.draft(None, (max_side, max_side))  # never below what is asked for
+                turned = _orientation(image)
+                size = (image.height, image.width) if turned >= 5 else (image.width, image.height)
+                if (decoded := _decode_jpeg(image, data, turned, enough)) is not None:
+                    return decoded, size
                 image.load()
-                upright = ImageOps.exif_transpose(image)
-                return _to_rgb(upright)
+                return _to_rgb(ImageOps.exif_transpose(image)), size
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -121,6 +137,47 @@ def _decode(data: bytes, name: str, max_pixels: int, max_side: int | None) -> np
         raise PhotoError(f"{name}: does not fit in memory; save it smaller") from None
     except Exception as error:  # noqa: BLE001 - decoders raise many types on damaged files; all mean the same to a user
         raise PhotoError(f"{name}: is damaged or cut off ({error}); take or copy the photo again") from None
+
+
+def _orientation(image: Any) -> int:
+    """EXIF's orientation of an opened picture, 1 to 8; 1 where none is given."""
+    found = image.getexif().get(0x0112, 1)
+    return found if found in range(1, 9) else 1
+
+
+def _decode_jpeg(image: Any, data: bytes, turned: int, enough: int | None) -> np.ndarray | None:
+    """A plain JPEG by OpenCV, the same pixels in a third of Pillow's time; None for what Pillow should look at.
+
+    OpenCV makes up what a file that was cut off lacks: only files that end as JPEGs do are left to it.
+    """
+    if image.format != "JPEG" or image.mode not in ("RGB", "L") or b"\xff\xd9" not in data[-1024:]:
+        return None
+    factor = 1
+    while enough and factor < 8 and max(image.size) >= 2 * factor * enough:
+        factor *= 2
+    flags = _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if picture is None else _TURNS[turned](picture)
+
+
+#: OpenCV's flags for a JPEG's own scales 1/1 to 1/8, in RGB.
+_REDUCED = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
+}
+#: EXIF's orientation (TIFF 6.0, tag 274) ► what makes the picture upright.
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda picture: picture,
+    2: lambda picture: cv2.flip(picture, 1),
+    3: lambda picture: cv2.rotate(picture, cv2.ROTATE_180),
+    4: lambda picture: cv2.flip(picture, 0),
+    5: cv2.transpose,
+    6: lambda picture: cv2.rotate(picture, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda picture: cv2.rotate(cv2.flip(picture, 1), cv2.ROTATE_90_CLOCKWISE),
+    8: lambda picture: cv2.rotate(picture, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
 
 
 def _register_heif() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from retail_seg.errors import PhotoError
-from retail_seg.photos import encode_picture, find_photos, load_photo, save_png
+from retail_seg.photos import encode_picture, find_photos, load_enough, load_photo, save_png
 
 pillow_heif.register_heif_opener()
 
@@ -66,6 +66,31 @@ def test_exif_orientation_is_applied(picture: np.ndarray, orientation: int) -> N
     exif[0x0112] = orientation
     data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
     assert (load_photo(data) == picture).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_is_as_pillow_decodes_it_at_every_orientation_and_scale(
+    picture: np.ndarray, orientation: int, mode: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    large = Image.fromarray(picture.repeat(16, 0).repeat(16, 1)).convert(mode)
+    data = encoded(large, "JPEG", exif=exif, quality=95)
+    exact = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    np.testing.assert_array_equal(load_photo(data), exact)
+    half, size = load_enough(data, 480)
+    assert size == (exact.shape[1], exact.shape[0]) and half.shape == (exact.shape[0] // 2, exact.shape[1] // 2, 3)
+    assert np.abs(half.astype(int) - exact[::2, ::2]).mean() < 3
+    whole, size = load_enough(data, 481)
+    assert whole.shape == exact.shape and size == (exact.shape[1], exact.shape[0])
+
+
+def test_a_jpeg_that_was_cut_off_is_refused_wherever_it_was_cut(picture: np.ndarray) -> None:
+    data = encoded(Image.fromarray(picture.repeat(8, 0).repeat(8, 1)), "JPEG")
+    for kept in (len(data) // 2, len(data) - 2):
+        with pytest.raises(PhotoError, match="cut off"):
+            load_photo(data[:kept])
 
 
 def test_modes_are_converted(picture: np.ndarray) -> None:
