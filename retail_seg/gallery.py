@@ -13,6 +13,7 @@ import numpy as np
 
 from catalogue import Catalogue
 from catalogue.records import Changes
+from index.calibration import FALSE_ACCEPT_RATE
 from index.errors import VectorIndexError
 from index.ranking import Ranker, Ranking
 from index.second_look import Look
@@ -28,6 +29,8 @@ REFIT_SHARE = 0.2
 #: References that are read from the catalogue at once.
 PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
+#: Setting of a store: the share of missing products that may be taken for one of the catalogue.
+RATE = "false_accept_rate"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class Gallery:
             return False
         with self._lock:
             ids, vectors, owners = self._sample(count)
-            ranker = Ranker.fit(vectors, ids, owners, self._name) if count else self._unfitted()
+            features = self._catalogue.reference_features
+            ranker = Ranker.fit(vectors, ids, owners, self._name, features=features) if count else self._unfitted()
             data = ranker.to_bytes()
             digest = hashlib.sha256(data).hexdigest()[:16]
             self._catalogue.set_settings({RANKER: data.decode(), LEARNED_FROM: str(count), RANKER_ID: digest})
@@ -154,7 +158,7 @@ class Gallery:
         return (Ranker.from_bytes(text.encode()) if text else self._unfitted()), ranker_id
 
     def _unfitted(self) -> Ranker:
-        return Ranker.unfitted(self._catalogue.dim, self._name)
+        return Ranker.unfitted(self._catalogue.dim, self._name, false_accept_rate(self._catalogue))
 
     def _opened(self) -> State:
         """From the snapshot; where it is missing, damaged or of other vectors, from the catalogue's own."""
@@ -200,6 +204,11 @@ class Gallery:
 
     def _tag(self, ranker: Ranker) -> str:
         return f"{self._catalogue.identity} {self._fingerprint} {ranker.fingerprint}"
+
+
+def false_accept_rate(catalogue: Catalogue) -> float:
+    """The share of missing products that a store's answers may take for one of its own, at most."""
+    return float(catalogue.get_setting(RATE) or FALSE_ACCEPT_RATE)
 
 
 def stack(rows: list[tuple[int, bytes, int]], dim: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,142 @@
+"""Settings: what the store is made of, the rate of false accepts, a test photo, and who may log in."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from retail_seg.accounts import ROLES, acting
+from retail_seg.gallery import false_accept_rate
+from retail_seg.matcher import Matcher
+from retail_seg.photos import SUFFIXES, shrink
+from retail_seg.store_settings import overview, set_false_accept_rate, timed_scan
+from retail_seg.users import read_users, remove_user, set_password, set_role
+from retail_seg.web.identity import way
+from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+
+#: Larger test photos are refused, in MB.
+PHOTO_MB = 50
+#: Longer side, in pixels, of the test photo as the browser gets it.
+SHOWN_SIDE = 1000
+NOTICE = "settings_notice"
+
+
+def page() -> None:
+    """The page, one part a tab; everybody may look, a manager may change."""
+    st.title("Settings")
+    if notice := st.session_state.pop(NOTICE, None):
+        st.success(notice, icon=":material/check_circle:")
+    with errors_as_sentences():
+        found = matcher(store_folder())
+    parts = {"Store": _store, "Matching": _matching, "Test photo": _test_photo, "People": _people}
+    for tab, part in zip(st.tabs(list(parts)), parts.values(), strict=True):
+        with tab:
+            part(found)
+
+
+def _store(found: Matcher) -> None:
+    known = overview(found)
+    for heading, facts in known.facts.items():
+        st.subheader(heading)
+        st.table(dict(facts), border="horizontal", width="content")
+    st.subheader("On the disk")
+    rows = [{"Part": name, "Holds": what, "MB": round(size / 2**20, 2)} for name, what, size in known.sizes]
+    st.dataframe(rows, hide_index=True, width="content")
+    st.caption("Another embedder: `retail-seg reindex --embedder NAME`. A copy to keep: `retail-seg backup FILE`.")
+
+
+def _matching(found: Matcher) -> None:
+    st.subheader("How sure an answer must be")
+    rate = false_accept_rate(found.catalogue)
+    st.markdown(
+        "Of a hundred things that are **not** in the catalogue, so many may be taken for one of your products. Lower: "
+        "fewer wrong names, more *unknown*. Higher: fewer *unknown*, more wrong names."
+    )
+    if not may("manager"):
+        st.metric("False accepts of 100 strangers", f"{100 * rate:g}")
+        st.caption("A manager can change this.")
+        return
+    with st.form("rate", width=420):
+        wanted = st.number_input("False accepts of 100 strangers", 0.05, 50.0, 100 * rate, 0.5, format="%.2f")
+        sent = st.form_submit_button("Save and learn anew", type="primary")
+    if sent:
+        with errors_as_sentences(), st.spinner("Learning from all reference pictures …"):
+            set_false_accept_rate(found, wanted / 100)
+        _done(f"At most {wanted:g} of 100 strangers are taken for a product of yours now.")
+
+
+def _test_photo(found: Matcher) -> None:
+    st.markdown("Scan one photo and see how long each stage takes. Nothing is kept.")
+    upload = st.file_uploader(
+        f"A photo, up to {PHOTO_MB} MB",
+        type=[suffix.removeprefix(".") for suffix in SUFFIXES],
+        max_upload_size=PHOTO_MB,
+    )
+    if upload is None:
+        return
+    with errors_as_sentences(), st.spinner("Scanning …"):
+        timed = timed_scan(found, upload.getvalue(), upload.name)
+    with st.container(horizontal=True):
+        for stage, seconds in timed.stages:
+            st.metric(stage, f"{seconds:.2f} s")
+    report = timed.report
+    st.markdown(
+        f"{sum(report.counts.values())} known products, {report.unknown} unknown, {report.width} × {report.height}"
+    )
+    st.image(shrink(timed.overlay, SHOWN_SIDE), caption="What was found, outlined, numbered and named", width="content")
+
+
+def _people(found: Matcher) -> None:
+    how = way()
+    if how == "local":
+        st.info(
+            "Nobody logs in: the app is for this computer only, and who sits here may do everything. To let others in, "
+            "add people with `retail-seg user add NAME --role manager`.",
+            icon=":material/person:",
+        )
+        return
+    st.markdown(f"You are **{acting().name}**, {acting().role}.")
+    if how == "users":
+        _own_password(found)
+    if may("manager"):
+        _everybody(found)
+
+
+def _own_password(found: Matcher) -> None:
+    with st.expander("Change my password", icon=":material/key:"), st.form("password", clear_on_submit=True, width=420):
+        new = st.text_input("New password", type="password", autocomplete="new-password", max_chars=1024)
+        again = st.text_input("The same again", type="password", autocomplete="new-password", max_chars=1024)
+        if not st.form_submit_button("Change it, and log in anew"):
+            return
+        if new != again:
+            st.error("The two are not the same; type them again.", icon=":material/error:")
+            return
+        with errors_as_sentences():
+            set_password(found.folder, acting().name, new)
+        st.rerun()
+
+
+def _everybody(found: Matcher) -> None:
+    with errors_as_sentences():
+        users = read_users(found.folder)
+    rows = [{"Name": u.name, "Role": u.role, "Logs in with": "password" if u.password else "provider"} for u in users]
+    st.dataframe(rows, hide_index=True, width="content")
+    st.caption(
+        "Somebody new: `retail-seg user add NAME --role staff` where the store lies; the password is asked there."
+    )
+    with st.form("people", width=420):
+        name = st.selectbox("Person", [user.name for user in users])
+        wanted = st.selectbox("What they may do", [*ROLES, "nothing: take their access away"])
+        sent = st.form_submit_button("Change")
+    if not sent or name is None or wanted is None:
+        return
+    with errors_as_sentences():
+        if wanted in ROLES:
+            set_role(found.folder, name, wanted)
+        else:
+            remove_user(found.folder, name)
+    _done(f"{name} is {wanted} now." if wanted in ROLES else f"{name} may no longer log in.")
+
+
+def _done(sentence: str) -> None:
+    st.session_state[NOTICE] = sentence
+    st.rerun()
