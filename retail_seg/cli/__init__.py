@@ -28,6 +28,7 @@ COMMANDS = {
     "convert": ("segmentation", "convert", "Convert annotations from one format to another."),
     "measure": ("segmentation", "measure", "Measure the instances of photos."),
     "evaluate": ("evaluate", "evaluate", "Score segmentation or retrieval on labelled photos."),
+    "compare": ("compare", "compare", "Compare segmentation methods on your own photos."),
     "benchmark": ("benchmark", "benchmark", "Measure time and memory beside a peer."),
     "embed": ("scan", "embed", "Write the vectors of pictures to a file."),
     "products": ("catalogue", "products", "List the products of a store."),

@@ -1,0 +1,287 @@
+"""Every method of the bench by its name: what it is, and what makes it ready to take photos apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retail_seg.comparison.job import MODEL, ComparisonError, Job, read_result
+from retail_seg.segmentation.instances import Instances
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.grouping import Thresholds
+    from retail_seg.segmentation.segmenter import Segmenter
+    from retail_seg.segmentation.training import Recipe
+
+CLASSICAL, LEARNED = "classical", "learned"
+#: Classical methods are tuned on so many photos and composed scenes at most, for this share of the minutes.
+TUNED_ON, SCENES, TUNING_SHARE = 12, 6, 0.35
+#: An ensemble averages so many of the trained models, the best on what was held back from their training.
+MEMBERS = 3
+
+#: Called with what is going on and how much of it is done, 0..1.
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A method that can work: its function, what was chosen, and what it scored where it was chosen."""
+
+    segment: Callable[[np.ndarray], Instances]
+    knobs: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    validation: float | None = None
+    note: str = ""
+    parameters: int = 0
+
+
+#: Makes a method ready: the job, the folder that the method may write to, and who wants to know how far it is.
+Prepare = Callable[[Job, Path, Report], Ready]
+
+
+@dataclass(frozen=True)
+class BenchMethod:
+    """A method of the bench: its title, a sentence for newcomers, and what makes it ready."""
+
+    name: str
+    title: str
+    text: str
+    kind: str
+    prepare: Prepare
+
+
+def all_methods() -> dict[str, BenchMethod]:
+    """Every method by its name, in the order in which they are run and shown where nothing else orders them."""
+    return {method.name: method for method in (*_classical_methods(), *_learned_methods())}
+
+
+# -- classical --------------------------------------------------------------------------------------------------
+
+_CLASSICAL_TEXTS = {
+    "mean": "Everything on the other side of the mean brightness than the rim of the photo.",
+    "otsu": "The one threshold that parts the histogram into the two most uniform halves.",
+    "multi-otsu": "Several such thresholds at once; the class that fills the rim is the ground.",
+    "local": "Each pixel against the mean of its surroundings: forgives light that changes across the photo.",
+    "histogram": "The ground is the highest hill of the histogram; all else is things.",
+    "k-means": "Colours are sorted into k heaps; the heaps of the rim are the ground.",
+    "sobel-h": "Edges that run across, closed to outlines and filled.",
+    "sobel-v": "Edges that run up and down, closed to outlines and filled.",
+    "sobel": "Edges of any direction, closed to outlines and filled.",
+    "laplace": "Where brightness bends most, closed to outlines and filled.",
+    "canny": "Thin edges, weak ones only where they continue strong ones, closed to outlines and filled.",
+    "watershed": "Floods the edges from markers in the middle of things; tells touching things apart by itself.",
+    "grabcut": "Two models of colour, for things and ground, and the cheapest cut between them, repeated.",
+    "forest": "Many small decision trees vote on each pixel from its colour and texture nearby.",
+}
+
+
+def _classical_methods() -> list[BenchMethod]:
+    from retail_seg.segmentation.classical import METHODS
+
+    return [
+        BenchMethod(name, one.title, _CLASSICAL_TEXTS[name], CLASSICAL, _tuned(name)) for name, one in METHODS.items()
+    ]
+
+
+def _tuned(name: str) -> Prepare:
+    def prepare(job: Job, folder: Path, report: Report) -> Ready:
+        from retail_seg.segmentation.classical import METHODS, tune_method
+        from retail_seg.segmentation.classical.tuning import STEPS
+
+        samples = tuning_samples(job)
+        found: list[float] = []
+
+        def tell(share: float, best: float) -> None:
+            found.append(best)
+            report("tuning", share)
+
+        tuned = tune_method(METHODS[name], samples, 60 * TUNING_SHARE * job.minutes, tell)
+        settings = {**tuned.knobs, **tuned.steps.to_json()}
+        return Ready(tuned.segment, len(METHODS[name].knobs) + len(STEPS), settings, max(found, default=None))
+
+    return prepare
+
+
+def tuning_samples(job: Job) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Photos of the training set, and scenes composed of them in which things touch, at the classical working size."""
+    from retail_seg.photos import load_photo
+    from retail_seg.segmentation.classical.methods import at_working_size
+    from retail_seg.segmentation.targets import shrink_labels
+
+    annotated = job.train.read()
+    chosen = [annotated[i] for i in spread(len(annotated), TUNED_ON)]
+    photos = [(load_photo(one.path), one.labels) for one in chosen]
+    samples = []
+    for photo, labels in photos:
+        small = at_working_size(photo)
+        samples.append((small, shrink_labels(labels, small.shape[1], small.shape[0])))
+    return [*samples, *_scenes(photos, job.seed)]
+
+
+def _scenes(photos: Sequence[tuple[np.ndarray, np.ndarray]], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Composed scenes of things that touch: what learned methods see in training, classical ones are tuned on, too."""
+    import cv2
+
+    from retail_seg.segmentation.classical.methods import SIDE
+    from retail_seg.segmentation.segmenter import working_size
+    from retail_seg.segmentation.synthesis import OVERSAMPLING, SceneStyle, compose, joined, source_of
+    from retail_seg.segmentation.targets import shrink_labels
+
+    sources = []
+    for photo, labels in photos:
+        height, width = working_size(photo.shape[0], photo.shape[1], int(SIDE * OVERSAMPLING))
+        large = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        sources.append(source_of(large, shrink_labels(labels, width, height)))
+    style = SceneStyle(real=0.0, on_photo=0.0, touching=0.5, overlapping=0.5, light=0.3, things=(3, 8))
+    rng = np.random.default_rng((seed, 6))
+    return [compose(joined(sources), style, (SIDE * 3 // 4, SIDE), rng) for _ in range(SCENES)]
+
+
+def spread(total: int, most: int) -> list[int]:
+    """At most `most` indices of 0..total-1, evenly spread."""
+    return sorted({int(i) for i in np.linspace(0, total - 1, min(total, most)).round()})
+
+
+# -- learned ----------------------------------------------------------------------------------------------------
+
+#: Levels of U-Net and SegNet at full resolution; wider ones learn too slowly on a processor.
+_LEVELS = (16, 32, 64, 128)
+
+
+def _learned_methods() -> list[BenchMethod]:
+    from_nothing = "Trained from random weights on the same photos and composed scenes."
+    rows = [
+        ("retail-seg-shipped", "retail-seg, as shipped",
+         "This package's U-Net as it comes, without one photo of yours.", _shipped),
+        ("retail-seg", "retail-seg, trained", "This package's U-Net, fine-tuned: what `retail-seg train` gives.",
+         _trained("unet", start=True)),
+        ("retail-seg-scratch", "retail-seg, from nothing",
+         "The same network and training without the shipped weights: what knowing many scenes beforehand is worth.",
+         _trained("unet")),
+        ("unet", "U-Net", f"The classic at full resolution. {from_nothing}", _trained("unet", widths=_LEVELS, block=1)),
+        ("smp-unet", "U-Net with ResNet-18", f"segmentation_models_pytorch's U-Net. {from_nothing}",
+         _trained("smp-unet")),
+        ("fcn", "FCN-8s with ResNet-18", f"Coarse scores at three strides, added up and enlarged. {from_nothing}",
+         _trained("fcn")),
+        ("segnet", "SegNet", f"Remembers where its pooling took values from, and skips nothing over. {from_nothing}",
+         _trained("segnet", widths=_LEVELS, block=1)),
+        ("deeplabv3", "DeepLab v3 with ResNet-18", f"Looks wide with atrous convolutions. {from_nothing}",
+         _trained("deeplabv3")),
+        ("mask-rcnn", "Mask R-CNN with ResNet-18", f"Finds boxes first, then a mask in each. {from_nothing}",
+         _trained("mask-rcnn")),
+        ("ensemble", "Ensemble", f"The mean of the {MEMBERS} trained models above that did best on what was held back.",
+         _ensemble),
+    ]  # fmt: skip
+    return [BenchMethod(name, title, text, LEARNED, prepare) for name, title, text, prepare in rows]
+
+
+def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
+    """How a learned method is trained: the fine-tuned one as `retail-seg train` does, the others on smaller samples.
+
+    In the few minutes of a comparison on a processor, more steps on less are worth more than large batches.
+    """
+    from retail_seg.segmentation.config import SegmenterConfig
+    from retail_seg.segmentation.training import Recipe
+
+    config = SegmenterConfig(architecture=architecture, **shape)
+    if start:
+        return Recipe(config=config, evaluations=3)
+    return Recipe(config=config, batch=2, canvas=(320, 320), evaluations=1, composed_checks=4)
+
+
+def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
+    def prepare(job: Job, folder: Path, report: Report) -> Ready:
+        from retail_seg.segmentation.training import Progress, train
+
+        def tell(progress: Progress) -> None:
+            report("training", min(progress.share, 1.0))
+
+        result = train(
+            job.train.read(), folder / MODEL, minutes=job.minutes, seed=job.seed, steps=job.steps,
+            from_scratch=not start, recipe=recipe_of(architecture, start, **shape), progress=tell,
+        )  # fmt: skip
+        known = [scores["f1_75"] for scores in (result.scores, result.scene_scores) if scores]
+        settings = {"steps": result.steps, **result.thresholds}
+        return _ready(folder / MODEL, 1, settings, float(np.mean(known)))
+
+    return prepare
+
+
+def _shipped(job: Job, folder: Path, report: Report) -> Ready:
+    from retail_seg.segmentation.segmenter import SHIPPED
+
+    return _ready(SHIPPED, 0, {}, None)
+
+
+def _ready(model: Path, knobs: int, settings: dict[str, Any], validation: float | None, note: str = "") -> Ready:
+    """A model folder as a user would run it: compiled where it can be."""
+    from retail_seg.acceleration import load_segmenter
+
+    return Ready(load_segmenter(model).segment, knobs, settings, validation, note, weights_in(model))
+
+
+def weights_in(model: Path) -> int:
+    """How many numbers the weights file of a model folder holds."""
+    from safetensors import safe_open
+
+    from retail_seg.segmentation.segmenter import WEIGHTS
+
+    with safe_open(str(model / WEIGHTS), "np") as file:
+        return int(sum(np.prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 - no dictionary
+
+
+def _ensemble(job: Job, folder: Path, report: Report) -> Ready:
+    from retail_seg.segmentation.architectures import ensemble_of
+    from retail_seg.segmentation.segmenter import Segmenter
+
+    names = members_of(job)
+    if len(names) < 2:
+        raise ComparisonError(
+            f"the ensemble needs two trained models, and {len(names)} of this comparison is there; "
+            "add some to --methods, retail-seg and smp-unet for instance"
+        )
+    models = [Segmenter.load(job.method_folder(name) / MODEL) for name in names]
+    model = ensemble_of(models)
+    model.thresholds, validation = _tuned_thresholds(model, job, report)
+    model.save(folder / MODEL, f"# Ensemble\n\nThe mean of the probabilities of {', '.join(names)}.\n")
+    settings = {"members": list(names), **model.thresholds.to_json()}
+    return _ready(folder / MODEL, 2, settings, validation, f"Averages {', '.join(names)}.")
+
+
+def members_of(job: Job) -> list[str]:
+    """The trained methods whose models an ensemble averages, the best of this comparison on held-back photos first.
+
+    Mask R-CNN is none of them: its maps are drawn from detections and are no probabilities to average.
+    """
+    found = []
+    for name, method in all_methods().items():
+        result = read_result(job.method_folder(name), job.key) if method.kind == LEARNED else None
+        able = name not in ("ensemble", "mask-rcnn") and (job.method_folder(name) / MODEL).is_dir()
+        if able and result is not None and result.validation is not None:
+            found.append((-result.validation, name))
+    return [name for _, name in sorted(found)[:MEMBERS]]
+
+
+def _tuned_thresholds(model: Segmenter, job: Job, report: Report) -> tuple[Thresholds, float]:
+    """Thresholds tuned on the classical methods' samples, and F1 at IoU .75 there."""
+    import cv2
+
+    from retail_seg.segmentation.segmenter import working_size
+    from retail_seg.segmentation.training import score_held
+    from retail_seg.segmentation.tuning import look_at, tune
+
+    held = []
+    samples = tuning_samples(job)
+    for done, sample in enumerate(samples, 1):
+        picture, labels = sample
+        height, width = working_size(labels.shape[0], labels.shape[1], model.config.side)
+        large = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        ids = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
+        held += look_at(model, [(large, ids)])
+        report("tuning", 0.7 * done / len(samples))
+    best = tune(held, model.thresholds, 60 * TUNING_SHARE * job.minutes)
+    return best, score_held(held, best)["f1_75"]

@@ -1,0 +1,232 @@
+"""A comparison as one HTML page that needs nothing beside itself, and as JSON."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from retail_seg.comparison.job import Comparison, Job, Result, quality_of
+from retail_seg.comparison.methods import BenchMethod, all_methods
+from retail_seg.comparison.overlays import MISSED, RIGHT, WRONG
+from retail_seg.comparison.style import CSS
+from retail_seg.comparison.worker import picture_name
+from retail_seg.files import replace_file
+
+#: Width of a picture in the page, in pixels, and its JPEG quality; the PNGs beside the page are larger.
+WIDTH, QUALITY = 300, 82
+PAGE, NUMBERS = "report.html", "results.json"
+
+
+def write_report(comparison: Comparison, machine: str) -> Path:
+    """Write OUT/report.html and OUT/results.json; `machine` is what the times hold for. Returns the page."""
+    folder = comparison.job.folder
+    numbers = {**comparison.to_json(), "machine": machine}
+    replace_file(folder / NUMBERS, (json.dumps(numbers, indent=1, ensure_ascii=False) + "\n").encode())
+    page = folder / PAGE
+    replace_file(page, _page(comparison, machine).encode())
+    return page
+
+
+def _page(comparison: Comparison, machine: str) -> str:
+    methods = all_methods()
+    body = [
+        _head(comparison, machine),
+        _bars(comparison, methods),
+        *(_table(comparison, name, methods) for name in (one.name for one in comparison.job.tests)),
+        _cost(comparison, methods),
+        _left_out(comparison, methods),
+        _reading(),
+        "<h2 id='pictures'>The pictures</h2>", _legend(), _truth(comparison.job),
+        *(_method(rank, one, methods[one.method], comparison) for rank, one in enumerate(comparison.results, 1)),
+    ]  # fmt: skip
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>Segmentation methods compared</title><style>{CSS}</style></head><body><main>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _head(comparison: Comparison, machine: str) -> str:
+    job = comparison.job
+    tests = ", ".join(f"{len(one.photos)} of “{escape(one.name)}”" for one in job.tests)
+    length = f"{job.steps} steps" if job.steps else f"{job.minutes:g} minutes"
+    best = (
+        f"<p><b>{escape(all_methods()[comparison.results[0].method].title)}</b> is best here, with a quality of "
+        f"{comparison.results[0].quality:.2f}.</p>"
+        if comparison.results
+        else "<p>No method came to an end.</p>"
+    )
+    return (
+        f"<h1>Which method for these photos?</h1>{best}"
+        f"<p>{len(comparison.results)} methods, each trained or tuned on the same {len(job.train.photos)} annotated "
+        f"photos ({length} at most for each that learns) and tested on photos that none of them saw: {tests}.</p>"
+        f"<p class='soft'>Times and memory were measured on: {escape(machine)}</p>"
+    )
+
+
+def _bars(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
+    rows = []
+    for one in comparison.results:
+        method = methods[one.method]
+        rows.append(
+            f"<a href='#{one.method}'>{escape(method.title)}</a><span class='track {method.kind}'>"
+            f"<b style='width:{100 * one.quality:.1f}%'></b><i>{one.quality:.3f}</i></span>"
+        )
+    return (
+        "<h2>Ranking</h2><p>Quality is the mean of three scores on each test set: F1 at IoU .5 (things found), F1 at "
+        "IoU .75 (found with a good outline) and the share of photos with the exact count. 1 is perfect.</p>"
+        "<p class='key soft'><span><i class='learned'></i>learned network</span><span><i></i>classical</span></p>"
+        f"<div class='bars'>{''.join(rows)}</div>"
+    )
+
+
+def _table(comparison: Comparison, tested: str, methods: dict[str, BenchMethod]) -> str:
+    columns = ("fg_iou", "f1_50", "f1_75", "exact_count", "count_error")
+    scores = {one.method: one.scores[tested] for one in comparison.results}
+    if not scores:
+        return ""
+    best = {c: (min if c == "count_error" else max)(s[c] for s in scores.values()) for c in columns}
+    rows = []
+    for name, found in sorted(scores.items(), key=lambda pair: -quality_of(pair[1])):
+        cells = "".join(
+            f"<td{' class=best' if found[c] == best[c] else ''}>{found[c]:.{2 if c == 'count_error' else 3}f}</td>"
+            for c in columns
+        )
+        named = f"{_name(methods[name])}<td>{quality_of(found):.3f}</td>"
+        rows.append(f"<tr class='{methods[name].kind}'>{named}{cells}</tr>")
+    return (
+        f"<h2>Scores on “{escape(tested)}”</h2><div class='scroll'><table><thead><tr><th class='name'>method</th>"
+        "<th>quality</th><th>foreground<br>IoU</th><th>F1<br>at .5</th><th>F1<br>at .75</th><th>exact<br>counts</th>"
+        f"<th>count<br>error</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _cost(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
+    rows = []
+    for one in comparison.results:
+        learned = f"{one.train_seconds:.0f} s" if one.train_seconds else "–"
+        weights = f"{one.parameters / 1e6:.1f} M" if one.parameters else "–"
+        rows.append(
+            f"<tr class='{methods[one.method].kind}'>{_name(methods[one.method])}<td>{one.seconds * 1000:.0f} ms</td>"
+            f"<td>{learned}</td><td>{one.segment_mb:.0f}</td><td>{one.train_mb:.0f}</td><td>{one.knobs}</td>"
+            f"<td>{weights}</td></tr>"
+        )
+    return (
+        "<h2>What each one costs</h2><div class='scroll'><table><thead><tr><th class='name'>method</th>"
+        "<th>time per<br>photo</th><th>training<br>or tuning</th><th>memory at<br>work, MiB</th>"
+        "<th>memory in<br>training, MiB</th><th>knobs</th><th>weights</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        "<p class='soft'>Knobs are the settings that a person has to choose for new photos: for a classical method its "
+        "own and those of the steps before and after it, here turned automatically; for a trained one the minutes. "
+        "Time is the median from a photo's pixels to its instances. Memory is the whole process's peak, Python and "
+        "libraries included.</p>"
+    )
+
+
+def _left_out(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
+    if not comparison.left_out:
+        return ""
+    rows = (f"<li><b>{escape(methods[n].title)}</b>: {escape(why)}</li>" for n, why in comparison.left_out.items())
+    return f"<h2>Not compared</h2><ul>{''.join(rows)}</ul>"
+
+
+def _reading() -> str:
+    return (
+        "<h2>How to read this</h2><ul>"
+        "<li><b>Foreground IoU</b> asks only whether a pixel is a thing: shared area over joined area. A method can do "
+        "well here and still count wrongly, because things that touch become one.</li>"
+        "<li><b>F1 at .5</b> and <b>.75</b> ask for each thing by itself; .75 wants its outline right as well.</li>"
+        "<li>Scores on a few dozen photos are rough: differences of a few hundredths say little.</li>"
+        "<li>Networks that begin from random weights need more than a few minutes on a processor; their place here "
+        "says what can be had in that time, not what the architecture can do at its best.</li></ul>"
+    )
+
+
+def _legend() -> str:
+    kinds = ((RIGHT, "thing, rightly"), (WRONG, "called a thing, wrongly"), (MISSED, "a thing, missed"))
+    marks = "".join(f"<span><i style='background:rgb{colour}'></i>{text}</span>" for colour, text in kinds)
+    return (
+        f"<p class='key soft'>Left, the mask: {marks}</p>"
+        "<p class='soft'>Right, the instances: a colour and an outline for each thing that was told apart.</p>"
+    )
+
+
+def _truth(job: Job) -> str:
+    from retail_seg.comparison.overlays import instance_overlay, mask_overlay
+    from retail_seg.photos import load_photo
+
+    figures = []
+    wanted = set(job.shown)
+    for one in job.tests:
+        for photo in one.read() if any(name == one.name for name, _ in wanted) else []:
+            if (one.name, photo.name) in wanted:
+                pixels = load_photo(photo.path)
+                pictures = [mask_overlay(pixels, photo.labels, photo.labels), instance_overlay(pixels, photo.labels)]
+                figures.append(_figure(pictures, f"{one.name} · {photo.name} · {len(photo.ids)} things"))
+    head = "<header><h3>The truth</h3></header>"
+    return f"<section class='method'>{head}<div class='photos'>{''.join(figures)}</div></section>"
+
+
+def _method(rank: int, result: Result, method: BenchMethod, comparison: Comparison) -> str:
+    facts = "".join(
+        f"<span>{escape(name)}: F1 at .5 <b>{s['f1_50']:.3f}</b>, at .75 <b>{s['f1_75']:.3f}</b>, exact counts "
+        f"<b>{s['exact_count']:.0%}</b></span>"
+        for name, s in result.scores.items()
+    )
+    folder, figures = comparison.job.method_folder(result.method), []
+    for tested, photo in comparison.job.shown:
+        paths = [folder / picture_name(kind, tested, photo) for kind in ("mask", "instances")]
+        if all(path.is_file() for path in paths):
+            figures.append(_figure([np.asarray(Image.open(path)) for path in paths], f"{tested} · {photo}"))
+    note = " ".join(filter(None, [result.note, _gain(result, comparison)]))
+    settings = escape(", ".join(f"{key} {_short(value)}" for key, value in result.settings.items()))
+    chosen = f"<details><summary>Settings found</summary><p><code>{settings}</code></p></details>" if settings else ""
+    return (
+        f"<section class='method' id='{result.method}'><header><h3>{rank}. {escape(method.title)}</h3>"
+        f"<span class='soft'><code>{result.method}</code></span></header><p>{escape(method.text)} {escape(note)}</p>"
+        f"<div class='facts'>{facts}</div><div class='photos'>{''.join(figures)}</div>{chosen}</section>"
+    )
+
+
+def _gain(result: Result, comparison: Comparison) -> str:
+    """What an ensemble adds to the best of its members, in the same measure as the ranking."""
+    names = result.settings.get("members", ())
+    members = [one for one in comparison.results if one.method in names]
+    if not members:
+        return ""
+    best = max(members, key=lambda one: one.quality)
+    gain = result.quality - best.quality
+    return f"Against the best of them alone ({best.method}) its quality changes by {gain:+.3f}."
+
+
+def _figure(pictures: Sequence[np.ndarray], caption: str) -> str:
+    images = "".join(f"<img alt='' loading='lazy' src='{_embedded(picture)}'>" for picture in pictures)
+    return f"<figure><div>{images}</div><figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _embedded(picture: np.ndarray) -> str:
+    image = Image.fromarray(np.asarray(picture)[:, :, :3])
+    image = image.resize((WIDTH, max(1, round(image.height * WIDTH / image.width))), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _name(method: BenchMethod) -> str:
+    return f"<td class='name'><a href='#{method.name}'>{escape(method.title)}</a></td>"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return " + ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
