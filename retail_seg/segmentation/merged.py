@@ -97,19 +97,21 @@ def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]
 
     points = contour.reshape(-1, 2).astype(np.float64)
     hull = np.sort(cv2.convexHull(contour, returnPoints=False).ravel())
+    ends = np.append(hull[1:], hull[0] + len(points))
+    order = np.arange(hull[0], hull[0] + len(points))
+    edge = np.repeat(np.arange(len(hull)), ends - hull)
+    start = points[hull[edge]]
+    along, away = points[ends[edge] % len(points)] - start, points[order % len(points)] - start
+    cross = np.abs(along[:, 0] * away[:, 1] - along[:, 1] * away[:, 0])
+    distance = cross / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    deepest = np.maximum.reduceat(distance, hull - hull[0])
     at: list[int] = []
     depths: list[float] = []
-    for start, end in zip(hull, np.append(hull[1:], hull[0] + len(points)), strict=True):
-        if end - start < 2:
-            continue
-        index = np.arange(start, end + 1) % len(points)
-        edge = points[index[-1]] - points[index[0]]
-        away = points[index] - points[index[0]]
-        distance = np.abs(edge[0] * away[:, 1] - edge[1] * away[:, 0]) / max(float(np.hypot(*edge)), 1e-9)
-        if distance.max() >= least:
-            peaks, _ = find_peaks(distance, prominence=least)
-            at += index[peaks].tolist()
-            depths += distance[peaks].tolist()
+    for number in np.flatnonzero(deepest >= least):
+        part = np.append(distance[hull[number] - hull[0] : ends[number] - hull[0]], 0.0)
+        peaks, _ = find_peaks(part, prominence=least)
+        at += ((hull[number] + peaks) % len(points)).tolist()
+        depths += part[peaks].tolist()
     return np.array(at, int), np.array(depths)
 
 
