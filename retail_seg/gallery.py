@@ -94,8 +94,10 @@ class Gallery:
             return False
         with self._lock:
             ids, vectors, owners = self._sample(count)
-            features = self._catalogue.reference_features
-            ranker = Ranker.fit(vectors, ids, owners, self._name, features=features) if count else self._unfitted()
+            features, rate = self._catalogue.reference_features, false_accept_rate(self._catalogue)
+            ranker = (
+                Ranker.fit(vectors, ids, owners, self._name, rate, features=features) if count else self._unfitted()
+            )
             data = ranker.to_bytes()
             digest = hashlib.sha256(data).hexdigest()[:16]
             self._catalogue.set_settings({RANKER: data.decode(), LEARNED_FROM: str(count), RANKER_ID: digest})

@@ -75,10 +75,14 @@ def current() -> Person | None:
     if how == "provider":
         return _from_provider()
     if how == "users":
-        token = st.session_state.get(TOKEN) or st.context.cookies.get(cookie_name())
-        user = sessions(store_folder()).who(token) if token else None
-        return user.person if user else None
+        found = map(sessions(store_folder()).who, tokens())
+        return next((user.person for user in found if user), None)
     return local_person()
+
+
+def tokens() -> list[str]:
+    """The numbers of login sessions that this visit brings: of its own login, and of an earlier visit's."""
+    return [t for t in (st.session_state.get(TOKEN), st.context.cookies.get(cookie_name())) if isinstance(t, str)]
 
 
 def provider_trouble() -> str:
@@ -130,7 +134,7 @@ def _stranger() -> str:
 
 def _otherwise() -> Person:
     """Who acts in callbacks and fragments, and, with nobody's rights where people log in, in any other thread."""
-    if get_script_run_ctx() is not None:
+    if get_script_run_ctx(suppress_warning=True) is not None:
         return current() or NOBODY
     try:
         return local_person() if way() == "local" else NOBODY

@@ -11,7 +11,7 @@ import streamlit as st
 
 from retail_seg.accounts import Person
 from retail_seg.sessions import SESSION_SECONDS
-from retail_seg.web.identity import TOKEN, cookie_name, current, provider_trouble, sessions, store_folder, way
+from retail_seg.web.identity import TOKEN, cookie_name, current, provider_trouble, sessions, store_folder, tokens, way
 from retail_seg.web.shared import errors_as_sentences
 
 #: Entry of the session state: what the browser's cookie is to be, until it was told.
@@ -76,9 +76,8 @@ def _log_out() -> None:
     if way() == "provider":
         st.logout()
         return
-    for token in (st.session_state.pop(TOKEN, None), st.context.cookies.get(cookie_name())):
-        if token:
-            sessions(store_folder()).log_out(token)
+    for token in tokens():
+        sessions(store_folder()).log_out(token)
     st.session_state.clear()
     st.session_state[_NEWS] = ""
     st.rerun()
