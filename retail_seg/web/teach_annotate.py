@@ -25,8 +25,16 @@ TOOLS = {
     MOVE: ("Move", "open_with", "Touch where the middle of the picture should be."),
 }
 
+#: Streamlit fades what waits for an answer; a picture that somebody is drawing on stays as it is.
+_NOT_FADED = "<style>.st-key-teach-canvas [data-stale='true'] { opacity: 1 !important; transition: none; }</style>"
+#: In the list of things: the one that the next mark begins.
+NEW_THING = 0
+
+
 def show(shop: Workshop) -> None:
     """The photo in the address, or the first that is not finished."""
+    if may("staff"):
+        _take_in(shop)
     photos = shop.teaching.photos()
     if not photos:
         st.info("There are no photos yet.", icon=":material/school:")
@@ -36,14 +44,14 @@ def show(shop: Workshop) -> None:
     if not may("staff"):
         _picture(shop, photo, None)
         return
-    _take_in(shop, photo)
-    photo = shop.teaching.photo(photo.id)
+    key = f"teach-number-{photo.id}"
+    if st.session_state.get(key) not in shop.teaching.numbers(photo):
+        st.session_state[key] = NEW_THING
     left, right = st.columns([3, 1])
     with right:
         _things(shop, photo)
     with left:
         hand = _tools(shop, photo)
-        photo = shop.teaching.photo(photo.id)
         _picture(shop, photo, hand)
         _outline_in_work(shop, photo)
     with right:
@@ -59,6 +67,7 @@ def _chosen(photos: list[TaughtPhoto]) -> TaughtPhoto:
         "Photo", list(by_id), format_func=lambda id_: title_of(by_id[id_]), key="teach-photo",
         on_change=lambda: _open(st.session_state["teach-photo"]),
     )  # fmt: skip
+    st.query_params["photo"] = chosen
     return by_id[chosen]
 
 
@@ -68,7 +77,7 @@ def _open(id_: str) -> None:
         st.session_state.pop(key, None)
 
 
-def _take_in(shop: Workshop, photo: TaughtPhoto) -> None:
+def _take_in(shop: Workshop) -> None:
     """Do what the marks on the picture ask for, before anything is shown."""
     hands = _hands()
     for taken in hands.take(shop.editor, new_marks("teach-picture", hands.done)):
@@ -77,10 +86,12 @@ def _take_in(shop: Workshop, photo: TaughtPhoto) -> None:
         elif taken.centre:
             st.session_state["teach-centre"] = taken.centre
         else:
-            st.session_state[f"teach-number-{taken.photo}"] = taken.number
-    key = f"teach-number-{photo.id}"
-    if st.session_state.get(key) not in shop.teaching.numbers(photo):
-        st.session_state[key] = None
+            st.session_state[f"teach-number-{taken.photo}"] = taken.number or NEW_THING
+
+
+def _number(photo: TaughtPhoto) -> int | None:
+    """The thing that is worked on, None for a new one."""
+    return st.session_state[f"teach-number-{photo.id}"] or None
 
 
 def _hands() -> Hands:
@@ -95,26 +106,25 @@ def _things(shop: Workshop, photo: TaughtPhoto) -> None:
     """Which thing is worked on."""
     key = f"teach-number-{photo.id}"
     number = st.selectbox(
-        "Thing", [None, *shop.teaching.numbers(photo)], key=key,
-        format_func=lambda n: "a new one" if n is None else f"number {n}",
+        "Thing", [NEW_THING, *shop.teaching.numbers(photo)], key=key,
+        format_func=lambda n: f"number {n}" if n else "a new one",
         help="A stroke belongs to this one. Touching things are different things: give each its own number.",
     )  # fmt: skip
 
     def zoom() -> None:
-        assert number is not None
         st.session_state["teach-centre"] = centre_of(shop.teaching.labels(photo), number)
         st.session_state["teach-zoom"] = 3
 
     with st.container(horizontal=True):
         st.button(
-            "New", icon=":material/add:", on_click=lambda: st.session_state.update({key: None}),
-            disabled=number is None, help="The next stroke or click begins another thing.",
+            "New", icon=":material/add:", on_click=lambda: st.session_state.update({key: NEW_THING}),
+            disabled=not number, help="The next stroke or click begins another thing.",
         )  # fmt: skip
         st.button(
-            "Delete", icon=":material/delete:", disabled=number is None,
-            on_click=trying(lambda: shop.editor.delete(photo.id, number or 0)),
+            "Delete", icon=":material/delete:", disabled=not number,
+            on_click=trying(lambda: shop.editor.delete(photo.id, number)),
         )  # fmt: skip
-        st.button("Zoom to it", icon=":material/zoom_in:", disabled=number is None, on_click=zoom)
+        st.button("Zoom to it", icon=":material/zoom_in:", disabled=not number, on_click=zoom)
 
 
 def _tools(shop: Workshop, photo: TaughtPhoto) -> Hand:
@@ -135,12 +145,11 @@ def _tools(shop: Workshop, photo: TaughtPhoto) -> Hand:
             "The model's outline where it has one", key="teach-by-model",
             help="Otherwise, and where the model sees no such thing, the colours decide (GrabCut).",
         )  # fmt: skip
-        brush = st.slider("Brush", 1, 20, 4, key="teach-brush", width=180) if tool == "brush" else 4
-        zoom = st.select_slider("Zoom", [1, 2, 3, 4, 6, 8], key="teach-zoom", format_func="{}×".format, width=180)
+        brush = st.slider("Brush", 1, 20, 4, key="teach-brush", width=150) if tool == "brush" else 4
+        zoom = st.select_slider("Zoom", [1, 2, 3, 4, 6, 8], key="teach-zoom", format_func="{}×".format, width=150)
+        _history(shop, photo)
     view = window(photo.width, photo.height, zoom, st.session_state.get("teach-centre"))
-    _history(shop, photo)
-    number: int | None = st.session_state[f"teach-number-{photo.id}"]
-    return Hand(photo.id, tool, view, number, bool(erase), brush / 100, bool(by_model))
+    return Hand(photo.id, tool, view, _number(photo), bool(erase), brush / 100, bool(by_model))
 
 
 def _history(shop: Workshop, photo: TaughtPhoto) -> None:
@@ -148,19 +157,18 @@ def _history(shop: Workshop, photo: TaughtPhoto) -> None:
         count = shop.editor.take_over(photo.id)[1]
         flash(f"{count} outlines taken over; mend what is wrong." if count else "The model sees nothing more here.")
 
-    with st.container(horizontal=True):
-        st.button(
-            "Undo", icon=":material/undo:", disabled=not shop.teaching.can_undo(photo),
-            on_click=trying(lambda: shop.teaching.undo(photo.id)),
-        )  # fmt: skip
-        st.button(
-            "Redo", icon=":material/redo:", disabled=not shop.teaching.can_redo(photo),
-            on_click=trying(lambda: shop.teaching.redo(photo.id)),
-        )  # fmt: skip
-        st.button(
-            "Take over the model's outlines", icon=":material/auto_awesome:", on_click=trying(take_over),
-            help="Where nothing is outlined yet, the model in use gives a start.",
-        )  # fmt: skip
+    st.button(
+        "Undo", icon=":material/undo:", disabled=not shop.teaching.can_undo(photo),
+        on_click=trying(lambda: shop.teaching.undo(photo.id)),
+    )  # fmt: skip
+    st.button(
+        "Redo", icon=":material/redo:", disabled=not shop.teaching.can_redo(photo),
+        on_click=trying(lambda: shop.teaching.redo(photo.id)),
+    )  # fmt: skip
+    st.button(
+        "Take over the model's outlines", icon=":material/auto_awesome:", on_click=trying(take_over),
+        help="Where nothing is outlined yet, the model in use gives a start.",
+    )  # fmt: skip
 
 
 # -- the picture -----------------------------------------------------------------------------------------------------
@@ -170,19 +178,21 @@ def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
     view = hand.view if hand else window(photo.width, photo.height, 1)
     number = hand.number if hand else None
     things = f"{photo.instances} outlined thing{'s' * (photo.instances != 1)}"
-    command = annotator(
-        "teach-picture",
-        photo=_jpeg(shop, photo, view),
-        overlay=ids_png(shop.teaching.labels(photo), view, number),
-        size=view.size(),
-        kind=MARKS.get(hand.tool, "point") if hand else "",
-        context=_hands().number_of(hand) if hand else 0,
-        done=_hands().done,
-        label=f"{photo.name} with {things}. {TOOLS[hand.tool][2] if hand else ''} Arrow keys move, Enter draws.",
-        brush=hand.brush if hand else 0,
-        colour=(255, 255, 255) if hand and hand.erase else colour_of(number or 0),
-        outline=view.of_photo(photo.outline).tolist() if photo.outline else None,
-    )
+    st.html(_NOT_FADED)
+    with st.container(key="teach-canvas"):
+        command = annotator(
+            "teach-picture",
+            photo=_jpeg(shop, photo, view),
+            overlay=ids_png(shop.teaching.labels(photo), view, number),
+            size=view.size(),
+            kind=MARKS.get(hand.tool, "point") if hand else "",
+            context=_hands().number_of(hand) if hand else 0,
+            done=_hands().done,
+            label=f"{photo.name} with {things}. {TOOLS[hand.tool][2] if hand else ''} Arrow keys move, Enter draws.",
+            brush=hand.brush if hand else 0,
+            colour=(255, 255, 255) if hand and hand.erase else colour_of(number or 0),
+            outline=view.of_photo(photo.outline).tolist() if photo.outline else None,
+        )
     if command and hand:
         (shop.teaching.undo if command == "undo" else shop.teaching.redo)(photo.id)
         st.rerun()
@@ -199,13 +209,13 @@ def _kept_jpeg(id_: str, view: View, _picture: Any) -> bytes:
 
 def _outline_in_work(shop: Workshop, photo: TaughtPhoto) -> None:
     """What can be done with a polygon, where there is one or its tool is in hand."""
-    key = f"teach-number-{photo.id}"
-    number: int | None = st.session_state[key]
+    number = _number(photo)
     if not photo.outline and st.session_state["teach-tool"] != "outline":
         return
 
     def fill(way: str) -> None:
-        st.session_state[key] = shop.editor.fill_outline(photo.id, number, way=way)[1] or None
+        made = shop.editor.fill_outline(photo.id, number, way=way)[1]
+        st.session_state[f"teach-number-{photo.id}"] = made or NEW_THING
 
     ways = {"replace": f"Make it number {number}" if number else "Make it a new thing"}
     ways |= {"add": "Add it", "erase": "Take it away"} if number else {}
