@@ -6,7 +6,7 @@ VENV ?= .venv
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := $(VENV)/bin
 
-.PHONY: demo test app lint clean
+.PHONY: demo test app lint browser clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,record]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -29,7 +29,13 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: lint
+# The end-to-end tests open the app in Chromium; without one they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+		|| echo "No Chromium: the end-to-end tests are skipped; on Debian: sudo apt-get install chromium"
+
+test: lint browser
 	$(BIN)/python -m pytest
 
 clean:
