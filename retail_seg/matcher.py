@@ -14,24 +14,23 @@ from catalogue import Catalogue, Product, UnknownReference, history
 from catalogue.history import Change
 from index import Embedder, Ranking
 from index.second_look import Look, local_features
-from index.views import upright
+from index.views import Crop, upright
 from retail_seg import __version__
 from retail_seg.acceleration import load_embedder, load_segmenter
 from retail_seg.accounts import require, sign
 from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
-from retail_seg.errors import StoreError
+from retail_seg.errors import PhotoError, StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
 from retail_seg.model_switch import model_in_use, stamp
-from retail_seg.photos import PhotoSource, load_photo
-from retail_seg.report import Identification, Match, Report, ReportLine
+from retail_seg.photos import PhotoSource
+from retail_seg.report import Identification, Match, Report
+from retail_seg.scanning import Scanned, Seen, outline, report_of, scan_each, take_apart
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
 
 CATALOGUE = "catalogue.db"
-#: Share of a box that is added around an instance before it is embedded.
-MARGIN = 0.0
 #: References that a reindex embeds and commits at once.
 EMBED_BATCH = 32
 
@@ -127,28 +126,41 @@ class Matcher:
 
     def scan(self, photo: PhotoSource, *, name: str | None = None, top: int = 5) -> Report:
         """Which products a photo shows, how many and where. Raises PhotoError for a photo that cannot be read."""
-        picture = load_photo(photo, name=name)
-        shown = name or (str(photo) if isinstance(photo, (str, Path)) else "photo")
-        instances = self.segmenter.segment(picture)
-        return self.report(picture, instances, shown, top=top)
+        return self._report(take_apart(self.segmenter, photo, name), top)
+
+    def scan_many(
+        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5
+    ) -> Iterator[Report | PhotoError]:
+        """The reports of many photos, in their order; one that fails is a PhotoError in its place and stops nothing.
+
+        `workers` threads (one a core without it) decode and segment while the photos before are matched; memory
+        does not grow with the number of photos.
+        """
+        for found in self.scan_each(photos, workers=workers, top=top):
+            yield found if isinstance(found, PhotoError) else found.report
+
+    def scan_each(
+        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5
+    ) -> Iterator[Scanned | PhotoError]:
+        """As `scan_many`, with the photo and its instances beside each report."""
+        return scan_each(photos, self.segmenter, lambda views: self._match(views, top), self.versions, workers)
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
-        from retail_seg.segmentation.merged import merged_flags
+        return self._report(outline(photo, instances, name), top)
 
-        cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
-        found = self.match([crop for crop, _ in cuts], masks=[mask for _, mask in cuts], top=top)
-        merged = merged_flags(instances)
-        lines = tuple(_line(instances, i, bool(merged[i]), found[i]) for i in range(len(instances)))
-        return Report(name, photo.shape[1], photo.shape[0], lines, self.versions())
+    def _report(self, seen: Seen, top: int) -> Report:
+        return report_of(seen, self._match(seen.views, top), self.versions())
 
     def match(
         self, crops: Sequence[np.ndarray], *, masks: Sequence[np.ndarray | None] | None = None, top: int = 5
     ) -> list[Identification]:
         """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product."""
-        if not len(crops):
+        return self._match([upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)], top)
+
+    def _match(self, views: Sequence[Crop], top: int) -> list[Identification]:
+        if not len(views):
             return []
-        views = [upright(crop, mask) for crop, mask in zip(crops, masks or [None] * len(crops), strict=True)]
         vectors = self.embedder.embed([crop for crop, _ in views], [mask for _, mask in views])
         look = Look(lambda i: local_features(*views[i]), self.catalogue.reference_features)
         return self._identified(self._gallery.rank(vectors, top, look))
@@ -338,16 +350,3 @@ def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress |
         done = [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
         catalogue.set_vectors(done, embedder.fingerprint)
     return total
-
-
-def _line(instances: Instances, i: int, merged: bool, found: Identification) -> ReportLine:
-    x, y, w, h = (int(v) for v in instances.boxes[i])
-    return ReportLine(
-        id=i + 1,
-        box=(x, y, w, h),
-        area=int(instances.areas[i]),
-        polygon=tuple((int(px), int(py)) for px, py in instances.polygon(i)),
-        confidence=float(instances.confidence[i]),
-        merged=merged,
-        identification=found,
-    )

@@ -16,7 +16,7 @@ from index import Ranker
 from retail_seg import advice
 from retail_seg.enrolment import decode_kept
 from retail_seg.gallery import RANKER, stack
-from retail_seg.photos import PhotoSource, encode_picture, load_photo, shrink
+from retail_seg.photos import encode_picture, shrink
 
 if TYPE_CHECKING:
     from catalogue import Catalogue
@@ -158,19 +158,6 @@ def same_picture(one: bytes, two: bytes) -> bool:
 # -- scans
 
 
-def scan_and_keep(
-    matcher: Matcher, photo: PhotoSource, name: str, *, data: bytes | None = None, path: str = "", by: str = ""
-) -> tuple[int, Report]:
-    """Scan a photo and keep the scan; returns its number and the report.
-
-    `data` is the photo's file, for a photo that should be kept with it; `path` says where else it lies.
-    """
-    picture = load_photo(photo, name=name)
-    instances = matcher.segmenter.segment(picture)
-    report = matcher.report(picture, instances, name)
-    return keep(matcher, picture, instances, report, data=data, path=path, by=by), report
-
-
 def keep(
     matcher: Matcher,
     photo: np.ndarray,
@@ -186,7 +173,7 @@ def keep(
 
     `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
     """
-    from retail_seg.matcher import MARGIN
+    from retail_seg.scanning import MARGIN
 
     cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
     versions = report.versions

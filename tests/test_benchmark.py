@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from retail_seg.benchmark import benchmark_index, clustered_vectors
+from retail_seg.benchmark.search import benchmark_index, clustered_vectors
 from retail_seg.cli.benchmark import benchmark
 
 
@@ -26,7 +26,7 @@ def test_the_command_ends_with_one_json_line(tmp_path: Path) -> None:
         assert found[name]["ratio"] == pytest.approx(found[name]["index_ms"] / fastest, rel=0.05)
     assert found["batch"]["queries"] == 64
     assert {"open_ms", "resident_mb", "not_mapped_mb"} <= set(found["opening"])
-    assert {"cpu", "cores", "threads", "faiss"} <= set(found["machine"])
+    assert {"cpu", "flags", "cores", "versions"} <= set(found["machine"])
     assert "600 vectors" in done.stderr and "recall@10" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -25,7 +25,7 @@ def benchmark() -> None:
 def index(labels: int, references: int, dim: int | None, kind: str, folder: Path | None) -> None:
     """Build, save, open, ask and change an index of made-up vectors, beside a bare FAISS flat index."""
     from index import open_embedder
-    from retail_seg.benchmark import benchmark_index
+    from retail_seg.benchmark.search import benchmark_index
 
     dim = dim or open_embedder("retail-vgg").dim
     with tempfile.TemporaryDirectory(dir=folder) as made:

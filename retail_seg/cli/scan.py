@@ -21,6 +21,8 @@ from retail_seg.cli.common import (
 from retail_seg.cli.rows import by_option
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from retail_seg.report import Report
 
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
 @click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
 @by_option
 def scan(
@@ -40,6 +43,7 @@ def scan(
     json_file: Path | None,
     csv_file: Path | None,
     overlay: Path | None,
+    workers: int | None,
     keep: bool,
     by: str,
 ) -> int:
@@ -48,28 +52,29 @@ def scan(
     Each line holds the instances (box, outline, SKU, probability, candidates), the counts per SKU and how many
     instances are unknown.
     """
-    from retail_seg.errors import RetailSegError
+    from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
-    from retail_seg.photos import load_photo
     from retail_seg.report import write_counts_csv
-    from retail_seg.upkeep import scan_and_keep
+    from retail_seg.upkeep import keep as keep_scan
 
     reports: list[Report] = []
     overlays = Overlays(overlay)
+    failed = 0
     with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
-
-        def one(path: Path) -> None:
-            photo = load_photo(path)
+        paths = expand(photos)
+        scanned = progress(matcher.scan_each(paths, workers=workers), total=len(paths))
+        for path, found in zip(paths, scanned, strict=True):
+            if isinstance(found, PhotoError):
+                say(f"Error: {found}")
+                failed += 1
+                continue
             kept: dict[str, int] = {}
             if keep:
-                kept["scan"], report = scan_and_keep(matcher, photo, str(path), path=str(path.resolve()), by=by)
-            else:
-                report = matcher.scan(photo, name=str(path))
-            write_json_line(out, {**report.to_dict(), **kept})
-            reports.append(report)
-            overlays.write(path, photo, report)
-
-        failed = each(progress(expand(photos)), one, (RetailSegError,))
+                picture, instances = found.seen.picture, found.seen.instances
+                kept["scan"] = keep_scan(matcher, picture, instances, found.report, path=str(path.resolve()), by=by)
+            write_json_line(out, {**found.report.to_dict(), **kept})
+            reports.append(found.report)
+            overlays.write(path, found.seen.picture, found.report)
         if csv_file:
             with output(csv_file) as file:
                 write_counts_csv(reports, file)
@@ -128,19 +133,21 @@ class Overlays:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, path: Path, photo: object, report: Report) -> None:
-        """Draw `report` on `photo` (H, W, 3) uint8 and save it as <stem>.png."""
-        import numpy as np
+    def write(self, path: Path, photo: np.ndarray, report: Report) -> None:
+        """Draw `report` on `photo` (h, w, 3) uint8, at the report's size, and save it as <stem>.png."""
+        import cv2
 
         from retail_seg.photos import save_png
 
         if self.folder is None:
             return
+        if photo.shape[1::-1] != (report.width, report.height):  # a very large photo that was decoded smaller
+            photo = cv2.resize(photo, (report.width, report.height), interpolation=cv2.INTER_LINEAR)
         stem, n = path.stem, 2
         while stem in self.taken:
             stem, n = f"{path.stem}-{n}", n + 1
         self.taken.add(stem)
-        save_png(self.folder / f"{stem}.png", report.overlay(np.asarray(photo)))
+        save_png(self.folder / f"{stem}.png", report.overlay(photo))
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:

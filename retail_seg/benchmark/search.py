@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from retail_seg.benchmark.measure import machine, rounded, timed
 
 _NEIGHBOURS = 10
 _BATCH = 64
@@ -86,7 +85,7 @@ class IndexBenchmark:
 
     def to_dict(self) -> dict[str, Any]:
         """Rounded numbers for a JSON line."""
-        return _rounded(asdict(self))
+        return rounded(asdict(self))
 
     def table(self) -> str:
         """The same for people."""
@@ -124,8 +123,8 @@ def benchmark_index(
     ids = np.arange(len(vectors))
     path = folder / "benchmark.faiss"
     index = VectorIndex(dim, kind)
-    build = _timed(lambda: index.add(ids, vectors))
-    save = _timed(lambda: index.save(path, 1))
+    build = timed(lambda: index.add(ids, vectors))
+    save = timed(lambda: index.save(path, 1))
     np.save(folder / "queries.npy", queries)
     index, _ = VectorIndex.load(path)
     bare = faiss.IndexFlatIP(dim)
@@ -133,8 +132,8 @@ def benchmark_index(
     alone, batch = _beside(index, bare, queries[:1]), _beside(index, bare, queries)
     found, exact = index.search(queries, _NEIGHBOURS)[1], bare.search(queries, _NEIGHBOURS)[1]
     recall = np.mean([len(np.intersect1d(one, other)) / _NEIGHBOURS for one, other in zip(found, exact, strict=True)])
-    added = [_timed(partial(index.add, ids[-1:] + 1 + at, queries[at : at + 1])) for at in range(_ADDED)]
-    removed = [_timed(partial(index.remove, ids[at : at + 1])) for at in range(_ADDED)]
+    added = [timed(partial(index.add, ids[-1:] + 1 + at, queries[at : at + 1])) for at in range(_ADDED)]
+    removed = [timed(partial(index.remove, ids[at : at + 1])) for at in range(_ADDED)]
     return IndexBenchmark(
         kind=kind,
         labels=labels,
@@ -168,25 +167,6 @@ def clustered_vectors(labels: int, references: int, dim: int, seed: int = 0) -> 
     return vectors, queries / np.linalg.norm(queries, axis=1, keepdims=True)
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    import faiss
-
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-    return {
-        "cpu": model,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": faiss.omp_get_max_threads(),
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "faiss": faiss.__version__,
-        "numpy": np.__version__,
-    }
-
-
 def _beside(index: Any, bare: Any, queries: np.ndarray) -> Peer:
     """Alternate the three, so that whatever else the machine does falls on all of them."""
     import faiss
@@ -197,10 +177,10 @@ def _beside(index: Any, bare: Any, queries: np.ndarray) -> Peer:
     times: dict[str, list[float]] = {"index": [], "faiss": [], "tuned": []}
     try:
         for _ in range(_ROUNDS):
-            times["index"].append(_timed(lambda: index.search(queries, _NEIGHBOURS)))
-            times["tuned"].append(_timed(lambda: bare.search(queries, _NEIGHBOURS)))
+            times["index"].append(timed(lambda: index.search(queries, _NEIGHBOURS)))
+            times["tuned"].append(timed(lambda: bare.search(queries, _NEIGHBOURS)))
             faiss.cvar.distance_compute_blas_threshold = FAISS_DEFAULT_BLAS_THRESHOLD
-            times["faiss"].append(_timed(lambda: bare.search(queries, _NEIGHBOURS)))
+            times["faiss"].append(timed(lambda: bare.search(queries, _NEIGHBOURS)))
             faiss.cvar.distance_compute_blas_threshold = ours
     finally:
         faiss.cvar.distance_compute_blas_threshold = ours
@@ -211,7 +191,7 @@ def _beside(index: Any, bare: Any, queries: np.ndarray) -> Peer:
 
 def _opening(path: Path, queries: Path) -> dict[str, float]:
     """Open the file in a new process: its times and its memory."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent.parent
     done = subprocess.run(
         [sys.executable, "-c", _OPENING, str(path), str(queries)],
         capture_output=True,
@@ -220,17 +200,3 @@ def _opening(path: Path, queries: Path) -> dict[str, float]:
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])},
     )
     return json.loads(done.stdout)
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    return value
