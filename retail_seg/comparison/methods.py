@@ -195,14 +195,17 @@ def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
 
 def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
     def prepare(job: Job, folder: Path, report: Report) -> Ready:
+        from retail_seg.segmentation.architectures import build
         from retail_seg.segmentation.training import Progress, train
 
         def tell(progress: Progress) -> None:
             report("training", min(progress.share, 1.0))
 
+        recipe = recipe_of(architecture, start, **shape)
+        build(recipe.config)  # what its library takes to be imported is no part of its minutes
         result = train(
             job.train.read(), folder / MODEL, minutes=job.minutes, seed=job.seed, steps=job.steps,
-            from_scratch=not start, recipe=recipe_of(architecture, start, **shape), progress=tell,
+            from_scratch=not start, recipe=recipe, progress=tell,
         )  # fmt: skip
         known = [scores["f1_75"] for scores in (result.scores, result.scene_scores) if scores]
         settings = {"steps": result.steps, **result.thresholds}

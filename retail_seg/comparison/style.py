@@ -28,7 +28,7 @@ tr.learned td.name::before, tr.classical td.name::before, .key i { content: ""; 
   height: 10px; border-radius: 2px; margin-right: 8px; background: var(--bar2); }
 tr.learned td.name::before, .key i.learned { background: var(--bar); }
 .key span { margin-right: 18px; white-space: nowrap; }
-.bars { display: grid; grid-template-columns: minmax(110px, 240px) 1fr; gap: 5px 12px; align-items: center;
+.bars { display: grid; grid-template-columns: minmax(0, 240px) minmax(50%, 1fr); gap: 6px 12px; align-items: center;
   font-size: .92rem; }
 .bars .track { display: grid; grid-template-columns: 1fr 44px; gap: 8px; align-items: center; }
 .bars b { display: block; height: 13px; border-radius: 3px; background: var(--bar2); min-width: 2px; }
@@ -45,5 +45,7 @@ figure img { display: block; width: 100%; height: auto; }
 figcaption { padding: 6px 10px; font-size: .86rem; color: var(--soft); overflow-wrap: anywhere; }
 code { font: .88em ui-monospace, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin-top: 10px; } summary { cursor: pointer; color: var(--soft); font-size: .92rem; }
+@media (max-width: 560px) { th, td { padding: 6px 7px; font-size: .86rem; } td.name { min-width: 108px; }
+  .bars { line-height: 1.25; } }
 ul { padding-left: 20px; max-width: 80ch; }
 """
