@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 #: Name of the experiment, where MLFLOW_EXPERIMENT_NAME gives no other.
 EXPERIMENT = "retail-seg"
 INSTALL = "`pip install -c constraints.txt '.[record]'`"
+#: What MLflow is told in any case: no telemetry, and stdout is for the JSON of our commands.
+_ALWAYS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 #: What MLflow is told, unless the environment says otherwise: little talk, and a dead server is given up soon.
 _DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
 
@@ -61,7 +67,7 @@ def connect() -> tuple[MlflowClient, str]:
     """
     if not available():
         raise MissingExtraError(f"The record of trainings needs an extra that is not installed; get it with {INSTALL}")
-    os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
+    os.environ.update(_ALWAYS)
     for key, value in _DEFAULTS.items():
         os.environ.setdefault(key, value)
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):

@@ -278,6 +278,7 @@ class TestRecord:
         assert (tmp_path / "other.db").is_file()
         assert [one.name for one in Runs().all()] == ["elsewhere"]
         assert Runs().artifacts(Runs().find("latest")) == ["samples/a_b_c.jpg"]
+        assert os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] == "true"  # a server's address would be printed
 
 
 class TestFailing:
