@@ -1,4 +1,4 @@
-"""One compiled network behind one call: OpenVINO where it is installed, PyTorch everywhere else.
+"""One compiled network behind one call: OpenVINO where it is installed, PyTorch everywhere else and on CUDA.
 
 The precision is what the processor computes fast, taken only when a check against float32 passes at build time.
 A compiled network is kept on disk under the fingerprint of its weights, so later starts neither trace nor check.
@@ -26,6 +26,8 @@ Call = Callable[..., np.ndarray]
 PRECISIONS = ("auto", "bf16", "f32")
 #: A lower precision must keep every output row's cosine to float32 above this.
 MIN_COSINE = 0.999
+#: There while NVIDIA's driver runs (Linux).
+_DRIVER = Path("/dev/nvidiactl")
 
 
 def cache_folder() -> Path:
@@ -51,7 +53,20 @@ def compiled(
     precision: str = "auto",
     folder: Path | None = None,
 ) -> Call:
-    """A torch module as a fast callable of float32 arrays, with one array as its answer.
+    """A torch module as a fast callable of float32 arrays, with one array as its answer; see `compiled_as`."""
+    return compiled_as(build, examples, fingerprint, dynamic=dynamic, precision=precision, folder=folder)[0]
+
+
+def compiled_as(
+    build: Callable[[], Any],
+    examples: Sequence[np.ndarray],
+    fingerprint: str,
+    *,
+    dynamic: Sequence[Sequence[int]],
+    precision: str = "auto",
+    folder: Path | None = None,
+) -> tuple[Call, str]:
+    """A torch module as a fast callable, and the precision it computes in.
 
     `build` gives the module; it is called, and PyTorch loaded, only where nothing is kept from an earlier start.
     `examples` are inputs of the shapes that come; axis numbers in `dynamic`, one list an input, may change from call
@@ -64,8 +79,40 @@ def compiled(
     place = (folder or cache_folder()) / key
     if not (place / "network.xml").exists():
         _build(build(), examples, dynamic, precision, place)
-    chosen = json.loads((place / "precision.json").read_text())["precision"]
-    return _open(place / "network.xml", chosen, place)
+    chosen = str(json.loads((place / "precision.json").read_text())["precision"])
+    return _open(place / "network.xml", chosen, place), chosen
+
+
+def capabilities() -> list[str]:
+    """What OpenVINO can compute with on this processor: "FP32" and, where the processor is quick at them, others."""
+    return list(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def has_cuda() -> bool:
+    """Whether PyTorch can use a graphics processor; PyTorch is loaded only where a driver of NVIDIA's is running.
+
+    The environment variable RETAIL_SEG_DEVICE=cpu says no.
+    """
+    if os.environ.get("RETAIL_SEG_DEVICE") == "cpu" or not _DRIVER.exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def on_cuda(build: Callable[[], Any]) -> Call:
+    """A torch module on the graphics processor, in float32, as a callable of arrays."""
+    import torch
+
+    module = build().eval().to("cuda", memory_format=torch.channels_last)
+
+    def call(*arrays: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            moved = [torch.from_numpy(np.ascontiguousarray(a, np.float32)).to("cuda") for a in arrays]
+            answer: np.ndarray = module(*moved).float().cpu().numpy()
+            return answer
+
+    return call
 
 
 def _key(fingerprint: str, examples: Sequence[np.ndarray], dynamic: Sequence[Sequence[int]], precision: str) -> str:
@@ -122,10 +169,10 @@ def _build(
 def _choose(path: Path, examples: Sequence[np.ndarray], precision: str) -> str:
     if precision == "f32":
         return "f32"
-    if precision == "auto" and "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if precision == "auto" and "BF16" not in capabilities():
         return "f32"
     exact, quick = (_open(path, kind, None)(*examples) for kind in ("f32", "bf16"))
-    cosine = _worst_cosine(exact, quick)
+    cosine = worst_cosine(exact, quick)
     if cosine >= MIN_COSINE:
         return "bf16"
     if precision == "bf16":
@@ -133,7 +180,8 @@ def _choose(path: Path, examples: Sequence[np.ndarray], precision: str) -> str:
     return "f32"
 
 
-def _worst_cosine(a: np.ndarray, b: np.ndarray) -> float:
+def worst_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """The smallest cosine between rows of two arrays of one shape, all axes but the first taken as one."""
     a, b = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return float(((a * b).sum(1) / np.maximum(lengths, 1e-12)).min())

@@ -40,7 +40,12 @@ def accelerate_embedder(embedder: Embedder) -> None:
     """Compile an embedder's network, where OpenVINO is installed and the embedder has one."""
     from index.network import NetworkEmbedder
 
-    if not isinstance(embedder, NetworkEmbedder) or not runtime.available():
+    if not isinstance(embedder, NetworkEmbedder):
+        return
+    if runtime.has_cuda():
+        embedder.network = runtime.on_cuda(lambda: embedder.module)
+        return
+    if not runtime.available():
         return
     rng = np.random.default_rng(0)
     crops = [rng.integers(0, 256, (48, 32, 3), np.uint8).repeat(4, 0).repeat(4, 1) for _ in range(4)]
