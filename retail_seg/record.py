@@ -68,7 +68,7 @@ class Record:
 
     def parameters(self, values: Mapping[str, Any]) -> None:
         """What the run was given; a parameter is written once and cannot be changed afterwards."""
-        texts = [(key, str(value)[:PARAMETER_LENGTH]) for key, value in values.items() if value is not None]
+        texts = [(_plain(key), str(value)[:PARAMETER_LENGTH]) for key, value in values.items() if value is not None]
         self._write(lambda client: _log_parameters(client, self._id, texts))
 
     def scores(self, values: Mapping[str, float], group: str = "", step: int = 0) -> None:
@@ -77,7 +77,7 @@ class Record:
         With steps the same scores make a curve: of a learning curve, the number of photos.
         """
         now = int(time.time() * 1000)
-        named = [(f"{group}/{key}" if group else key, value) for key, value in values.items()]
+        named = [(_plain(f"{group}/{key}" if group else key), value) for key, value in values.items()]
         points = [(key, float(v), now, step) for key, v in named if isinstance(v, (int, float)) and math.isfinite(v)]
         self._write(lambda client: _log_points(client, self._id, points))
 
@@ -189,6 +189,11 @@ def _running(
         raise
     finally:
         run.end(status)
+
+
+def _plain(name: str) -> str:
+    """The name with what MLflow allows in names: letters, digits, and `_-. :/`."""
+    return re.sub(r"[^/\w.\- :]", "_", name)
 
 
 def _log_parameters(client: MlflowClient, run: str, values: list[tuple[str, str]]) -> None:

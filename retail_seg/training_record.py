@@ -1,18 +1,20 @@
-"""What a training puts on record, whoever started it: see `record` for where it goes."""
+"""What a training or a comparison puts on record, whoever started it: see `record` for where it goes."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retail_seg.segmentation.manifest import HELD_BACK, SPLITS, TEST, Manifest, write_manifest
+from retail_seg.segmentation.manifest import HELD_BACK, SPLITS, TEST, TRAIN, Entry, Manifest, write_manifest
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from retail_seg.comparison.job import Job
     from retail_seg.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
     from retail_seg.segmentation.training import TrainingResult
@@ -26,6 +28,19 @@ def data_tags(manifest: Manifest) -> dict[str, str]:
     """By which a run names its data: the manifest's fingerprint and how many photos there are for what."""
     counts = ", ".join(f"{count} {name}" for name, count in manifest.counts().items() if count)
     return {"data": manifest.fingerprint, "photos": counts, "manifest": manifest.name}
+
+
+def comparison_tags(job: Job) -> dict[str, str]:
+    """The same of a comparison: all photos that it learns from, and those of every set that it tests on."""
+    sets = [(TRAIN, job.train), *((TEST, one) for one in job.tests)]
+    digits = len(hashlib.sha256().hexdigest())
+    entries = tuple(
+        Entry(photo, hashes[:digits], hashes[digits:], 0, kind)
+        for kind, one in sets
+        for photo, hashes in zip(one.photos, one.hashes, strict=True)
+    )
+    tags = data_tags(Manifest(job.folder, entries))
+    return {key: tags[key] for key in ("data", "photos")}
 
 
 def training_parameters(settings: TrainingSettings, **more: Any) -> dict[str, Any]:

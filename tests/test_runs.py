@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from retail_seg import record, runs, tracking
 from retail_seg.cli import cli
 from retail_seg.code_version import code_version
+from retail_seg.comparison.job import Job, PhotoSet
 from retail_seg.errors import ManifestError, MissingExtraError, RecordError
 from retail_seg.matcher import Matcher
 from retail_seg.record import Record, recorded
@@ -29,6 +30,7 @@ from retail_seg.segmentation.manifest import read_manifest
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
 from retail_seg.segmentation.training import Progress
 from retail_seg.segmentation.unet import UNet
+from retail_seg.training_record import comparison_tags
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -253,11 +255,12 @@ class TestRecord:
             hook = run.hook()
             for step in range(2500):
                 hook(Progress("train", step, float("nan") if step == 7 else 1.0, None, 0.0, 0.0))
-            run.scores({"fine": 1, "nan": float("nan")})
+            run.scores({"fine": 1, "nan": float("nan")}, "shop (1)")
         client, _ = tracking.connect()
         assert len(client.get_metric_history(run.id, "loss")) == 2499
         found = Runs().find("long")
-        assert "nan" not in found.scores and len(found.parameters["text"]) == record.PARAMETER_LENGTH
+        assert found.scores["shop _1_/fine"] == 1 and len(found.scores) == 2  # beside the loss
+        assert len(found.parameters["text"]) == record.PARAMETER_LENGTH
         assert "none" not in found.parameters
 
     @pytest.mark.parametrize(("error", "state"), [(KeyboardInterrupt, "killed"), (ValueError, "failed")])
@@ -279,6 +282,14 @@ class TestRecord:
         assert [one.name for one in Runs().all()] == ["elsewhere"]
         assert Runs().artifacts(Runs().find("latest")) == ["samples/a_b_c.jpg"]
         assert os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] == "true"  # a server's address would be printed
+
+
+def test_a_comparison_s_data_is_told_apart_by_content_and_use(tmp_path: Path) -> None:
+    sets = [PhotoSet(name, (tmp_path / name,), (tmp_path / "ids",), (digit * 128,)) for name, digit in ("a1", "b2")]
+    tags = comparison_tags(Job(tmp_path, sets[0], (sets[1],), 1.0))
+    assert tags["photos"] == "1 train, 1 test" and re.fullmatch("[0-9a-f]{12}", tags["data"])
+    assert comparison_tags(Job(tmp_path / "x", sets[0], (sets[1],), 2.0)) == tags
+    assert comparison_tags(Job(tmp_path, sets[1], (sets[0],), 1.0))["data"] != tags["data"]
 
 
 class TestFailing:

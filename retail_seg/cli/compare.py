@@ -54,9 +54,11 @@ def compare(
     --photos-list does not name, or those of --test. OUT/report.html shows scores, costs and overlays of all.
     Interrupted, the same call goes on where it was. The last line on stdout is JSON.
 
-    Classical methods: mean, otsu, multi-otsu, local, histogram, k-means, sobel-h, sobel-v, sobel, laplace, canny,
-    watershed, grabcut, forest. Learned: retail-seg-shipped, retail-seg, retail-seg-scratch, unet, smp-unet, fcn,
-    segnet, deeplabv3, mask-rcnn, ensemble.
+    \b
+    Classical: mean, otsu, multi-otsu, local, histogram, k-means, sobel-h, sobel-v,
+      sobel, laplace, canny, watershed, grabcut, forest
+    Learned: retail-seg-shipped, retail-seg, retail-seg-scratch, unet, smp-unet,
+      fcn, segnet, deeplabv3, mask-rcnn, ensemble
     """
     from retail_seg.comparison.runner import chosen_methods, job_of
 
@@ -117,11 +119,12 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
     from retail_seg.comparison.runner import run_all
     from retail_seg.interrupts import sigterm_interrupts
     from retail_seg.record import recorded
+    from retail_seg.training_record import comparison_tags
 
-    machine = machine_text()
+    machine, tags = machine_text(), comparison_tags(job)
     with ExitStack() as stack:
         stack.enter_context(sigterm_interrupts())
-        run = stack.enter_context(recorded("compare", job.folder.name, _parameters(job, names), say=say))
+        run = stack.enter_context(recorded("compare", job.folder.name, _parameters(job, names), say=say, tags=tags))
         bar = stack.enter_context(tqdm(total=len(names), unit=" method", disable=None, leave=False))
         done: list[Result] = []
         lost: dict[str, str] = {}
