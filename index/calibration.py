@@ -1,10 +1,14 @@
 """A score becomes a probability, and `known` or `unknown`, learned from the catalogue's own references.
 
 Every reference is asked twice as if it were a crop: with its product in the catalogue (itself left out: is the first
-answer right?) and with its product left out (the answer is wrong, whatever it is). Two numbers tell the cases apart:
-the best score, measured against the scores that products missing from the catalogue reach, and its lead over the
-runner-up product. A logistic regression on both (Platt 1999) is monotone in each by bounds, and keeps to a shipped
-prior as long as the catalogue has too few products with several references to say otherwise.
+answer right?) and with its product left out (the answer is wrong, whatever it is). Three numbers tell the cases apart:
+the best product's score, measured against the scores that products missing from the catalogue reach, its lead over the
+runner-up product, and the evidence of local features. A logistic regression on them (Platt 1999) gives the probability;
+it is monotone in each by bounds, and keeps to a shipped prior as long as the catalogue has too few products with
+several references to say otherwise.
+
+`known` is another question, and another regression answers it: is the product in the catalogue at all? The lead has no
+say in it, because look-alike flavours of one brand have little of it and are no less in the catalogue.
 """
 
 from __future__ import annotations
@@ -24,9 +28,18 @@ FALSE_ACCEPT_RATE = 0.01
 UNKNOWN_SHARE = 0.1
 
 _PRIOR_TRIALS = 6.0  # trials that the prior's centre and spread count for
-_TAIL_PRIOR_TRIALS = 20.0  # trials that it counts for in the tail, which is harder to see
 _PRIOR_STRENGTH = 4.0  # inverse variance of the weights around the prior's
+_TAIL_PRIOR_TRIALS = 20.0  # trials that the prior counts for in the tail, which is harder to see
+_TAIL_SHARE, _TAIL_LEAST = 0.1, 5  # of the trials, those that the tail is fitted to
+_TAIL_TRUSTED = 50.0  # trials from which on nothing else is needed
 _TAIL_TRIALS = 10.0  # trials above the threshold from which on the tail is counted and not modelled
+_ACCEPTANCE = (-3.0, 1.5, 4.5)  # before trials: constant, score in spreads, evidence
+_CHANCE, _TELLING = 3, 12.0  # agreeing features: what any two packs show, and how many more say something
+
+
+def evidence_of(inliers: Numbers) -> np.ndarray:
+    """What a number of agreeing local features says, 0 (chance) to 1, any shape; see `second_look`."""
+    return 1 - np.exp(-np.maximum(np.asarray(inliers, float) - _CHANCE, 0) / _TELLING)
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class Prior:
 
     centre: float
     spread: float
-    weights: tuple[float, float, float]  # constant, score above the centre in spreads, lead in spreads
+    weights: tuple[float, float, float, float]  # constant, score above the centre and lead in spreads, evidence
 
     def centred(self, mean_square: float) -> Prior:
         """The same belief about vectors whose mean, of squared length `mean_square`, is taken away.
@@ -48,22 +61,24 @@ class Prior:
 
 @dataclass(frozen=True)
 class Trials:
-    """Scores of references asked as crops; float arrays (n,), `right` bool.
+    """References asked as crops; float arrays (n,), `right` bool.
 
-    `score`, `lead`, `right`: the product is in the catalogue. `missing_score`, `missing_lead`: it is left out.
+    `score`, `lead`, `evidence`, `right`: the product is in the catalogue. `missing_score`, ...: it is left out.
     """
 
     score: np.ndarray
     lead: np.ndarray
+    evidence: np.ndarray
     right: np.ndarray
     missing_score: np.ndarray
     missing_lead: np.ndarray
+    missing_evidence: np.ndarray
 
     @classmethod
     def none(cls) -> Trials:
         """No trials: a calibration from the prior alone."""
         empty = np.empty(0)
-        return cls(empty, empty, empty.astype(bool), empty, empty)
+        return cls(empty, empty, empty, empty.astype(bool), empty, empty, empty)
 
     @classmethod
     def joined(cls, parts: list[Trials]) -> Trials:
@@ -73,28 +88,29 @@ class Trials:
 
 @dataclass(frozen=True)
 class Calibration:
-    """probability(score, lead) and known(score, lead); JSON through `to_json` and `from_json`."""
+    """probability(score, lead, evidence) and known(score, evidence); JSON through `to_json` and `from_json`.
+
+    `score` is the best product's before the second look, `lead` its lead after it.
+    """
 
     centre: float
     spread: float
-    weights: tuple[float, float, float]
-    threshold: float  # on the regression's value: above it, known
+    weights: tuple[float, float, float, float]
+    acceptance: tuple[float, float]  # of the score above the centre in spreads, and of the evidence
+    threshold: float  # on what acceptance makes of them: above it, known
     false_accept_rate: float = FALSE_ACCEPT_RATE
     trials: dict[str, int] = field(default_factory=dict)
 
-    def value(self, score: Numbers, lead: Numbers) -> np.ndarray:
-        """The regression's value (log odds), any shape."""
-        constant, of_score, of_lead = self.weights
-        above = (np.asarray(score, float) - self.centre) / self.spread
-        return constant + of_score * above + of_lead * np.asarray(lead, float) / self.spread
+    def probability(self, score: Numbers, lead: Numbers, evidence: Numbers = 0.0) -> np.ndarray:
+        """The probability that the first answer is right, any shape."""
+        constant, of_score, of_lead, of_evidence = self.weights
+        value = constant + of_score * self._above(score) + of_lead * np.asarray(lead, float) / self.spread
+        return 1 / (1 + np.exp(-np.clip(value + of_evidence * np.asarray(evidence, float), -30, 30)))
 
-    def probability(self, score: Numbers, lead: Numbers) -> np.ndarray:
-        """The probability that the first answer is right; `lead` is the best score less the runner-up product's."""
-        return 1 / (1 + np.exp(-np.clip(self.value(score, lead), -30, 30)))
-
-    def known(self, score: Numbers, lead: Numbers) -> np.ndarray:
+    def known(self, score: Numbers, evidence: Numbers = 0.0) -> np.ndarray:
         """True where at most `false_accept_rate` of missing products would look as good."""
-        return self.value(score, lead) >= self.threshold
+        of_score, of_evidence = self.acceptance
+        return of_score * self._above(score) + of_evidence * np.asarray(evidence, float) >= self.threshold
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON document."""
@@ -104,10 +120,15 @@ class Calibration:
     def from_json(cls, values: dict[str, Any]) -> Calibration:
         """What `to_json` gave; raises IndexingError for anything else."""
         try:
-            constant, of_score, of_lead = (float(weight) for weight in values["weights"])
-            return cls(**(values | {"weights": (constant, of_score, of_lead)}))
+            constant, of_score, of_lead, of_evidence = (float(weight) for weight in values["weights"])
+            above, evidence = (float(weight) for weight in values["acceptance"])
+            tuples = {"weights": (constant, of_score, of_lead, of_evidence), "acceptance": (above, evidence)}
+            return cls(**(values | tuples))
         except (KeyError, TypeError, ValueError) as error:
             raise IndexingError(f"The store's calibration cannot be read ({error!r}): run reindex.") from error
+
+    def _above(self, score: Numbers) -> np.ndarray:
+        return (np.asarray(score, float) - self.centre) / self.spread
 
 
 def calibrate(trials: Trials, prior: Prior, false_accept_rate: float = FALSE_ACCEPT_RATE) -> Calibration:
@@ -115,13 +136,19 @@ def calibrate(trials: Trials, prior: Prior, false_accept_rate: float = FALSE_ACC
     if not 0 < false_accept_rate < 1:
         raise IndexingError(f"A false-accept rate of {false_accept_rate} is no rate: give one between 0 and 1.")
     centre, spread = _moments(trials.missing_score, prior)
-    rows, right, weight = _rows(trials, centre, spread)
-    weights = _regression(rows, right, weight, np.array(prior.weights))
-    values = _design(trials.missing_score, trials.missing_lead, centre, spread) @ weights
-    threshold = _threshold(values, weights, false_accept_rate)
-    counts = {"present": len(trials.score), "missing": len(trials.missing_score)}
-    constant, of_score, of_lead = (float(weight) for weight in weights)
-    return Calibration(centre, spread, (constant, of_score, of_lead), threshold, false_accept_rate, counts)
+    present, missing = _designs(trials, centre, spread)
+    unknown = UNKNOWN_SHARE / (1 - UNKNOWN_SHARE) * len(present) / max(len(missing), 1)
+    weights = _regression(present, trials.right, missing, unknown, np.array(prior.weights))
+    without_lead = [0, 1, 3]
+    found = present[trials.right][:, without_lead]
+    equal = len(found) / max(len(missing), 1)
+    acceptance = _regression(found, np.ones(len(found)), missing[:, without_lead], equal, np.array(_ACCEPTANCE))[1:]
+    threshold = _threshold(missing[:, [1, 3]] @ acceptance, float(acceptance[0]), false_accept_rate)
+    counts = {"present": len(present), "missing": len(missing)}
+    constant, of_score, of_lead, of_evidence = (float(weight) for weight in weights)
+    weighted = (constant, of_score, of_lead, of_evidence)
+    accepted = (float(acceptance[0]), float(acceptance[1]))
+    return Calibration(centre, spread, weighted, accepted, threshold, false_accept_rate, counts)
 
 
 def expected_calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
@@ -141,46 +168,57 @@ def _moments(missing: np.ndarray, prior: Prior) -> tuple[float, float]:
     return float(centre), float(max(np.sqrt(square / count), 1e-3))
 
 
-def _design(score: np.ndarray, lead: np.ndarray, centre: float, spread: float) -> np.ndarray:
-    return np.stack([np.ones(len(score)), (score - centre) / spread, lead / spread], axis=1)
+def _designs(trials: Trials, centre: float, spread: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n, 4) of the regression, constant first: those of present products and those of missing ones."""
+
+    def design(score: np.ndarray, lead: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+        return np.stack([np.ones(len(score)), (score - centre) / spread, lead / spread, evidence], axis=1)
+
+    present = design(trials.score, trials.lead, trials.evidence)
+    return present, design(trials.missing_score, trials.missing_lead, trials.missing_evidence)
 
 
-def _rows(trials: Trials, centre: float, spread: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both kinds of trial as rows of the regression, weighted so that missing products are the stated share."""
-    present = _design(trials.score, trials.lead, centre, spread)
-    missing = _design(trials.missing_score, trials.missing_lead, centre, spread)
-    right = np.concatenate([trials.right.astype(float), np.zeros(len(missing))])
-    share = UNKNOWN_SHARE / (1 - UNKNOWN_SHARE) * len(present) / max(len(missing), 1)
-    return np.concatenate([present, missing]), right, np.repeat([1.0, share], [len(present), len(missing)])
-
-
-def _regression(rows: np.ndarray, right: np.ndarray, weight: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Weights (3,) of greatest posterior; those of score and lead are not negative, so that both only ever help."""
+def _regression(
+    present: np.ndarray, right: np.ndarray, missing: np.ndarray, weight: float, prior: np.ndarray
+) -> np.ndarray:
+    """Weights (k,) of greatest posterior, a missing product counting `weight` times; all but the constant help only."""
     from scipy.optimize import minimize
+
+    rows = np.concatenate([present, missing])
+    answers = np.concatenate([np.asarray(right, float), np.zeros(len(missing))])
+    counts = np.repeat([1.0, weight], [len(present), len(missing)])
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, away = rows @ weights, weights - prior
-        nll = (weight * (np.logaddexp(0, value) - right * value)).sum() + _PRIOR_STRENGTH / 2 * (away**2).sum()
-        slope = rows.T @ (weight * (1 / (1 + np.exp(-value)) - right)) + _PRIOR_STRENGTH * away
+        nll = (counts * (np.logaddexp(0, value) - answers * value)).sum() + _PRIOR_STRENGTH / 2 * (away**2).sum()
+        slope = rows.T @ (counts * (1 / (1 + np.exp(-value)) - answers)) + _PRIOR_STRENGTH * away
         return float(nll), slope
 
-    bounds = [(None, None), (0, None), (0, None)]
+    bounds = [(None, None)] + [(0, None)] * (len(prior) - 1)
     return minimize(loss, prior, jac=True, bounds=bounds, method="L-BFGS-B").x
 
 
-def _threshold(values: np.ndarray, weights: np.ndarray, rate: float) -> float:
+def _threshold(values: np.ndarray, prior_spread: float, rate: float) -> float:
     """The value that missing products exceed at the stated rate.
 
-    With many trials it is counted. With few, the tail is a normal one around the trials, into which the prior
-    (centre 0 and spread 1 of the score, half a spread of lead) enters as some trials more.
+    With many trials it is counted. With fewer, the largest tenth has an exponential tail (peaks over a threshold,
+    Pickands 1975, of shape 0), and with very few all are normal with the prior (mean 0) as some trials more.
     """
     from scipy.stats import norm
 
-    prior_mean, prior_spread = weights[0] + 0.5 * weights[2], np.hypot(weights[1], 0.5 * weights[2])
-    count = len(values) + _TAIL_PRIOR_TRIALS
-    mean = (values.sum() + _TAIL_PRIOR_TRIALS * prior_mean) / count
-    square = ((values - mean) ** 2).sum() + _TAIL_PRIOR_TRIALS * (prior_spread**2 + (prior_mean - mean) ** 2)
-    modelled = mean + norm.ppf(1 - rate) * np.sqrt(square / count)
-    trust = min(1.0, len(values) * rate / _TAIL_TRIALS)
-    counted = np.quantile(values, 1 - rate) if len(values) else 0.0
-    return float(trust * counted + (1 - trust) * modelled)
+    total = len(values) + _TAIL_PRIOR_TRIALS
+    mean = values.sum() / total
+    square = ((values - mean) ** 2).sum() + _TAIL_PRIOR_TRIALS * (prior_spread**2 + mean**2)
+    normal = mean + norm.ppf(1 - rate) * np.sqrt(square / total)
+    if len(values) <= 2 * _TAIL_LEAST:
+        return float(normal)
+    largest = np.sort(values)[::-1]
+    tail = max(_TAIL_LEAST, round(_TAIL_SHARE * len(values)))
+    mean_excess = (largest[:tail] - largest[tail]).mean()
+    # not the logarithm but what it is the limit of: the mean of a few excesses is itself uncertain
+    stretch = tail * (max(tail / len(values) / rate, 1.0) ** (1 / tail) - 1)
+    modelled = largest[tail] + mean_excess * stretch
+    trust = min(1.0, len(values) / _TAIL_TRUSTED)
+    counted_trust = min(1.0, len(values) * rate / _TAIL_TRIALS)
+    several = (1 - counted_trust) * modelled + counted_trust * np.quantile(values, 1 - rate)
+    return float(trust * several + (1 - trust) * normal)

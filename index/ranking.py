@@ -28,7 +28,7 @@ from index.calibration import FALSE_ACCEPT_RATE, Calibration, Trials, calibrate
 from index.errors import IndexingError
 from index.priors import prior_of
 from index.projection import Projection
-from index.second_look import Look, Second, second_look
+from index.second_look import Features, Look, Second, second_look
 from index.trials import References, choose_recipe, fit_recipe, run_trials
 from index.vectors import VectorIndex, check_unit_vectors, first_of_each
 
@@ -80,10 +80,12 @@ class Ranker:
         owners: np.ndarray,
         embedder: str = "retail-vgg",
         false_accept_rate: float = FALSE_ACCEPT_RATE,
+        features: Features | None = None,
     ) -> Ranker:
         """Learn from raw unit vectors float32 (n, dim), their references int64 (n,) and products int64 (n,).
 
-        Deterministic. Some seconds at 25,000 products with four references: larger catalogues are sampled.
+        `features` gives references' local features, for a store whose searches take a second look. Deterministic.
+        Some seconds at 25,000 products with four references: larger catalogues are sampled.
         """
         references = _references(vectors, reference_ids, owners)
         if len(references.owners) == 0:
@@ -91,7 +93,8 @@ class Ranker:
         recipe = choose_recipe(references)
         projection = fit_recipe(recipe, references)
         prior = prior_of(embedder).centred(projection.mean_square)
-        return cls(projection, calibrate(run_trials(recipe, references), prior, false_accept_rate), embedder)
+        trials = run_trials(recipe, references, features)
+        return cls(projection, calibrate(trials, prior, false_accept_rate), embedder)
 
     @property
     def dim(self) -> int:
@@ -128,14 +131,14 @@ class Ranker:
         if seconds is None:
             seconds = [Second(float(one.scores[0]), None, int(one.references[0])) for one in products]
         pairs = sorted(zip(products, seconds, strict=True), key=lambda pair: -pair[1].score)
-        best = pairs[0][1].score
+        seen, score = pairs[0][1], float(pairs[0][0].scores[0])
         # a lone product has no runner-up: what a missing product would score stands in for it
-        margin = best - (pairs[1][1].score if len(pairs) > 1 else min(best, self.calibration.centre))
+        margin = seen.score - (pairs[1][1].score if len(pairs) > 1 else min(seen.score, self.calibration.centre))
         return Ranking(
-            tuple(Candidate(one.owner, seen.reference_id, seen.score, seen.inliers) for one, seen in pairs[:top]),
+            tuple(Candidate(one.owner, then.reference_id, then.score, then.inliers) for one, then in pairs[:top]),
             margin,
-            float(self.calibration.probability(best, margin)),
-            bool(self.calibration.known(best, margin)),
+            float(self.calibration.probability(score, margin, seen.evidence)),
+            bool(self.calibration.known(score, seen.evidence)),
         )
 
     def to_bytes(self) -> bytes:
@@ -168,9 +171,9 @@ def _references(vectors: np.ndarray, reference_ids: np.ndarray, owners: np.ndarr
     """The first row of each reference: the picture itself."""
     if not len(vectors) == len(reference_ids) == len(owners):
         raise IndexingError(f"{len(vectors)} vectors, {len(reference_ids)} ids, {len(owners)} products: give as many.")
-    _, first = np.unique(np.asarray(reference_ids), return_index=True)
+    ids, first = np.unique(np.asarray(reference_ids, np.int64), return_index=True)
     vectors = check_unit_vectors(vectors, vectors.shape[1])
-    return References(vectors[first], np.asarray(owners, np.int64)[first])
+    return References(vectors[first], np.asarray(owners, np.int64)[first], ids)
 
 
 def _nearest(queries: np.ndarray, index: VectorIndex, owner_of: OwnerOf, products: int) -> list[list[_Nearest]]:

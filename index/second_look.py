@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from index.calibration import Calibration
+from index.calibration import Calibration, Numbers, evidence_of
 from index.errors import IndexingError
 
 _SIDE = 192  # longer side, in pixels, at which keypoints are sought
@@ -29,9 +29,13 @@ _NEAR = 0.05 * _SIDE  # pixels between where a keypoint is and where the similar
 _TURN = 0.6  # radians, and powers of e, by which keypoints' own frames may differ from the similarity
 
 _CLOSE_BELOW = 0.9  # probability from which on a race is not close
+_LEAST_MATCHES = 3
 _PAIRS, _REFERENCES = 15, 3  # compared at most, and of one candidate
-_CHANCE, _TELLING = 3, 12.0  # agreeing features: what any two packs show, and how many more say something
 _PULL = 0.7  # share of the way to score 1 that full agreement moves a candidate
+
+
+#: Ids of references ► their local features, those that have some.
+Features = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Look:
     """
 
     query: Callable[[int], bytes]
-    references: Callable[[Sequence[int]], Mapping[int, bytes]]
+    references: Features
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Second:
     score: float
     inliers: int | None
     reference_id: int
+    evidence: float = 0.0
 
 
 def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
@@ -107,7 +112,7 @@ def decode_features(data: bytes) -> LocalFeatures:
 def agreeing_features(query: LocalFeatures, reference: LocalFeatures) -> int:
     """How many features match and follow one similarity from the query to the reference."""
     mine, theirs = _matches(query.descriptors, reference.descriptors)
-    if len(mine) < _CHANCE:
+    if len(mine) < _LEAST_MATCHES:
         return 0
     places, targets = query.places[mine], reference.places[theirs]
     turns = reference.frames[theirs] / query.frames[mine]
@@ -124,11 +129,11 @@ def second_look(
     """Compare crop `at` with its candidates: each one's score, agreeing features and best reference anew.
 
     A candidate is (reference ids int64 (r,), scores float32 (r,)), best first, as are the candidates. None where the
-    race is not close, or nothing can be compared. The cost is at most 15 comparisons of half a millisecond, and the
-    crop's own features.
+    first is known already and the race not close, or nothing can be compared. The cost is at most 15 comparisons of
+    half a millisecond, and the crop's own features.
     """
     first, runner_up = float(candidates[0][1][0]), float(candidates[1][1][0])
-    if float(calibration.probability(first, first - runner_up)) >= _CLOSE_BELOW:
+    if calibration.known(first) and calibration.probability(first, first - runner_up) >= _CLOSE_BELOW:
         return None
     stored = look.references(_asked(candidates))
     if not stored:
@@ -139,8 +144,9 @@ def second_look(
         counts = {i: agreeing_features(query, decode_features(stored[i])) for i in ids.tolist() if i in stored}
         winner = max(counts, key=lambda identity: counts[identity], default=int(ids[0]))
         inliers = counts.get(winner)
-        best = winner if inliers is not None and inliers > _CHANCE else int(ids[0])
-        seconds.append(Second(fuse(float(scores[0]), inliers or 0), inliers, best))
+        evidence = float(evidence_of(inliers or 0))
+        fused = float(fuse(float(scores[0]), evidence))
+        seconds.append(Second(fused, inliers, winner if evidence > 0 else int(ids[0]), evidence))
     return seconds
 
 
@@ -151,10 +157,9 @@ def _asked(candidates: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[int]:
     return ids[np.argsort(-scores, kind="stable")[:_PAIRS]].tolist()
 
 
-def fuse(score: float, inliers: int) -> float:
-    """The score after the second look: moved towards 1, the further the more features agree."""
-    certainty = 1 - np.exp(-max(inliers - _CHANCE, 0) / _TELLING)
-    return float(score + (1 - score) * _PULL * certainty)
+def fuse(score: Numbers, evidence: Numbers) -> np.ndarray:
+    """Scores after the second look, any shape: moved towards 1, the further the more the evidence."""
+    return score + (1 - np.asarray(score)) * (_PULL * np.asarray(evidence))
 
 
 def _matches(query: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

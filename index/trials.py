@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index.calibration import Trials
+from index.calibration import Trials, evidence_of
 from index.projection import RECIPES, Projection, Recipe, fit_projection
+from index.second_look import Features, agreeing_features, decode_features, fuse
 
 _ASKED = 2000  # references asked; more do not move the figures
+_LOOKED = 400  # references asked where each takes a second look: some ten milliseconds
+_LOOK_PRODUCTS, _LOOK_PAIRS, _LOOK_REFERENCES = 11, 18, 3  # as in a search, and its own product with its references
 _BLOCK = 128  # asked at once: bounds the score matrix to _BLOCK x references
 _FOLDS = 5
 _PROJECTION_ROWS = 20_000  # references that a projection is fitted to
@@ -23,10 +26,11 @@ class References:
 
     vectors: np.ndarray  # float32 (n, dim)
     owners: np.ndarray  # int64 (n,)
+    ids: np.ndarray | None = None  # int64 (n,), needed for a second look only
 
     def take(self, rows: np.ndarray) -> References:
         """The references at these positions, or under this mask."""
-        return References(self.vectors[rows], self.owners[rows])
+        return References(self.vectors[rows], self.owners[rows], None if self.ids is None else self.ids[rows])
 
     def sample(self, count: int) -> References:
         """At most some `count` references, whole products, the same ones every time."""
@@ -55,23 +59,25 @@ def choose_recipe(references: References) -> Recipe:
     return next(recipe for recipe, fine in zip(RECIPES, equal, strict=True) if fine)
 
 
-def run_trials(recipe: Recipe, references: References) -> Trials:
+def run_trials(recipe: Recipe, references: References, features: Features | None = None) -> Trials:
     """Ask references (at most 2,000) with their product in the catalogue and without it.
+
+    With `features` each answer takes a second look, as a search does, and at most 400 are asked.
 
     Below some 20 references per dimension a projection remembers what it was fitted to, so each fifth of the
     references is asked under a projection that was fitted to the others.
     """
     count, dim = references.vectors.shape
-    asked = np.random.default_rng(1).permutation(count)[:_ASKED]
+    asked = np.random.default_rng(1).permutation(count)[: _ASKED if features is None else _LOOKED]
     if recipe.kind != "within" or count >= _REFIT_BELOW * dim:
         projection = fit_projection(recipe, *_parts(references.sample(_PROJECTION_ROWS)))
-        return _ask(projection, references, asked, np.ones(count, bool))
+        return _ask(projection, references, asked, np.ones(count, bool), features)
     fold = _folds(references.owners)
     rounds = []
     for turn in range(_FOLDS):
         rest = fold != turn
         projection = fit_projection(recipe, *_parts(references.take(rest)))
-        rounds.append(_ask(projection, references, asked[fold[asked] == turn], rest))
+        rounds.append(_ask(projection, references, asked[fold[asked] == turn], rest, features))
     return Trials.joined(rounds)
 
 
@@ -93,7 +99,9 @@ def _folds(owners: np.ndarray) -> np.ndarray:
     return fold
 
 
-def _ask(projection: Projection, references: References, asked: np.ndarray, shelf: np.ndarray) -> Trials:
+def _ask(
+    projection: Projection, references: References, asked: np.ndarray, shelf: np.ndarray, features: Features | None
+) -> Trials:
     """Ask the references at `asked` among those under the mask `shelf`, each without itself."""
     rows = np.flatnonzero(shelf)
     rows = rows[np.argsort(references.owners[rows], kind="stable")]
@@ -108,21 +116,72 @@ def _ask(projection: Projection, references: References, asked: np.ndarray, shel
         block = asked[start : start + _BLOCK]
         scores = projection.apply(references.vectors[block]) @ vectors.T
         scores[block[:, None] == rows[None]] = -np.inf
-        parts.append(_outcomes(np.maximum.reduceat(scores, starts, axis=1), references.owners[block], products))
+        best = np.maximum.reduceat(scores, starts, axis=1)
+        evidence = np.zeros(best.shape)
+        if features is not None and references.ids is not None:
+            place = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(rows)]))
+            evidence = _second_looks(references.ids[block], references.ids[rows], scores, best, place, features)
+        parts.append(_outcomes(best, evidence, references.owners[block], products))
     return Trials.joined(parts)
 
 
-def _outcomes(best: np.ndarray, owners: np.ndarray, products: np.ndarray) -> Trials:
-    """Trials from the best score (m, products) of each product for crops of the products `owners` (m,)."""
+def _second_looks(
+    asked: np.ndarray, ids: np.ndarray, scores: np.ndarray, best: np.ndarray, place: np.ndarray, features: Features
+) -> np.ndarray:
+    """Evidence (m, products) of the nearest products' references for `asked` (m,), 0 where none was compared.
+
+    `scores` (m, n) are those of the references `ids` (n,), whose products are `place` (n,); `best` (m, products).
+    """
+    evidence = np.zeros(best.shape)
+    for at, row in enumerate(scores):
+        near = np.argsort(-best[at], kind="stable")[:_LOOK_PRODUCTS]
+        pairs = _pairs(row, np.flatnonzero(np.isin(place, near) & np.isfinite(row)), place)
+        stored = features([int(asked[at]), *ids[pairs].tolist()])
+        if int(asked[at]) not in stored:
+            continue
+        query = decode_features(stored[int(asked[at])])
+        for pair in pairs.tolist():
+            if int(ids[pair]) in stored:
+                found = float(evidence_of(agreeing_features(query, decode_features(stored[int(ids[pair])]))))
+                evidence[at, place[pair]] = max(evidence[at, place[pair]], found)
+    return evidence
+
+
+def _pairs(scores: np.ndarray, columns: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Of these columns the best, at most a few of one product."""
+    order = columns[np.argsort(-scores[columns], kind="stable")]
+    seen: dict[int, int] = {}
+    kept = []
+    for column in order.tolist():
+        seen[place[column]] = seen.get(place[column], 0) + 1
+        if seen[place[column]] <= _LOOK_REFERENCES:
+            kept.append(column)
+    return np.array(kept[:_LOOK_PAIRS], int)
+
+
+def _outcomes(best: np.ndarray, evidence: np.ndarray, owners: np.ndarray, products: np.ndarray) -> Trials:
+    """Trials from best score and evidence (m, products) of each product for crops of the products `owners` (m,)."""
+    there = np.isfinite(best)
+    fused = np.where(there, fuse(np.where(there, best, 0.0), evidence), -np.inf)
     mine = products[None] == owners[:, None]
-    own = np.where(mine, best, -np.inf).max(axis=1)
-    others = np.where(mine, -np.inf, best)
-    two = -np.partition(-others, min(1, others.shape[1] - 1), axis=1)[:, :2]
-    first, second = two.max(axis=1), two.min(axis=1)
-    has_own, right = np.isfinite(own), own > first
-    score = np.where(right, own, first)
-    runner_up = np.where(right, first, np.maximum(own, second))
-    has_two = np.isfinite(second)
+    others = np.where(mine, -np.inf, fused)
+    has_own, has_two = (np.isfinite(fused) & mine).any(axis=1), np.isfinite(others).sum(axis=1) >= 2
+    first, lead = _first(fused[has_own])
+    missing, missing_lead = _first(others[has_two])
+    own_rows, two_rows = np.flatnonzero(has_own), np.flatnonzero(has_two)
     return Trials(
-        score[has_own], (score - runner_up)[has_own], right[has_own], first[has_two], (first - second)[has_two]
+        score=best[own_rows, first],
+        lead=lead,
+        evidence=evidence[own_rows, first],
+        right=mine[own_rows, first],
+        missing_score=best[two_rows, missing],
+        missing_lead=missing_lead,
+        missing_evidence=evidence[two_rows, missing],
     )
+
+
+def _first(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The best column (m,) and its lead over the second best (m,) of scores (m, products)."""
+    first = scores.argmax(axis=1)
+    two = -np.partition(-scores, 1, axis=1)[:, :2]
+    return first, two[:, 0] - two[:, 1]

@@ -204,14 +204,16 @@ class _Store:
         self._ids = np.repeat(np.arange(len(views)), views)
         self._vectors = np.concatenate(shelf.vectors)
         owners = shelf.labels[self._ids]
-        self.ranker = Ranker.fit(self._vectors, self._ids, owners, embedder, false_accept_rate)
+        self.ranker = Ranker.fit(self._vectors, self._ids, owners, embedder, false_accept_rate, self._features)
         self._index = VectorIndex(self.ranker.dim)
         self._index.add(self._ids, self.ranker.project(self._vectors))
 
     def rank(self, asked: EmbeddedCrops, top: int) -> list[Ranking]:
-        features = self._shelf.features
-        look = Look(lambda at: asked.features[at], lambda ids: {i: features[i] for i in ids})
+        look = Look(lambda at: asked.features[at], self._features)
         return self.ranker.rank(_first_views(asked), self._index, lambda ids: self._shelf.labels[ids], top, look)
+
+    def _features(self, ids: Sequence[int]) -> dict[int, bytes]:
+        return {i: self._shelf.features[i] for i in ids}
 
     def plain(self, asked: EmbeddedCrops) -> float:
         """Top-1 of the bare vectors: a product's score is its best reference's cosine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import zlib
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ import numpy as np
 from catalogue import Catalogue
 from catalogue.records import Changes
 from index.calibration import FALSE_ACCEPT_RATE
-from index.errors import VectorIndexError
+from index.errors import IndexingError, VectorIndexError
 from index.ranking import Ranker, Ranking
 from index.second_look import Look
 from index.vectors import VectorIndex
 from retail_seg.errors import StoreError
+
+log = logging.getLogger(__name__)
 
 #: The snapshot is written again when catching up with the catalogue would take more rows than this, and a tenth of all.
 SNAPSHOT_ROWS = 2000
@@ -157,7 +160,11 @@ class Gallery:
 
     def _read_ranker(self) -> tuple[Ranker, str | None]:
         ranker_id, text = self._catalogue.get_setting(RANKER_ID), self._catalogue.get_setting(RANKER)
-        return (Ranker.from_bytes(text.encode()) if text else self._unfitted()), ranker_id
+        try:
+            return (Ranker.from_bytes(text.encode()) if text else self._unfitted()), ranker_id
+        except IndexingError as error:  # of another version: what is learned from references can be learned again
+            log.warning("%s: answers by what is true of any store until it is reindexed. %s", self._path.parent, error)
+            return self._unfitted(), ranker_id
 
     def _unfitted(self) -> Ranker:
         return Ranker.unfitted(self._catalogue.dim, self._name, false_accept_rate(self._catalogue))

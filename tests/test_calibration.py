@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
-from index.calibration import Prior, Trials, calibrate, expected_calibration_error
+from index.calibration import Prior, Trials, calibrate, evidence_of, expected_calibration_error
 from index.errors import IndexingError
 from index.projection import Recipe
+from index.second_look import local_features
 from index.trials import References, run_trials
 
-PRIOR = Prior(0.5, 0.12, (-0.5, 1.2, 1.5))
+PRIOR = Prior(0.5, 0.12, (-0.5, 1.2, 1.5, 2.0))
 
 
 def catalogue(products: int, references: int, noise: float, dim: int = 24, seed: int = 0) -> References:
@@ -43,8 +46,8 @@ def test_probabilities_hold_on_new_pictures_and_strangers_are_rejected() -> None
     assert 0.6 < right.mean() < 0.99
     assert expected_calibration_error(calibration.probability(score, lead), right) < 0.06
     strangers = catalogue(300, 8, noise=0.75, seed=1)
-    score, lead, _ = answers(gallery, strangers)
-    assert calibration.known(score, lead).mean() < 0.03
+    score, _, _ = answers(gallery, strangers)
+    assert calibration.known(score).mean() < 0.03
 
 
 def test_a_better_score_and_a_larger_lead_never_lower_the_probability() -> None:
@@ -54,7 +57,10 @@ def test_a_better_score_and_a_larger_lead_never_lower_the_probability() -> None:
     assert (np.diff(probability, axis=0) >= 0).all()
     assert (np.diff(probability, axis=1) >= 0).all()
     assert probability.min() >= 0 and probability.max() <= 1
-    assert (np.diff(calibration.known(score, lead).astype(int), axis=0) >= 0).all()
+    assert (calibration.probability(score, lead, 0.5) >= probability).all()
+    known = calibration.known(score[:, 0])
+    assert (np.diff(known.astype(int)) >= 0).all()
+    assert (calibration.known(score[:, 0], 0.5) >= known).all()
 
 
 def test_leaving_one_out_and_leaving_the_product_out_by_hand() -> None:
@@ -73,7 +79,7 @@ def test_small_catalogues_lean_on_the_prior(products: int, references: int) -> N
     calibration = calibrate(run_trials(Recipe("identity"), gallery), PRIOR)
     assert 0.2 < calibration.centre < 0.6
     assert np.isfinite(calibration.threshold)
-    assert calibration.known(0.99, 0.6) and not calibration.known(0.3, 0.02)
+    assert calibration.known(0.99) and not calibration.known(0.3)
     assert calibration.probability(0.95, 0.5) > 0.9
     assert calibration.probability(0.3, 0.0) < 0.5
 
@@ -100,3 +106,42 @@ def test_calibration_error_by_hand() -> None:
     assert expected_calibration_error(probability, np.array([1, 1, 0, 0])) == pytest.approx(0.1)
     assert expected_calibration_error(probability, np.array([0, 0, 1, 1])) == pytest.approx(0.9)
     assert expected_calibration_error(np.empty(0), np.empty(0)) == 0
+
+
+def test_evidence_of_local_features_is_learned() -> None:
+    rng = np.random.default_rng(0)
+    count = 400
+    score, missing = rng.normal(0.6, 0.1, count), rng.normal(0.55, 0.1, count)
+    told = evidence_of(rng.integers(0, 30, count))
+    nothing = evidence_of(rng.integers(0, 5, count))
+    lead = np.full(count, 0.1)
+    trials = Trials(score, lead, told, np.ones(count, bool), missing, lead, nothing)
+    calibration = calibrate(trials, PRIOR)
+    assert calibration.known(score, told).mean() > 0.4
+    assert calibration.known(missing, nothing).mean() <= 0.015
+    blind = calibrate(replace(trials, evidence=0 * told, missing_evidence=0 * nothing), PRIOR)
+    assert blind.known(score).mean() < 0.2
+
+
+def test_a_second_look_is_part_of_the_trials() -> None:
+    rng = np.random.default_rng(3)
+    prints = [cv2.GaussianBlur(rng.integers(0, 256, (120, 120, 3), np.uint8), (0, 0), 2) for _ in range(4)]
+    features = {at: local_features(prints[at // 2]) for at in range(8)}
+    vectors = catalogue(4, 2, noise=0.1).vectors
+    references = References(vectors, np.repeat(np.arange(4), 2), np.arange(8))
+    trials = run_trials(Recipe("identity"), references, lambda ids: {i: features[i] for i in ids})
+    assert trials.right.all() and (trials.evidence > 0.5).all()
+    assert (trials.missing_evidence < 0.3).all()
+    unseen = run_trials(Recipe("identity"), references, lambda ids: {})
+    assert (unseen.evidence == 0).all()
+
+
+def test_the_tail_of_few_trials_is_not_underestimated() -> None:
+    rates = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        skewed = rng.gamma(2.0, 0.05, 60) + 0.3
+        none = np.zeros(60)
+        present = Trials(skewed + 0.5, none, none, np.ones(60, bool), skewed, none, none)
+        rates.append(calibrate(present, PRIOR).known(rng.gamma(2.0, 0.05, 4000) + 0.3).mean())
+    assert np.mean(rates) < 0.015

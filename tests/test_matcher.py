@@ -151,6 +151,23 @@ def test_the_index_is_a_cache(store: Path, pictures: dict[str, list[Upload]], da
             assert best(matcher, uploads[0]) == sku
 
 
+def test_a_ranker_of_another_version_is_no_obstacle(
+    store: Path, pictures: dict[str, list[Upload]], caplog: pytest.LogCaptureFixture
+) -> None:
+    sku, uploads = next(iter(pictures.items()))
+    with Matcher.open(store) as matcher:
+        matcher.catalogue.set_settings({"ranker": '{"weights": [1, 2]}', "ranker_id": "old"})
+        assert best(matcher, uploads[0]) == sku
+    assert "reindex" in caplog.text
+    caplog.clear()
+    with Matcher.open(store) as matcher:
+        matcher.reindex()
+    with Matcher.open(store) as matcher:
+        caplog.clear()
+        assert best(matcher, uploads[0]) == sku
+    assert not caplog.text
+
+
 def test_two_open_stores_follow_each_other(store: Path, pictures: dict[str, list[Upload]]) -> None:
     sku = ARTICLES[0].sku
     with Matcher.open(store) as one, Matcher.open(store) as other:

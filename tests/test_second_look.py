@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from index.calibration import Calibration
+from index.calibration import Calibration, evidence_of
 from index.errors import IndexingError
 from index.second_look import Look, agreeing_features, decode_features, fuse, local_features, second_look
 
@@ -67,8 +67,8 @@ def test_bytes_of_something_else_are_refused() -> None:
         decode_features(b"123")
 
 
-def calibration(constant: float) -> Calibration:
-    return Calibration(0.5, 0.1, (constant, 1.0, 1.0), 2.0)
+def calibration(constant: float, threshold: float = 1.0) -> Calibration:
+    return Calibration(0.5, 0.1, (constant, 1.0, 1.0, 1.0), (1.0, 1.0), threshold)
 
 
 def look_at(crop: np.ndarray, references: dict[int, np.ndarray]) -> Look:
@@ -99,6 +99,8 @@ def test_a_clear_race_is_not_looked_at() -> None:
 
     look = Look(never, never)  # type: ignore[arg-type]
     assert second_look(0, CANDIDATES, calibration(5.0), look) is None
+    with pytest.raises(AssertionError, match="looked at"):  # clear, but not known without more evidence
+        second_look(0, CANDIDATES, calibration(5.0, threshold=2.0), look)
 
 
 def test_references_without_features_leave_the_order_alone() -> None:
@@ -107,7 +109,7 @@ def test_references_without_features_leave_the_order_alone() -> None:
 
 
 def test_fusing_is_bounded_and_never_lowers_a_score() -> None:
-    scores = [fuse(0.4, inliers) for inliers in range(40)]
+    scores = fuse(0.4, evidence_of(np.arange(40)))
     assert scores[0] == scores[3] == 0.4
-    assert scores == sorted(scores)
+    assert (np.diff(scores) >= 0).all()
     assert scores[-1] < 1
