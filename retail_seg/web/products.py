@@ -27,9 +27,11 @@ SHOW = {
 
 def page() -> None:
     """The list, or the product that the address names (`?sku=`)."""
+    sku = st.query_params.get("sku")
+    if not sku:
+        st.title("Products")
     with errors_as_sentences():
         found = matcher(store_folder())
-        sku = st.query_params.get("sku")
         if sku:
             product.show(found, sku)
         else:
@@ -37,7 +39,6 @@ def page() -> None:
 
 
 def _list(found: Matcher) -> None:
-    st.title("Products")
     parts.show_notice(found)
     if not found.catalogue.count_products() and not found.catalogue.count_products(removed=True):
         st.info(
