@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.benchmark.measure import machine, rounded, timed
+from retail_seg.benchmark.measure import Row, Section, machine, rounded, timed, use_all_cores
 
 _NEIGHBOURS = 10
 _BATCH = 64
@@ -200,3 +200,18 @@ def _opening(path: Path, queries: Path) -> dict[str, float]:
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])},
     )
     return json.loads(done.stdout)
+
+
+def search_section(folder: Path) -> Section:
+    """64 queries among 100,000 references of 512 dimensions, beside bare FAISS."""
+    made = folder / "index"
+    made.mkdir(exist_ok=True)
+    use_all_cores()
+    found = benchmark_index(made, labels=100_000, references=1, dim=512)
+    rows = []
+    for name, one in (("64 queries", found.batch), ("one query", found.alone)):
+        fastest = min(one.faiss_ms, one.faiss_tuned_ms)
+        goal, reached = ("<= 1.2 x FAISS", one.ratio <= 1.2) if one.queries > 1 else ("", None)
+        rows.append(Row(name, f"{one.index_ms:.1f} ms", f"{fastest:.1f} ms", one.ratio, goal, reached))
+    note = f"recall@{_NEIGHBOURS} against bare FAISS {found.recall:.4f}; the ratio is this over FAISS."
+    return Section("Search among 100,000 references of 512 dimensions", rows, [note], found.to_dict())

@@ -4,16 +4,217 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from retail_seg.cli.common import say, write_json_line
 
+if TYPE_CHECKING:
+    from retail_seg.benchmark.measure import Section
 
-@click.group()
-def benchmark() -> None:
-    """Measure time and memory beside a peer in the same run."""
+labels_option = click.option("--labels", default=25_000, show_default=True, type=click.IntRange(40), help="Products.")
+references_option = click.option(
+    "--references", default=4, show_default=True, type=click.IntRange(1), help="References of each product."
+)
+photos_option = click.option(
+    "--photos", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Own photos, not rendered ones."
+)
+work_option = click.option(
+    "--work", type=click.Path(path_type=Path, file_okay=False), help="Where stores are made, and found again next time."
+)
+minutes_option = click.option(
+    "--minutes", default=8.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Training of each."
+)
+count_option = click.option(
+    "--count", default=1000, show_default=True, type=click.IntRange(1), help="Scans of the long run."
+)
+
+
+@contextmanager
+def _folder(work: Path | None) -> Iterator[Path]:
+    """The folder given, or one that is gone afterwards."""
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
+        yield work
+        return
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
+def _tell(sections: Sequence[tuple[str, Section]]) -> None:
+    """The machine and one JSON line of all that was measured; the tables were shown as they came."""
+    from retail_seg.benchmark.measure import machine, machine_line
+
+    about = machine()
+    say(machine_line(about))
+    write_json_line(sys.stdout, {"machine": about, **{name: section.to_dict() for name, section in sections}})
+
+
+def _shown(section: Section) -> Section:
+    say(section.table() + "\n")
+    return section
+
+
+@click.group(invoke_without_command=True)
+@photos_option
+@work_option
+@minutes_option
+@count_option
+@click.pass_context
+def benchmark(context: click.Context, photos: Path | None, work: Path | None, minutes: float, count: int) -> None:
+    """Measure time and memory beside a peer in the same run.
+
+    Without a stage: all of them but `profile` and `growth`, which write files. Nothing else should run meanwhile.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from retail_seg.benchmark.embedding import benchmark_embedding
+    from retail_seg.benchmark.many import benchmark_many
+    from retail_seg.benchmark.search import search_section
+    from retail_seg.benchmark.segmenting import benchmark_segmentation
+    from retail_seg.benchmark.starting import benchmark_start
+    from retail_seg.benchmark.training import benchmark_training
+    from retail_seg.benchmark.whole_scan import benchmark_scan
+
+    with _folder(work) as made:
+        stages = {
+            "embed": benchmark_embedding,
+            "segment": lambda: benchmark_segmentation(photos),
+            "search": lambda: search_section(made),
+            "scan": lambda: benchmark_scan(made, folder=photos),
+            "many": lambda: benchmark_many(made, count=count, folder=photos),
+            "start": lambda: benchmark_start(made),
+            "train": lambda: benchmark_training(made, minutes=minutes),
+        }
+        _tell([(name, _shown(stage())) for name, stage in stages.items()])
+
+
+@benchmark.command()
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
+def embed(rounds: int) -> None:
+    """Embed 32 crops: VGG-16 compiled and eager, and retail-vgg."""
+    from retail_seg.benchmark.embedding import benchmark_embedding
+
+    _tell([("embed", _shown(benchmark_embedding(rounds)))])
+
+
+@benchmark.command()
+@photos_option
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
+def segment(photos: Path | None, rounds: int) -> None:
+    """Segment a photo of 1280 x 960, beside smp.Unet and Mask R-CNN."""
+    from retail_seg.benchmark.segmenting import benchmark_segmentation
+
+    _tell([("segment", _shown(benchmark_segmentation(photos, rounds)))])
+
+
+@benchmark.command()
+@labels_option
+@references_option
+@click.option("--packs", default=40, show_default=True, type=click.IntRange(1, 200), help="Packs in the photo.")
+@click.option("--megapixels", default=12.0, show_default=True, type=click.FloatRange(0.3, 99), help="Of the photo.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
+@photos_option
+@work_option
+def scan(
+    labels: int, references: int, packs: int, megapixels: float, rounds: int, photos: Path | None, work: Path | None
+) -> None:
+    """Scan a whole photo, JPEG to JSON, beside everybody's parts."""
+    from retail_seg.benchmark.whole_scan import benchmark_scan
+
+    with _folder(work) as made:
+        found = benchmark_scan(
+            made, labels=labels, references=references, packs=packs, megapixels=megapixels, folder=photos, rounds=rounds
+        )
+    _tell([("scan", _shown(found))])
+
+
+@benchmark.command()
+@labels_option
+@references_option
+@count_option
+@click.option("--packs", default=12, show_default=True, type=click.IntRange(1, 200), help="Packs in a photo.")
+@click.option("--megapixels", default=2.0, show_default=True, type=click.FloatRange(0.3, 99), help="Of a photo.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Photos taken apart at once; one a core without it.")
+@photos_option
+@work_option
+def many(
+    labels: int, references: int, count: int, packs: int, megapixels: float, workers: int | None,
+    photos: Path | None, work: Path | None,
+) -> None:  # fmt: skip
+    """Scan many photos: time beside the stages' floors, and memory."""
+    from retail_seg.benchmark.many import benchmark_many
+
+    with _folder(work) as made:
+        found = benchmark_many(
+            made, count=count, labels=labels, references=references, packs=packs, megapixels=megapixels,
+            workers=workers, folder=photos,
+        )  # fmt: skip
+    _tell([("many", _shown(found))])
+
+
+@benchmark.command()
+@labels_option
+@references_option
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
+@work_option
+def start(labels: int, references: int, rounds: int, work: Path | None) -> None:
+    """Start new processes: `--help`, and the first answer of `match`."""
+    from retail_seg.benchmark.starting import benchmark_start
+
+    with _folder(work) as made:
+        _tell([("start", _shown(benchmark_start(made, labels=labels, references=references, rounds=rounds)))])
+
+
+@benchmark.command()
+@minutes_option
+@click.option("--photos", default=20, show_default=True, type=click.IntRange(3), help="Rendered photos to learn from.")
+@click.option("--tests", default=12, show_default=True, type=click.IntRange(1), help="Rendered photos kept back.")
+@work_option
+def train(minutes: float, photos: int, tests: int, work: Path | None) -> None:
+    """Train on a few photos, beside smp.Unet given the same time."""
+    from retail_seg.benchmark.training import benchmark_training
+
+    with _folder(work) as made:
+        _tell([("train", _shown(benchmark_training(made, minutes=minutes, photos=photos, tests=tests)))])
+
+
+@benchmark.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the PNGs go.")
+@click.option("--max-labels", default=100_000, show_default=True, type=click.IntRange(2_000), help="Largest store.")
+@work_option
+def growth(out: Path, max_labels: int, work: Path | None) -> None:
+    """Plot time and memory against instances, labels and photo size."""
+    from retail_seg.benchmark.growth import LABELS, benchmark_growth
+
+    with _folder(work) as made:
+        found = benchmark_growth(out, made, labels=[*(n for n in LABELS if n < max_labels), max_labels])
+    _tell([("growth", _shown(found))])
+
+
+@benchmark.command()
+@labels_option
+@references_option
+@click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write it as Markdown here.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
+@work_option
+def profile(labels: int, references: int, write: Path | None, rounds: int, work: Path | None) -> None:
+    """Say where the time of a scan goes, stage by stage, and what would help."""
+    from retail_seg.benchmark.profile import document, next_steps, profile_scan
+    from retail_seg.files import replace_file
+
+    with _folder(work) as made:
+        section, stages = profile_scan(made, labels=labels, references=references, rounds=rounds)
+    if write is not None:
+        replace_file(write, document(section, stages).encode())
+    _shown(section)
+    for number, text in enumerate(next_steps(stages), 1):
+        say(f"  {number}. {text}")
+    _tell([("profile", section)])
 
 
 @benchmark.command()

@@ -1,0 +1,71 @@
+"""Few-shot training beside smp.Unet given the same time, on the same photos, scored on photos neither has seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from retail_seg.benchmark.measure import Row, Section
+from retail_seg.comparison.job import Result
+from retail_seg.comparison.runner import job_of, run_all
+from retail_seg.photos import encode_picture
+from retail_seg.rendering.packs import random_design
+from retail_seg.rendering.scenes import compose
+from retail_seg.segmentation.annotations import AnnotatedPhoto
+
+OURS, PEER = "retail-seg", "smp-unet"
+
+
+def benchmark_training(
+    work: Path,
+    *,
+    minutes: float = 8.0,
+    photos: int = 20,
+    tests: int = 12,
+    annotated: list[AnnotatedPhoto] | None = None,
+) -> Section:
+    """Train both for `minutes` each; own `annotated` photos, or rendered scenes in which packs touch."""
+    scenes = annotated or rendered_scenes(work / "scenes", photos + tests)
+    train, held = scenes[:-tests], scenes[-tests:]
+    job = job_of(work / "training", train, [("kept back", held)], minutes=minutes, steps=steps)
+    compared = run_all(job, [OURS, PEER], lambda *_: None)
+    results = {one.method: one for one in compared.results}
+    said = [f"{method}: {sentence}" for method, sentence in compared.left_out.items()]
+    return Section(
+        f"Few-shot training: {len(train)} photos, {minutes:g} minutes each, {len(held)} photos kept back",
+        _rows(results),
+        [*said, "Peer: smp.Unet (ResNet-18) from random weights, the same composed scenes, the same way to instances."],
+        {"minutes": minutes, "photos": len(train), "scores": {name: one.scores for name, one in results.items()}},
+    )
+
+
+def _rows(results: dict[str, Result]) -> list[Row]:
+    rows = []
+    for name, key in (("F1 at IoU 0.5", "f1_50"), ("exact count", "exact_count"), ("foreground IoU", "fg_iou")):
+        ours, peer = (_score(results.get(method), key) for method in (OURS, PEER))
+        rows.append(Row(name, _text(ours), _text(peer)))
+    seconds = {name: f"{one.train_seconds:.0f} s" for name, one in results.items()}
+    return [*rows, Row("wall time of the training", seconds.get(OURS, "-"), seconds.get(PEER, "-"))]
+
+
+def _score(result: Result | None, key: str) -> float | None:
+    return None if result is None else float(result.scores["kept back"][key])
+
+
+def _text(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
+
+
+def rendered_scenes(folder: Path, count: int) -> list[AnnotatedPhoto]:
+    """Scenes of 1280 × 960 with four to nine packs, half of them touching, written to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for number in range(count):
+        rng = np.random.default_rng([31, number])
+        packs = [random_design(np.random.default_rng([32, number, i])) for i in range(int(rng.integers(4, 10)))]
+        scene = compose(packs, rng, size=(960, 1280), touching=0.5)
+        path = folder / f"scene-{number:02d}.jpg"
+        path.write_bytes(encode_picture(scene.photo))
+        found.append(AnnotatedPhoto(path.stem, path, scene.labels))
+    return found
