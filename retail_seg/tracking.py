@@ -72,13 +72,19 @@ def connect() -> tuple[MlflowClient, str]:
         os.environ.setdefault(key, value)
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri:
+        return _opened(uri, None)
+    from retail_seg.teaching_files import locked
+
+    folder = runs_folder()
+    with locked(folder / "opening.lock"):  # who opens it first makes the tables, and nobody may see half of them
+        return _opened(f"sqlite:///{folder / 'runs.db'}", (folder / "artifacts").as_uri())
+
+
+def _opened(uri: str, artifacts: str | None) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
 
-    uri, artifacts = os.environ.get("MLFLOW_TRACKING_URI", ""), None
-    if not uri:
-        folder = runs_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        uri, artifacts = f"sqlite:///{folder / 'runs.db'}", (folder / "artifacts").as_uri()
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     known = client.get_experiment_by_name(name)

@@ -272,6 +272,18 @@ class TestRecord:
         found = Runs().find(state)
         assert found.state == state and found.scores == {"loss": 0.5} and len(shown) == 1
 
+    def test_two_processes_may_begin_the_record_at_once(self, tmp_path: Path) -> None:
+        script = "from retail_seg.record import recorded\nwith recorded('train', 'm', {}, say=print): pass"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "RETAIL_SEG_RUNS": str(tmp_path / "runs")}
+        begun = [
+            subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        assert [process.communicate()[0] for process in begun] == ["", ""]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RETAIL_SEG_RUNS", str(tmp_path / "runs"))
+            assert [run.state for run in Runs().all()] == ["finished"] * 2
+
     def test_a_server_elsewhere_by_its_usual_variable(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shop")
