@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from retail_seg.cli import cli
 from retail_seg.errors import ModelError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.architectures import ARCHITECTURES, build, compiles, ensemble_of, learns_labels
-from retail_seg.segmentation.config import SegmenterConfig
+from retail_seg.segmentation.config import TRAINABLE, SegmenterConfig
+from retail_seg.segmentation.config import config_of as usual
 from retail_seg.segmentation.detection import maps_of_detections
+from retail_seg.segmentation.formats.instance_png import write_ids
 from retail_seg.segmentation.grouping import Thresholds, group
 from retail_seg.segmentation.segmenter import Segmenter, maps_of
 from retail_seg.segmentation.synthesis import SceneStyle
@@ -79,6 +84,31 @@ def test_a_configuration_without_an_architecture_is_the_packages_own() -> None:
     assert SegmenterConfig.from_json(plain.to_json()) == plain
     other = SegmenterConfig(architecture="fcn", members=(plain,))
     assert SegmenterConfig.from_json(json.loads(json.dumps(other.to_json()))) == other
+
+
+def test_the_names_that_train_offers_are_the_architectures() -> None:
+    assert (*TRAINABLE, "ensemble") == tuple(ARCHITECTURES)
+    assert [usual(name).architecture for name in TRAINABLE] == list(TRAINABLE)
+    assert usual("unet") == SegmenterConfig() and usual("segnet").block == 1
+
+
+def test_another_network_is_trained_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_SEG_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "masks").mkdir()
+    for one in two_discs(tmp_path / "photos", 3):
+        write_ids(tmp_path / "masks" / f"{one.name}.png", one.labels)
+    words = ["train", str(tmp_path / "photos"), "--annotations", str(tmp_path / "masks"), "--steps", "1",
+             "--model", str(tmp_path / "model"), "--architecture", "segnet"]  # fmt: skip
+    refused = CliRunner().invoke(cli, [*words, "--start", "some-model"], standalone_mode=False)
+    assert "a model has its own architecture" in str(refused.exception)
+    monkeypatch.setattr("retail_seg.segmentation.config.config_of", lambda name: config_of(name))
+    monkeypatch.setattr("retail_seg.segmentation.training.Recipe", partial(Recipe, canvas=(64, 64), composed_checks=1))
+    called = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert called.exception is None, called.output
+    model = Segmenter.load(tmp_path / "model")
+    assert model.config.architecture == "segnet"
+    assert "| Network | SegNet" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_an_unknown_architecture_is_said(tmp_path: Path) -> None:

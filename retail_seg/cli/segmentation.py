@@ -12,6 +12,7 @@ import click
 from retail_seg.cli.common import each, json_option, model_option, output, progress, say, write_json_line
 from retail_seg.cli.evaluate import report_selection
 from retail_seg.cli.scan import expand
+from retail_seg.segmentation.config import TRAINABLE
 
 if TYPE_CHECKING:
     from retail_seg.measure import PhotoMeasurer
@@ -60,6 +61,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same training.")
 @click.option("--photos-list", type=PATH, help="Train only on the photos this file names, one a line.")
 @click.option("--start", help="Model folder to start from, or 'none'.  [default: the shipped model]")
+@click.option("--architecture", type=click.Choice(TRAINABLE), help="Another network, from nothing.  [default: unet]")
 @click.option("--steps", type=click.IntRange(1), help="A fixed number of steps instead of the time: repeatable.")
 @click.option("--cross-validate", is_flag=True, help="Train several times, each on other photos: scores with a spread.")
 @click.option("--curve", is_flag=True, help="Train on 5, 10 and 20 photos: would more help?")
@@ -73,6 +75,7 @@ def train(
     seed: int,
     photos_list: Path | None,
     start: str | None,
+    architecture: str | None,
     steps: int | None,
     cross_validate: bool,
     curve: bool,
@@ -88,7 +91,7 @@ def train(
 
     data = training_set(photos_dir, annotations, photos_list, manifest)
     report_selection(data.problems, data.notes)
-    settings = {"seed": seed, "steps": steps, "start": start, "minutes": minutes}
+    settings = {"seed": seed, "steps": steps, "start": start, "minutes": minutes, "architecture": architecture}
     run_training(data, model, settings, cross_validate=cross_validate, curve=curve, progress_json=progress_json)
     return int(bool(data.problems))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,8 +148,6 @@ def spread(total: int, most: int) -> list[int]:
 
 # -- learned ----------------------------------------------------------------------------------------------------
 
-#: Levels of U-Net and SegNet at full resolution; wider ones learn too slowly on a processor.
-_LEVELS = (16, 32, 64, 128)
 
 
 def _learned_methods() -> list[BenchMethod]:
@@ -162,13 +160,14 @@ def _learned_methods() -> list[BenchMethod]:
         ("retail-seg-scratch", "retail-seg, from nothing",
          "The same network and training without the shipped weights: what knowing many scenes beforehand is worth.",
          _trained("unet")),
-        ("unet", "U-Net", f"The classic at full resolution. {from_nothing}", _trained("unet", widths=_LEVELS, block=1)),
+        ("unet", "U-Net", f"The classic at full resolution. {from_nothing}",
+         _trained("unet", widths=(16, 32, 64, 128), block=1)),
         ("smp-unet", "U-Net with ResNet-18", f"segmentation_models_pytorch's U-Net. {from_nothing}",
          _trained("smp-unet")),
         ("fcn", "FCN-8s with ResNet-18", f"Coarse scores at three strides, added up and enlarged. {from_nothing}",
          _trained("fcn")),
         ("segnet", "SegNet", f"Remembers where its pooling took values from, and skips nothing over. {from_nothing}",
-         _trained("segnet", widths=_LEVELS, block=1)),
+         _trained("segnet")),
         ("deeplabv3", "DeepLab v3 with ResNet-18", f"Looks wide with atrous convolutions. {from_nothing}",
          _trained("deeplabv3")),
         ("mask-rcnn", "Mask R-CNN with ResNet-18", f"Finds boxes first, then a mask in each. {from_nothing}",
@@ -184,10 +183,10 @@ def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
 
     In the few minutes of a comparison on a processor, more steps on less are worth more than large batches.
     """
-    from retail_seg.segmentation.config import SegmenterConfig
+    from retail_seg.segmentation.config import config_of
     from retail_seg.segmentation.training import Recipe
 
-    config = SegmenterConfig(architecture=architecture, **shape)
+    config = replace(config_of(architecture), **shape)
     if start:
         return Recipe(config=config, evaluations=3)
     return Recipe(config=config, batch=2, canvas=(320, 320), evaluations=1, composed_checks=4)

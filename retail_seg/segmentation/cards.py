@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from retail_seg.segmentation.architectures import ARCHITECTURES
 from retail_seg.segmentation.segmenter import SegmenterConfig
 
 
@@ -18,6 +19,7 @@ def training_card(result: Mapping[str, Any], config: SegmenterConfig) -> str:
         "| | |", "| --- | --- |",
         f"| Photos | {len(result['photos'])} with {result['instances']} instances: {', '.join(result['photos'])} |",
         f"| Held back for the scores | {held} |",
+        f"| Network | {ARCHITECTURES[config.architecture].title} |",
         f"| Started from | {result['start']} |",
         f"| Training | {result['steps']} steps in {result['seconds']} s, seed {result['seed']}"
         f"{', stopped early' if result['stopped_early'] else ''} |",

@@ -15,6 +15,8 @@ OFFSET_UNIT = 64.0
 INPUTS = 4
 #: The architecture of the shipped model, and of a configuration that names none.
 UNET = "unet"
+#: Every architecture that can be trained by itself; the networks stand in `architectures`.
+TRAINABLE = (UNET, "smp-unet", "fcn", "segnet", "deeplabv3", "mask-rcnn")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ class SegmenterConfig:
         given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         members = tuple(cls.from_json(member) for member in values.get("members", ()))
         return cls(**{**given, "members": members})
+
+
+def config_of(architecture: str) -> SegmenterConfig:
+    """The usual configuration of an architecture."""
+    if architecture == "segnet":  # it works at full resolution, where wider levels learn too slowly on a processor
+        return SegmenterConfig(widths=(16, 32, 64, 128), block=1, architecture=architecture)
+    return SegmenterConfig(architecture=architecture)
 
 
 def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:
