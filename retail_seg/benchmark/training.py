@@ -18,15 +18,10 @@ OURS, PEER = "retail-seg", "smp-unet"
 
 
 def benchmark_training(
-    work: Path,
-    *,
-    minutes: float = 8.0,
-    photos: int = 20,
-    tests: int = 12,
-    annotated: list[AnnotatedPhoto] | None = None,
+    work: Path, *, minutes: float = 8.0, photos: int = 20, tests: int = 12, steps: int | None = None
 ) -> Section:
-    """Train both for `minutes` each; own `annotated` photos, or rendered scenes in which packs touch."""
-    scenes = annotated or rendered_scenes(work / "scenes", photos + tests)
+    """Train both for `minutes` each (or `steps`) on rendered scenes in which packs touch."""
+    scenes = rendered_scenes(work / "scenes", photos + tests)
     train, held = scenes[:-tests], scenes[-tests:]
     job = job_of(work / "training", train, [("kept back", held)], minutes=minutes, steps=steps)
     compared = run_all(job, [OURS, PEER], lambda *_: None)
