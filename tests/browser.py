@@ -21,8 +21,9 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+ROOT = Path(__file__).resolve().parent.parent
 #: How long a page may take before a test gives up, in milliseconds; two busy cores are slow.
-PATIENCE = 30_000
+PATIENCE = 120_000
 NO_BROWSER = "no browser: install Debian's chromium (apt-get install chromium), then these tests run"
 
 
@@ -34,12 +35,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(store: Path, *options: str, log: Path) -> Iterator[str]:
-    """The address of `retail-seg app` on a store, until the block ends; what it says goes to the file `log`."""
+def running_app(store: Path, *, log: Path, bare: bool = False) -> Iterator[str]:
+    """The address of `retail-seg app` on a store, until the block ends; what it says goes to the file `log`.
+
+    `bare` runs Streamlit itself instead, listening on every address, which `retail-seg app` would refuse.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "retail_seg", "app", "--store", str(store), "--port", str(port), *options]
+    command = [sys.executable, "-m", "retail_seg", "app", "--store", str(store), "--port", str(port)]
+    if bare:
+        options = [f"--server.port={port}", "--server.address=0.0.0.0"]
+        command = [sys.executable, "-P", "-m", "streamlit", "run", str(ROOT / "app.py"), *options]
     environment = {name: value for name, value in os.environ.items() if name != "RETAIL_SEG_DEBUG"}
-    environment |= {"OMP_NUM_THREADS": "1", "RETAIL_SEG_USER": "local"}
+    environment |= {"OMP_NUM_THREADS": "1", "RETAIL_SEG_USER": "local", "RETAIL_SEG_STORE": str(store)}
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=store)
         try:
@@ -55,7 +62,7 @@ def running_app(store: Path, *options: str, log: Path) -> Iterator[str]:
 
 
 def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
         try:

@@ -93,7 +93,7 @@ def test_a_provider_s_user_has_no_password_and_cannot_get_one(store: Path) -> No
 def test_there_is_always_a_manager_until_the_last_user_goes(store: Path) -> None:
     add_user(store, "stan", "staff", GOOD)
     for change in (lambda: remove_user(store, "mara"), lambda: set_role(store, "mara", "viewer")):
-        with pytest.raises(AccountError, match="needs a manager"):
+        with pytest.raises(AccountError, match="must be a manager"):
             change()
     remove_user(store, "stan")
     remove_user(store, "mara")
