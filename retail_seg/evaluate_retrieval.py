@@ -7,7 +7,7 @@ the vectors as they come from the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,11 @@ class Accuracy:
     known: float
     known_right: float
 
+    def line(self) -> str:
+        """A line of the table."""
+        values = f"{self.plain_top1:11.3f}  {self.top1:5.3f}  {self.top5:5.3f}  {self.map:5.3f}  {self.ece:5.3f}"
+        return f"{self.references:10}  {values}  {self.known:5.3f}  {self.known_right:15.3f}"
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -83,7 +88,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class RetrievalResult:
-    """Everything that is reported of one embedder; `probability` and `right` (n,) are those of the fullest gallery."""
+    """Everything that is reported of one embedder; `probability` and `right` (n,) are those of the fullest gallery.
+
+    `apart` holds products that the embedder learned from and others, each under what it is.
+    """
 
     embedder: str
     fingerprint: str
@@ -92,6 +100,7 @@ class RetrievalResult:
     references: int
     queries: int
     rows: tuple[Accuracy, ...]
+    apart: Mapping[str, Accuracy]
     rejection: Rejection | None
     probability: np.ndarray
     right: np.ndarray
@@ -102,6 +111,7 @@ class RetrievalResult:
         return {
             **{name: getattr(self, name) for name in names},
             "by_references": [_rounded(asdict(row)) for row in self.rows],
+            "apart": {name: _rounded(asdict(row)) for name, row in self.apart.items()},
             "left_out": _rounded(asdict(self.rejection)) if self.rejection else None,
         }
 
@@ -112,9 +122,8 @@ class RetrievalResult:
             f" projection {self.projection}",
             "references  plain top-1  top-1  top-5    mAP    ECE  known  known and right",
         ]
-        for row in self.rows:
-            values = f"{row.plain_top1:11.3f}  {row.top1:5.3f}  {row.top5:5.3f}  {row.map:5.3f}  {row.ece:5.3f}"
-            lines.append(f"{row.references:10}  {values}  {row.known:5.3f}  {row.known_right:15.3f}")
+        lines += [row.line() for row in self.rows]
+        lines += [f"{row.line()}  {name}" for name, row in self.apart.items()]
         if self.rejection:
             one = self.rejection
             rate = f"a third of the products left out at a time, false-accept rate {one.false_accept_rate:.1%}"
@@ -129,10 +138,12 @@ def evaluate_retrieval(
     embedder: Embedder,
     *,
     false_accept_rate: float = FALSE_ACCEPT_RATE,
+    seen: Collection[str] = (),
     progress: Progress | None = None,
 ) -> tuple[RetrievalResult, list[PhotoError]]:
     """Score an embedder on a gallery and queries; also the errors of pictures that could not be used.
 
+    `seen` names the labels that the embedder was trained with: they and the others are scored apart, too.
     Raises LabelledCropsError where no label of the queries is in the gallery.
     """
     numbers = {label: at for at, label in enumerate(sorted({row.label for row in gallery}))}
@@ -152,6 +163,7 @@ def evaluate_retrieval(
         references=len(shelf.labels),
         queries=len(asked.labels),
         rows=tuple(rows),
+        apart=_apart(shelf, asked, store, rankings, [numbers[label] for label in seen if label in numbers]),
         rejection=_rejection(shelf, asked, embedder.name, false_accept_rate),
         probability=np.array([ranking.probability for ranking in rankings]),
         right=_rank_of(rankings, asked.labels) == 0,
@@ -233,6 +245,32 @@ def _by_references(
         rankings = store.rank(asked, DEPTH)
         rows.append(_accuracy(count, store.plain(asked), rankings, asked.labels))
     return rows, store, rankings
+
+
+def _apart(
+    shelf: EmbeddedCrops, asked: EmbeddedCrops, store: _Store, rankings: Sequence[Ranking], seen: Sequence[int]
+) -> dict[str, Accuracy]:
+    """Queries of products seen and unseen in the whole store, and unseen ones in a store of their own kind alone."""
+    mine, theirs = np.isin(asked.labels, seen), ~np.isin(shelf.labels, seen)
+    if mine.all() or not mine.any():
+        return {}
+    count = int(_nth(shelf.labels).max()) + 1
+
+    def within(at: np.ndarray) -> Accuracy:
+        part = asked.take(at)
+        return _accuracy(count, store.plain(part), [rankings[i] for i in at], part.labels)
+
+    others = asked.take(np.flatnonzero(~mine))
+    alone = _Store(
+        shelf.take(np.flatnonzero(theirs)), store.ranker.embedder, store.ranker.calibration.false_accept_rate
+    )
+    return {
+        "products seen in training": within(np.flatnonzero(mine)),
+        "products never seen": within(np.flatnonzero(~mine)),
+        "never seen, in a store without the others": _accuracy(
+            count, alone.plain(others), alone.rank(others, DEPTH), others.labels
+        ),
+    }
 
 
 def _first_views(crops: EmbeddedCrops) -> np.ndarray:

@@ -91,11 +91,25 @@ def test_ranks_by_hand(lists: tuple[Path, Path], tmp_path: Path) -> None:
     assert 0 < result.rows[-1].map <= 0.5
 
 
+def test_products_that_the_embedder_learned_from_are_scored_apart(lists: tuple[Path, Path]) -> None:
+    gallery, queries = (read_labelled_crops(path) for path in lists)
+    result, _ = evaluate_retrieval(gallery, queries, Colours(), seen=["label 0", "label 1", "label 2", "unheard of"])
+    seen, unseen, alone = result.apart.values()
+    assert (3 * seen.top1 + 6 * unseen.top1) / 9 == pytest.approx(result.rows[-1].top1)
+    assert alone.top1 >= unseen.top1 > 0.8
+    assert "never seen" in result.table() and "products seen in training" in result.to_dict()["apart"]
+    everything, _ = evaluate_retrieval(gallery, queries, Colours(), seen=[f"label {n}" for n in range(PRODUCTS)])
+    assert everything.apart == {}
+
+
 def test_the_command_prints_one_json_line(
     lists: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("index.open_embedder", lambda name, weights=None: Colours(), raising=False)
-    arguments = ["retrieval", *map(str, lists), "--plot", str(tmp_path)]
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "labels.txt").write_text("label 1\nlabel 2\n")
+    plots = tmp_path / "plots"
+    arguments = ["retrieval", *map(str, lists), "--plot", str(plots), "--seen", str(tmp_path / "seen" / "labels.txt")]
     done = CliRunner().invoke(evaluate, arguments, standalone_mode=False)
     assert done.exception is None and done.return_value == 0
     (found,) = json.loads(done.stdout)
@@ -103,7 +117,8 @@ def test_the_command_prints_one_json_line(
     assert [row["references"] for row in found["by_references"]] == [1, 2, 4]
     assert {"rejected", "accepted_right"} < set(found["left_out"])
     assert "plain top-1" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["recall.png", "reliability-retail-vgg.png"]
+    assert "products never seen" in found["apart"]
+    assert sorted(path.name for path in plots.iterdir()) == ["recall.png", "reliability-retail-vgg.png"]
 
 
 def test_a_bad_picture_is_reported_and_the_rest_scored(lists: tuple[Path, Path]) -> None:

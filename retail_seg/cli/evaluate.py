@@ -47,6 +47,11 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
 @click.option("--weights", type=click.Path(path_type=Path), help="A local file of the embedder's weights.")
 @click.option("--false-accept-rate", default=0.01, show_default=True, help="Of products that are not in the gallery.")
 @click.option("--plot", type=click.Path(path_type=Path, file_okay=False), help="Write plots (PNG) to this folder.")
+@click.option(
+    "--seen",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file of labels, one a line, that the embedder was trained with: they are scored apart from the others.",
+)
 def retrieval(
     gallery: Path,
     queries: Path,
@@ -54,25 +59,28 @@ def retrieval(
     weights: Path | None,
     false_accept_rate: float,
     plot: Path | None,
+    seen: Path | None,
 ) -> int:
     """Score how well a store of the pictures in GALLERY names those in QUERIES.
 
     Both are CSV with columns image,label[,x,y,w,h]; paths are relative to the file, an empty box is the whole picture.
     Tables go to stderr; the last line on stdout is JSON, a list of one entry an embedder.
     """
-    from index import open_embedder
+    from retail_seg.acceleration import load_embedder
     from retail_seg.evaluate_retrieval import evaluate_retrieval
     from retail_seg.labelled_crops import read_labelled_crops
     from retail_seg.retrieval_plots import plot_recall, plot_reliability
 
     rows, asked = read_labelled_crops(gallery), read_labelled_crops(queries)
+    trained_with = {line.strip() for line in seen.read_text(encoding="utf-8-sig").splitlines()} if seen else set()
     results, failed = [], 0
     for name in dict.fromkeys(embedders):
         result, errors = evaluate_retrieval(
             rows,
             asked,
-            open_embedder(name, weights),
+            load_embedder(name, weights),
             false_accept_rate=false_accept_rate,
+            seen=trained_with,
             progress=lambda items, total: progress(items, total=total, unit=" crop"),
         )
         for error in errors:
