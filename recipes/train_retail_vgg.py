@@ -25,6 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from retail_vgg_pictures import UNLABELLED, Picture, load_pictures, random_view, render_families
+from retail_vgg_staged import stage
 from retail_vgg_student import BLOCKS, FIXED, TAPS, Student, from_squeezenet, layers, open_stem, open_teacher
 
 from index.colour import colour_histogram
@@ -36,17 +37,22 @@ from index.retail_vgg import RetailVGG, save_model
 SIZES = {128: 0.3, 160: 0.5, 192: 0.2}
 #: The side that the finished network reads: a little more than it was trained on, as FixRes (Touvron 2019) found.
 SIZE = 192
-GROCERY_LABELS, PACK_LABELS, FAMILIES, ALONE = 10, 4, 4, 22
-BATCH = 2 * (GROCERY_LABELS + PACK_LABELS + 2 * FAMILIES + ALONE)
+GROCERY_LABELS, PACK_LABELS, FAMILIES, STAGED, ALONE = 10, 4, 4, 8, 14
+BATCH = 2 * (GROCERY_LABELS + PACK_LABELS + 2 * FAMILIES + STAGED + ALONE)
 COLOURS, COLOUR_WEIGHT = 128, 0.9
+#: Things put on white and into scenes; two views of one are a pair.
+THINGS = 300
+#: Steps before the shared layers learn: the heads of the losses start from chance, and would pull them about.
+HEADS_ALONE = 60
 
 
 @dataclass
 class Sampler:
-    """Draws batches of pairs: two views of one label, of one rendered pack or of one unlabelled picture."""
+    """Draws batches of pairs: two views of one label, one rendered pack, one staged thing or one unlabelled picture."""
 
     labelled: dict[str, dict[str, list[Picture]]]
     families: list[list[list[Picture]]]
+    staged: list[list[Picture]]
     alone: dict[str, list[Picture]]
     rng: np.random.Generator
 
@@ -61,7 +67,7 @@ class Sampler:
         The views of a pair stand side by side; labelled pictures come first, with their label's place as class.
         """
         pairs = self._labelled_pairs()
-        nameless = self._rendered_pairs() + self._single_pairs()
+        nameless = self._rendered_pairs() + self._staged_pairs() + self._single_pairs()
         classes = [cls for _, _, cls in pairs] + [len(self.labels) + at for at in range(len(nameless))]
         views = [
             random_view(picture, self.rng, tight=group != "alone" and self.rng.random() < 0.6)
@@ -88,6 +94,10 @@ class Sampler:
         chosen = self.rng.choice(len(self.families), FAMILIES, replace=False)
         flavours = [flavour for at in chosen for flavour in self.families[at]]
         return [("rendered", [flavour[at] for at in self.rng.permutation(3)[:2]]) for flavour in flavours]
+
+    def _staged_pairs(self) -> list[tuple[str, list[Picture]]]:
+        chosen = self.rng.choice(len(self.staged), STAGED, replace=False)
+        return [("staged", [self.staged[at][view] for view in self.rng.permutation(3)[:2]]) for at in chosen]
 
     def _single_pairs(self) -> list[tuple[str, list[Picture]]]:
         groups = self.rng.choice(UNLABELLED, ALONE, p=[0.52, 0.31, 0.13, 0.04])
@@ -168,7 +178,8 @@ def train(student: Student, sampler: Sampler, lesson: Lesson, options: argparse.
     while used < options.minutes * 60:
         phase = used / (options.minutes * 60)
         rate = options.rate * min(1, (step + 1) / 150) * (0.51 + 0.5 * math.cos(math.pi * phase))
-        optimiser.param_groups[0]["lr"], optimiser.param_groups[1]["lr"] = rate / 2, rate
+        settled = min(1, max(0, step - HEADS_ALONE) / 100)
+        optimiser.param_groups[0]["lr"], optimiser.param_groups[1]["lr"] = rate / 2 * settled, rate
         loss, parts = lesson(*sampler.draw(), int(sampler.rng.choice(list(SIZES), p=list(SIZES.values()))))
         optimiser.zero_grad()
         loss.backward()
@@ -281,7 +292,8 @@ def _sampler(pictures: list[Picture], families: int, rng: np.random.Generator) -
             labelled.setdefault(picture.label, {}).setdefault(picture.group, []).append(picture)
     alone = {group: [p for p in pictures if p.group == group] for group in UNLABELLED}
     grounds = [p.pixels for p in alone["backgrounds"] + alone["produce"][:1500]]
-    return Sampler(labelled, render_families(families, rng, grounds), alone, rng)
+    staged = stage(pictures, THINGS, rng, grounds)
+    return Sampler(labelled, render_families(families, rng, grounds), staged, alone, rng)
 
 
 if __name__ == "__main__":
