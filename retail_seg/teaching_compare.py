@@ -190,7 +190,7 @@ def curve(lines: Sequence[dict[str, Any]], part: str) -> tuple[np.ndarray, np.nd
     """Loss and score over the steps of one part of a training: arrays (n, 2) of step and value, the loss smoothed."""
     of_part = [line for line in lines if line["part"] == part]
     losses = [(line["step"], line["loss"]) for line in of_part if line["phase"] == "train"]
-    scores = [(line["step"], line["score"]) for line in of_part if line["score"] is not None]
+    scores = [(line["step"], line["score"]) for line in of_part if line["phase"] == "check"]
     table = np.array(losses, np.float64).reshape(-1, 2)
     for i in range(1, len(table)):
         table[i, 1] = 0.8 * table[i - 1, 1] + 0.2 * table[i, 1]

@@ -297,7 +297,7 @@ def _command(run: Run, folder: Path, photos: Path) -> list[str]:
     if run.cross_validate:
         options += ["--cross-validate"]
     return [
-        *([nice, "-n", "10"] if nice else []), sys.executable, "-m", "retail_seg", "train", str(photos),
+        *([nice, "-n", "5"] if nice else []), sys.executable, "-m", "retail_seg", "train", str(photos),
         "--annotations", str(folder / "labels"), "--photos-list", str(folder / "photos.txt"),
         "--model", str(folder / "model"), "--seed", str(run.seed),
         "--progress-json", str(folder / "progress.jsonl"), *options,

@@ -41,7 +41,9 @@ def _start(shop: Workshop) -> None:
     kept = f" **{len(held)}** more kept to compare models on are never trained on." if held else ""
     st.write(f"**{count}** finished photos to train on.{kept}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        minutes = st.number_input("Minutes at most", 0.5, 600.0, MINUTES, 0.5, width=180, key="teach-minutes")
+        minutes = st.number_input(
+            "Minutes at most", 0.5, 600.0, MINUTES, 0.5, format="%g", width=180, key="teach-minutes"
+        )
         folded = st.checkbox(
             "Cross-validate", key="teach-folded",
             help="Trains several times, each time without some of the photos, and scores on those: scores to trust.",
