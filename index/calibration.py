@@ -27,9 +27,9 @@ FALSE_ACCEPT_RATE = 0.01
 #: The share of pictures expected to show a product that is not in the catalogue; it weighs the two kinds of trial.
 UNKNOWN_SHARE = 0.1
 
-_PRIOR_TRIALS = 6.0  # trials that the prior's centre and spread count for
+_PRIOR_TRIALS = 3.0  # trials that the prior's centre and spread count for
 _PRIOR_STRENGTH = 4.0  # inverse variance of the weights around the prior's
-_TAIL_PRIOR_TRIALS = 20.0  # trials that the prior counts for in the tail, which is harder to see
+_TAIL_PRIOR_TRIALS = 10.0  # trials that the prior counts for in the tail, which is harder to see
 _TAIL_SHARE, _TAIL_LEAST = 0.1, 5  # of the trials, those that the tail is fitted to
 _TAIL_TRUSTED = 50.0  # trials from which on nothing else is needed
 _TAIL_TRIALS = 10.0  # trials above the threshold from which on the tail is counted and not modelled
