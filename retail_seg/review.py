@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catalogue import scan_history, scans
+from catalogue.errors import UnknownReference, UnknownScan
 from catalogue.records import clean_text
 from catalogue.scan_history import ScanChange
 from catalogue.scans import Scan, ScanInstance
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 #: Largest photo file that the app takes, in MB, and how many at once.
 MAX_PHOTO_MB = 50
 MAX_PHOTOS = 20
-#: From this probability on a product is called sure. Of the demo's 31 known instances 29 reach it.
+#: From this probability on a product is called sure: at most one in ten such answers should be wrong.
 SURE = 0.9
 SURE_, LIKELY, UNKNOWN = "sure", "likely", "unknown"
 CERTAINTIES = (SURE_, LIKELY, UNKNOWN)
@@ -43,11 +44,15 @@ Say = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Held:
-    """A photo that was not matched, for something is wrong with it; it can be scanned all the same."""
+    """A photo that was not matched, for something is wrong with it; it can be scanned all the same.
+
+    `preview` is a small JPEG of it, for browsers that cannot show the file itself (HEIC).
+    """
 
     name: str
     data: bytes
     advice: tuple[Advice, ...]
+    preview: bytes
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ def scan_photo(matcher: Matcher, data: bytes, name: str, say: Say, *, force: boo
     say(0.1, "checking blur, glare and tilt")
     found = advice.check_photo(photo)
     if found and not force:
-        return Held(name, data, tuple(found))
+        return Held(name, data, tuple(found), encode_picture(shrink(photo, upkeep.THUMBNAIL_SIDE)))
     say(0.2, "finding the products")
     instances = matcher.segmenter.segment(photo)
     say(0.6, f"recognising {len(instances)} products")
@@ -187,6 +192,18 @@ def open_review(matcher: Matcher, scan_id: int) -> Review:
         tuple(scan.details.get("advice", ())),
         tuple(scan_history.changes(matcher.catalogue, scan_id)),
     )
+
+
+def open_reviews(matcher: Matcher, scan_ids: Sequence[int]) -> list[Review]:
+    """The scans among these numbers that are there, in their order; raises UnknownScan where none is."""
+    found: list[Review] = []
+    for scan_id in scan_ids:
+        try:
+            found.append(open_review(matcher, scan_id))
+        except UnknownScan:
+            if scan_id == scan_ids[-1] and not found:
+                raise
+    return found
 
 
 def certainty(instance: ScanInstance) -> str:
@@ -261,8 +278,6 @@ def crop_of(matcher: Matcher, scan_id: int, number: int) -> tuple[np.ndarray, np
 
 def reference_picture(matcher: Matcher, reference_id: int, side: int = 320) -> np.ndarray | None:
     """A reference (h, w, 3) uint8 at list size; None for one that never was."""
-    from catalogue.errors import UnknownReference
-
     try:
         return load_photo(matcher.catalogue.reference_picture(reference_id), name="reference", max_side=side)
     except UnknownReference:

@@ -102,6 +102,17 @@ def pick(report: Report, x: float, y: float, near: float = NEAR) -> int | None:
     return min(inside or beside, default=(0.0, None))[1]
 
 
+def squared(picture: np.ndarray, side: int = 184) -> np.ndarray:
+    """A picture (h, w, 3) uint8 in the middle of a square of `side` pixels, its ground grey: cards of one size."""
+    scale = side / max(picture.shape[:2])
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    height, width = (min(max(round(length * scale), 1), side) for length in picture.shape[:2])
+    canvas = np.full((side, side, 3), 128, np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    canvas[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=way)
+    return canvas
+
+
 def draw_parts(
     crop: np.ndarray,
     mask: np.ndarray,

@@ -14,6 +14,7 @@ import pytest
 
 from catalogue import Product, scans
 from catalogue.errors import UndoError, UnknownProduct, UnknownScan
+from index.views import upright
 from retail_seg import Matcher, corrections, review
 from retail_seg.accounts import NotAllowed, Person, acting_as
 from retail_seg.corrections import CorrectionError
@@ -379,3 +380,30 @@ def test_a_reference_is_shown_small_and_a_lost_one_not_at_all(matcher: Matcher) 
     picture = review.reference_picture(matcher, reference.id, 100)
     assert picture is not None and max(picture.shape) == 100
     assert review.reference_picture(matcher, 10**9) is None
+
+
+CLOTH = Path(__file__).resolve().parents[2] / "shared" / "data" / "cloth"
+
+
+@pytest.mark.skipif(not CLOTH.is_dir(), reason="the photos of ../shared are not here")
+def test_the_threshold_of_look_alikes_fits_the_embedder(matcher: Matcher) -> None:
+    """Another network spreads its cosines otherwise: this fails when the threshold has to be measured again."""
+    import csv
+
+    same, other = [], []
+    with (CLOTH / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for image in sorted({row["image"] for row in rows})[::2]:
+        stem = Path(image).stem
+        photo = load_photo(next((CLOTH / "images").glob(f"{stem}.*")))
+        ids = cv2.imread(str(CLOTH / "instances" / f"{stem}.png"), cv2.IMREAD_UNCHANGED)
+        here = [row for row in rows if row["image"] == image]
+        boxes = [cv2.boundingRect((ids == int(row["instance"])).astype(np.uint8)) for row in here]
+        cuts = [np.s_[y : y + h, x : x + w] for x, y, w, h in boxes]
+        masks = [ids[cut] == int(row["instance"]) for cut, row in zip(cuts, here, strict=True)]
+        views = [upright(np.ascontiguousarray(photo[cut]), mask) for cut, mask in zip(cuts, masks, strict=True)]
+        vectors = matcher.embedder.embed([crop for crop, _ in views], [mask for _, mask in views])
+        for i, j in zip(*np.triu_indices(len(here), 1), strict=True):
+            (same if here[i]["label"] == here[j]["label"] else other).append(float(vectors[i] @ vectors[j]))
+    limit = corrections.ALIKE[matcher.embedder.name]
+    assert np.mean(np.array(same) >= limit) > 0.75 and np.mean(np.array(other) >= limit) < 0.06

@@ -9,7 +9,7 @@ import streamlit as st
 from retail_seg.jobs import Job
 from retail_seg.matcher import Matcher
 from retail_seg.photos import SUFFIXES
-from retail_seg.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_review, scan_photos
+from retail_seg.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_photos
 from retail_seg.web import scan_result
 from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
@@ -78,6 +78,8 @@ def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> No
 
     job = jobs().start("scan", "Scan", work, by=person().name)
     st.query_params["job"] = job.id
+    if not force and "scan" in st.query_params:
+        del st.query_params["scan"]
 
 
 def _follow(found: Matcher, job: Job) -> None:
@@ -100,7 +102,7 @@ def _follow(found: Matcher, job: Job) -> None:
 @st.fragment(run_every=1)
 def _progress(job: Job) -> None:
     st.progress(job.share, text=job.text or "Waiting …")
-    if st.button("Cancel", icon=":material/close:", disabled=job.cancelling):
+    if may("staff") and st.button("Cancel", icon=":material/close:", disabled=job.cancelling):
         job.cancel()
     if not job.running:
         st.rerun()
@@ -110,7 +112,7 @@ def _held(found: Matcher, result: Scanned) -> None:
     """The photos that were not matched, why, and what to do: better ones, or these all the same."""
     for held in result.held:
         with st.container(border=True, horizontal=True):
-            st.image(held.data if not held.name.lower().endswith((".heic", ".heif")) else [], width=120)
+            st.image(held.preview, width=120, alt=f"Photo {held.name}")
             st.markdown(f"**{plain(held.name)}** was not scanned yet.")
             for one in held.advice:
                 st.warning(one.text, icon=":material/photo_camera:")
@@ -126,7 +128,7 @@ def _results(found: Matcher) -> None:
     if not numbers:
         return
     with errors_as_sentences():
-        reviews = [open_review(found, number) for number in numbers[:MAX_PHOTOS]]
+        reviews = open_reviews(found, numbers[:MAX_PHOTOS])
     if len(reviews) > 1:
         scan_result.totals(reviews)
         names = {review.scan.id: f"{review.scan.image} (scan {review.scan.id})" for review in reviews}

@@ -11,14 +11,15 @@ from streamlit_image_coordinates import streamlit_image_coordinates
 from catalogue import Product
 from retail_seg import corrections
 from retail_seg.matcher import Matcher
-from retail_seg.photos import shrink
 from retail_seg.report import ReportLine
 from retail_seg.review import Review, crop_of, reference_picture
-from retail_seg.scan_view import draw_parts
+from retail_seg.scan_view import draw_parts, squared
 from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, may
 
 OTHER, NEW, NONE = "other", "new", "none"
+#: Width, in pixels, of a picture among others: three stand side by side on a phone.
+CARD = 92
 
 
 def panel(found: Matcher, review: Review, number: int) -> None:
@@ -52,22 +53,16 @@ def _why(review: Review, line: ReportLine) -> str:
 
 def _candidates(found: Matcher, review: Review, line: ReportLine) -> None:
     """The crop, and beside it the best reference of each candidate with its score."""
-    with st.container(horizontal=True):
-        with st.container(width=150):
-            st.image(_small(crop_of(found, review.scan.id, line.id)[0]), width=140, alt=f"Crop of number {line.id}")
-            st.caption(f"**The photo's number {line.id}**")
+    with st.container(horizontal=True, gap="small"):
+        with st.container(width=CARD):
+            st.image(squared(crop_of(found, review.scan.id, line.id)[0]), width=CARD, alt=f"Crop of number {line.id}")
+            st.caption(f"**In the photo: {line.id}**")
         for rank, match in enumerate(line.matches[:5], 1):
-            with st.container(width=150, border=True):
-                picture = reference_picture(found, match.reference_id, 160)
+            with st.container(width=CARD):
+                picture = reference_picture(found, match.reference_id, 200)
                 if picture is not None:
-                    st.image(picture, width=116, alt=f"Best reference of {match.name or match.sku}")
-                st.caption(
-                    f"{rank} · **{plain(match.name or match.sku)}**  \n{plain(match.sku)} · score {match.score:.2f}"
-                )
-
-
-def _small(picture: np.ndarray) -> np.ndarray:
-    return shrink(picture, 320)
+                    st.image(squared(picture), width=CARD, alt=f"Best reference of {match.name or match.sku}")
+                st.caption(f"{rank} · {plain(match.name or match.sku)} · **{match.score:.2f}**")
 
 
 def _fix(found: Matcher, review: Review, line: ReportLine) -> None:
@@ -148,9 +143,11 @@ def _ticked(found: Matcher, review: Review, line: ReportLine) -> list[int]:
     numbers = [line.id]
     with st.container(horizontal=True):
         for one in alike:
-            with st.container(width=110):
+            with st.container(width=CARD):
                 st.image(
-                    _small(crop_of(found, review.scan.id, one.number)[0]), width=96, alt=f"Crop of number {one.number}"
+                    squared(crop_of(found, review.scan.id, one.number)[0]),
+                    width=CARD,
+                    alt=f"Crop of number {one.number}",
                 )
                 tick = st.checkbox(
                     f"{one.number} ({one.score:.2f})", one.proposed,
@@ -175,13 +172,11 @@ def _split(found: Matcher, review: Review, line: ReportLine) -> None:
         crop, mask = crop_of(found, review.scan.id, line.id)
         parts = _parts(found, review, line, points)
         st.caption("Tap once on each of the products, or let the program propose where they part.")
-        click = streamlit_image_coordinates(
-            draw_parts(crop, mask, parts, points),
-            key=f"crop {id_}",
-            image_format="JPEG",
-            width="content",
-            cursor="crosshair",
-        )
+        with st.container(width=380):
+            click = streamlit_image_coordinates(
+                draw_parts(crop, mask, parts, points),
+                key=f"crop {id_}", width="stretch", image_format="JPEG", cursor="crosshair",
+            )  # fmt: skip
         if click and click["unix_time"] != st.session_state.get(f"crop click {id_}"):
             st.session_state[f"crop click {id_}"] = click["unix_time"]
             st.session_state.pop(f"proposal {id_}", None)

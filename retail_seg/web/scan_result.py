@@ -15,6 +15,11 @@ from retail_seg.scan_view import ZOOMS, View, draw_view, pick
 from retail_seg.web import scan_fix
 from retail_seg.web.parts import plain
 
+#: What is tapped with a thumb is at least 44 pixels high (WCAG 2.5.5); a mouse needs no such room.
+TOUCH = """<style>@media (pointer: coarse) {
+[data-testid=stRadio] label, [data-testid=stCheckbox] label, [data-testid=stButton] button,
+[data-testid=stButtonGroup] button, [data-testid=stDownloadButton] button {min-height: 44px}
+[data-testid=stButtonGroup] button {min-width: 44px}}</style>"""
 #: How sure a product is, as a sign that is read without colours.
 SIGNS = {"sure": "✓", "likely": "~", "unknown": "?"}
 
@@ -35,6 +40,7 @@ def totals(reviews: Sequence[Review]) -> None:
 def show(found: Matcher, review: Review) -> None:
     """A scan: the count first, where a phone shows it, then the picture, then what can be mended."""
     scan = review.scan
+    st.html(TOUCH)
     st.subheader(plain(scan.image))
     by = f" by {plain(scan.by)}" if scan.by else ""
     address = f"/scans?scan={scan.id}"
@@ -63,7 +69,6 @@ def _metrics(review: Review) -> None:
         st.metric("Products known", how["sure"] + how["likely"], width="content")
         for kind, sign in SIGNS.items():
             st.metric(f"{sign} {kind}", how[kind], width="content")
-        st.metric("SKUs", len(review.report.counts), width="content")
 
 
 def _table(rows: Sequence[tuple[str, str, int]]) -> None:
@@ -84,21 +89,30 @@ def _picture(found: Matcher, review: Review) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         zoom = st.segmented_control("Zoom", ZOOMS, default=1, format_func=lambda z: f"{z}×", key=f"zoom {id_}") or 1
         names = st.toggle("Names", value=True, key=f"names {id_}")
-    centre = st.session_state.get(f"centre {id_}", (0.5, 0.5))
-    view = View.at(zoom, *centre)
+    _take_click(review, zoom)
+    photo = photo_of(found, review.scan)
     picture = draw_view(
-        photo_of(found, review.scan), review.report, review.certainty, view, picked=_picked(review), names=names
+        photo, review.report, review.certainty, _view(review, zoom), picked=_picked(review), names=names
     )
-    click = streamlit_image_coordinates(
+    streamlit_image_coordinates(
         picture, key=f"picture {id_}", width="stretch", image_format="JPEG", jpeg_quality=88, cursor="pointer"
     )
     st.caption("Tap a product to see why it is named so, or choose it in the list.")
+
+
+def _view(review: Review, zoom: float) -> View:
+    return View.at(zoom, *st.session_state.get(f"centre {review.scan.id}", (0.5, 0.5)))
+
+
+def _take_click(review: Review, zoom: float) -> None:
+    """What was clicked since the last run; read before the picture is drawn, which saves a second run."""
+    id_ = review.scan.id
+    click = st.session_state.get(f"picture {id_}")
     if click and click["unix_time"] != st.session_state.get(f"click {id_}"):
         st.session_state[f"click {id_}"] = click["unix_time"]
-        x, y = view.to_photo(click["x"] / click["width"], click["y"] / click["height"])
+        x, y = _view(review, zoom).to_photo(click["x"] / click["width"], click["y"] / click["height"])
         st.session_state[f"centre {id_}"] = (x, y)
         st.session_state[f"pick {id_}"] = pick(review.report, x, y)
-        st.rerun()
 
 
 def _chooser(review: Review) -> int | None:
