@@ -45,9 +45,9 @@ class Ensemble(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         raw = [member(pictures).float() for member in self.members]
-        likely = torch.stack([torch.sigmoid(one[:, :3]) for one in raw]).mean(0)
+        likely = torch.stack([torch.sigmoid(one[:, :3]) for one in raw]).mean(0).clamp(1e-6, 1 - 1e-6)
         offsets = torch.stack([one[:, 3:] for one in raw]).mean(0)
-        return torch.cat([torch.logit(likely, eps=1e-6), offsets], 1)
+        return torch.cat([torch.log(likely / (1 - likely)), offsets], 1)
 
 
 def build(config: SegmenterConfig) -> nn.Module:
