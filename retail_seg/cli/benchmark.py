@@ -21,7 +21,7 @@ references_option = click.option(
     "--references", default=4, show_default=True, type=click.IntRange(1), help="References of each product."
 )
 photos_option = click.option(
-    "--photos", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Own photos, not rendered ones."
+    "--photos", type=click.Path(path_type=Path, file_okay=False), help="Folder of own photos in the place of rendered."
 )
 work_option = click.option(
     "--work", type=click.Path(path_type=Path, file_okay=False), help="Where stores are made, and found again next time."

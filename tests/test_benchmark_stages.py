@@ -1,0 +1,162 @@
+"""The benchmark's stages on little: both sides run, what they find is the same, goals stand beside the figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from retail_seg.benchmark import floors, made_up, peers
+from retail_seg.benchmark.growth import Curve, Point, benchmark_growth
+from retail_seg.benchmark.many import benchmark_many
+from retail_seg.benchmark.measure import Row, Section, faster, in_turns, machine
+from retail_seg.benchmark.profile import Stage, document, next_steps, profile_scan
+from retail_seg.benchmark.whole_scan import agree, plain_match
+from retail_seg.cli.benchmark import benchmark
+from retail_seg.errors import MissingExtraError
+from retail_seg.matcher import Matcher
+from retail_seg.segmentation.instances import Instances
+
+LABELS, REFERENCES = 60, 2
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small made-up store."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    made_up.make_store(folder / "store", LABELS, REFERENCES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def matcher(work: Path) -> Iterator[Matcher]:
+    with Matcher.open(work / "store") as opened:
+        yield opened
+
+
+def test_a_made_up_photo_knows_its_packs() -> None:
+    photo = made_up.made_photo(7, 0.5)
+    assert photo.photo.shape == (*photo.labels.shape, 3) and photo.photo.dtype == np.uint8
+    assert sorted(np.unique(photo.labels)) == list(range(8)) and len(photo.skus) == 7
+    np.testing.assert_array_equal(photo.photo, made_up.made_photo(7, 0.5).photo)
+
+
+def test_a_made_up_store_knows_the_packs(matcher: Matcher) -> None:
+    assert matcher.catalogue.count_products() == LABELS
+    assert matcher.catalogue.count_references() == LABELS * REFERENCES
+    photo = made_up.made_photo(6, 1.0)
+    report = matcher.report(photo.photo, Instances.from_labels(photo.labels), "photo")
+    best = [line.matches[0].sku for line in report.instances]
+    assert sum(a == b for a, b in zip(best, photo.skus, strict=True)) >= 5
+
+
+def test_the_scan_and_plain_parts_name_the_same_products(matcher: Matcher) -> None:
+    photo = made_up.made_photo(6, 1.0)
+    found = agree(matcher, photo)
+    assert found.same == 1.0 and 0 <= found.right <= found.found <= 1
+    assert set(plain_match(matcher, photo.photo, Instances.from_labels(photo.labels))) <= set(photo.skus)
+
+
+def test_many_photos_report_floors_and_memory(work: Path) -> None:
+    found = benchmark_many(work, count=11, packs=2, megapixels=0.3, workers=2)
+    data = found.to_dict()
+    assert set(data["floors"]) == {"decode", "segment", "cut and outline", "embed and match", "report"}
+    assert data["photos"] == 11 and len(data["memory_mb"]) == 2
+    assert "<= 1.15 x" in found.table()
+
+
+def test_the_profile_is_written_with_floors_and_three_next_steps(work: Path) -> None:
+    section, stages = profile_scan(work, labels=LABELS, references=REFERENCES, packs=4, megapixels=0.5, rounds=1)
+    text = document(section, stages)
+    assert all(f"| {stage.name} |" in text and stage.floor >= 0 for stage in stages)
+    assert len(next_steps(stages)) == 3 and text.count("above its floor") == 3
+    assert "Machine: " in text and "GFLOP/s" in text
+
+
+def test_the_furthest_from_its_floor_is_named_first() -> None:
+    stages = [Stage("decode", 1.0, 0.9, ""), Stage("group", 0.5, 0.0, ""), Stage("enlarge", 0.3, 0.1, ""),
+              Stage("report", 0.05, 0.0, "")]  # fmt: skip
+    assert [text.split("**")[1] for text in next_steps(stages)] == ["group", "enlarge", "decode"]
+
+
+def test_growth_is_drawn_and_said_in_words(tmp_path: Path) -> None:
+    found = benchmark_growth(
+        tmp_path / "out", tmp_path, labels=[50, 100], instances=[1, 4], megapixels=[0.3, 0.6], references=1
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "growth-instances.png", "growth-labels.png", "growth-photo-size.png",
+    ]  # fmt: skip
+    assert all(word in found.table() for word in ("for each label", "for each instance", "for each megapixel"))
+
+
+def test_the_slope_in_words() -> None:
+    steep = Curve("things", "thing", "Work", [Point(1, 0.1, 0), Point(2, 0.2, 10), Point(10, 1.0, 90)])
+    assert "0 ms and 100 ms more for each thing" in steep.words() and "(in proportion)" in steep.words()
+    flat = Curve("things", "thing", "Work", [Point(1, 0.1, 5), Point(10, 0.101, 5)])
+    assert "(hardly at all)" in flat.words()
+
+
+def test_without_smp_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"retail-seg\[compare\]"):
+        peers.smp_unet()
+
+
+def test_the_peers_take_a_photo_apart() -> None:
+    pytest.importorskip("segmentation_models_pytorch", reason="the extra 'compare' is not installed")
+    photo = made_up.made_photo(2, 0.05).photo
+    labels = peers.smp_segment(peers.smp_unet())(photo)
+    assert labels.shape == photo.shape[:2] and labels.dtype == np.int32
+
+
+def test_vgg16_gives_unit_vectors_that_tell_crops_apart() -> None:
+    crops = [np.full((40, 30, 3), colour, np.uint8) for colour in (20, 200)]
+    vectors = peers.vgg16_vectors(peers.vgg16(), crops)
+    assert vectors.shape == (2, 512) and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    assert vectors[0] @ vectors[1] < 0.9999
+
+
+def test_operations_of_a_layer_are_counted() -> None:
+    import torch
+    from torch import nn
+
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), nn.Linear(8 * 16, 5))
+    assert floors.gflop(module, torch.zeros(1, 3, 4, 4)) == pytest.approx(2e-9 * (16 * 8 * 27 + 5 * 128))
+
+
+def test_rows_say_whether_a_goal_is_reached() -> None:
+    rows = [faster("fast", 0.1, 1.0, 8.0), faster("slow", 0.5, 1.0, 8.0), Row("free", "1 ms")]
+    section = Section("Title", rows, ["a note"], {"x": 1.23456})
+    assert [row.reached for row in rows] == [True, False, None] and rows[0].ratio == pytest.approx(10)
+    assert "reached" in section.table() and "MISSED" in section.table() and "a note" in section.table()
+    assert section.to_dict() == {"x": 1.2346, "goals": {"fast": True, "slow": False}}
+
+
+def test_works_take_turns_after_one_call_that_does_not_count() -> None:
+    calls: list[str] = []
+    taken = in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
+    assert calls == ["a", "b"] * 3 and set(taken) == {"a", "b"}
+
+
+def test_a_stage_ends_with_one_json_line_that_names_the_machine(work: Path) -> None:
+    arguments = [
+        "start",
+        "--labels",
+        str(LABELS),
+        "--references",
+        str(REFERENCES),
+        "--rounds",
+        "1",
+        "--work",
+        str(work),
+    ]
+    done = CliRunner().invoke(benchmark, arguments, standalone_mode=False)
+    assert done.exception is None, done.stderr
+    (line,) = done.stdout.splitlines()
+    found = json.loads(line)
+    assert set(found["start"]["goals"]) == {"retail-seg --help", f"match of one crop, {LABELS} labels"}
+    assert found["machine"]["cores"] == machine()["cores"] and "torch" in found["machine"]["versions"]
