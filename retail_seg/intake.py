@@ -309,9 +309,9 @@ class _Counter:
 
 
 def portion(lines: list[Line], status: str, start: int, size: int) -> tuple[list[Line], int]:
-    """Some lines of a status ("" for all, "problems" for those with one) and how many there are of it."""
+    """Some lines of a status ("" for all, "problems" for those with one), as the file has them, and how many of it."""
     if status == "problems":
         found = [line for line in lines if line.problems]
     else:
         found = [line for line in lines if status in ("", line.status)]
-    return found[start : start + size], len(found)
+    return sorted(found, key=lambda line: line.line)[start : start + size], len(found)

@@ -67,7 +67,7 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
     assert (b.status, b.pictures, len(b.problems)) == ("added", 1, 1) and "missing.png" in b.problems[0]
     assert c.status == "added" and "leaves the import folder" in c.problems[0]
     assert intake.counts(upload.lines) == {"added": 2, "changed": 1, "unchanged": 0, "refused": 1, "problems": 3}
-    assert intake.portion(upload.lines, "problems", 1, 1) == ([b], 3)
+    assert intake.portion(upload.lines, "problems", 2, 1) == ([bad], 3)
     assert intake.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and intake.portion(upload.lines, "", 0, 2)[1] == 4
     assert "'=Tea" in intake.to_csv(upload.lines, replace=False)
 

@@ -68,8 +68,8 @@ def test_the_page_says_what_can_be_imported_and_how_much(store: Path) -> None:
 def test_a_file_is_looked_through_written_and_taken_back(store: Path) -> None:
     app = uploaded("../Goods.zip", goods())
     table = app.dataframe[0].value
-    assert list(table["Result"]) == ["✕ refused", "～ changed", "＋ added"]
-    assert "missing.png" in table["Problems"][2] and "not overwritten" in table["Changes"][1]
+    assert list(table["Result"]) == ["~ changed", "+ added", "✕ refused"]
+    assert "missing.png" in table["Problems"][1] and "not overwritten" in table["Changes"][0]
     assert names(store) == {"A": "Old milk"}
     ended(press(app, "Import 2 products"))
     assert "2 products were added or changed" in app.success[0].value
@@ -81,14 +81,14 @@ def test_a_file_is_looked_through_written_and_taken_back(store: Path) -> None:
 def test_differences_are_overwritten_only_when_asked_for(store: Path) -> None:
     app = uploaded("goods.zip", goods())
     checked(app.toggle[0].set_value(True).run())
-    assert "not overwritten" not in app.dataframe[0].value["Changes"][1]
+    assert "not overwritten" not in app.dataframe[0].value["Changes"][0]
     ended(press(app, "Import 2 products"))
     assert names(store)["A"] == "Milk"
 
 
 def test_lines_are_shown_by_what_becomes_of_them(store: Path) -> None:
     app = uploaded("goods.zip", goods())
-    shown = {"added": ["B"], "problems": ["", "B"], "": ["", "A", "B"]}
+    shown = {"added": ["B"], "problems": ["B", ""], "": ["A", "B", ""]}
     for status, skus in shown.items():
         control = next(group for group in app.button_group if group.label == "Lines")
         checked(control.set_value(status).run())

@@ -56,7 +56,7 @@ def page() -> None:
             _sections(found, made.health)
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)
 def _report(store: str, stamp: tuple[int, ...]) -> Checkup | None:
     """The last report, without what no longer holds; read and compared once per change of the store."""
     catalogue = matcher(store_folder()).catalogue
@@ -189,8 +189,9 @@ def _needs(found: Matcher, sku: str, reason: str) -> None:
     cover = next((reference.id for reference in found.catalogue.references(sku)), None)
     name = found.catalogue.names_of([sku]).get(sku) or sku
     with st.container(horizontal=True, vertical_alignment="center"):
-        parts.picture(found, cover, f"Picture of {name}", box=96)
-        with st.container(width=320):
+        with st.container(width=96):
+            parts.picture(found, cover, f"Picture of {name}", box=96)
+        with st.container(width=480):
             st.markdown(f"**{parts.plain(name)}** {parts.plain(reason)}.")
             st.caption(parts.plain(sku))
         parts.product_link(sku, "Add pictures", icon=":material/add_a_photo:")

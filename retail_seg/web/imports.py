@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHECK, WRITE, UNDO = "import-check", "import-write", "import-undo"
 #: Lines of the table on one page.
 SIZE = 100
-SIGNS = {"added": "＋ added", "changed": "～ changed", "unchanged": "＝ unchanged", "refused": "✕ refused"}
+SIGNS = {"added": "+ added", "changed": "~ changed", "unchanged": "= unchanged", "refused": "✕ refused"}
 HELP = """
 - A table (CSV, TSV or JSON Lines) with the columns `sku, name, brand, category, gtin`; any other column becomes a fact
   of the product. Exports of Google Merchant, Google Product Search and Open Food Facts are understood as they are.
@@ -200,7 +200,7 @@ def _table(lines: list[Line], key: str, *, replace: bool, file_name: str) -> Non
     """The lines of a file with what becomes of each, by status, a page at a time, and all of them to download."""
     number = intake.counts(lines)
     choices = {"": f"All ({len(lines):,})"}
-    choices |= {status: f"{SIGNS[status]} ({number[status]:,})" for status in SIGNS if number[status]}
+    choices |= {status: f"{parts.plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
     if number["problems"]:
         choices["problems"] = f"⚠ with problems ({number['problems']:,})"
     status = st.segmented_control(
@@ -225,10 +225,10 @@ def _table(lines: list[Line], key: str, *, replace: bool, file_name: str) -> Non
 def _row(line: Line, replace: bool) -> dict[str, object]:
     return {
         "Line": line.line or None,
-        "SKU": line.sku,
         "Result": SIGNS[line.status],
+        "SKU": line.sku,
         "Product": line.name,
-        "Changes": line.text(replace=replace),
-        "New pictures": line.pictures,
         "Problems": "; ".join(line.problems),
+        "New pictures": line.pictures,
+        "Changes": line.text(replace=replace),
     }

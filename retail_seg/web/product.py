@@ -20,6 +20,8 @@ from retail_seg.web.shared import errors_as_sentences, jobs, may
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
 
+#: The key under which a session remembers which product its address names.
+ADDRESS = "product_address"
 #: The kind of the jobs that add pictures.
 PICTURES = "pictures"
 LABELS = {"name": "Name", "brand": "Brand", "category": "Category", "gtin": "GTIN (barcode number)"}
@@ -29,8 +31,10 @@ SIZE = 24
 
 def show(found: Matcher, sku: str) -> None:
     """The page of the product with this SKU."""
+    _into_address(sku)
     if st.button("All products", icon=":material/arrow_back:", type="tertiary"):
         st.session_state.pop(parts.NOTICE, None)
+        st.session_state.pop(ADDRESS, None)
         st.query_params.clear()
         st.rerun()
     product = found.catalogue.find_product(sku)
@@ -47,6 +51,13 @@ def show(found: Matcher, sku: str) -> None:
     _history(found, product)
     if may("manager"):
         _edit(found, product)
+
+
+def _into_address(sku: str) -> None:
+    """A link within one page tells this run its product, but not the browser's address, which a reload goes by."""
+    if st.session_state.get(ADDRESS) != sku:
+        st.session_state[ADDRESS] = sku
+        st.query_params["sku"] = sku
 
 
 def text_fields(product: Product, key: str) -> dict[str, str]:

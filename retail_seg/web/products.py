@@ -39,6 +39,7 @@ def page() -> None:
 
 
 def _list(found: Matcher) -> None:
+    st.session_state.pop(product.ADDRESS, None)
     parts.show_notice(found)
     if not found.catalogue.count_products() and not found.catalogue.count_products(removed=True):
         st.info(
