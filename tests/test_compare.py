@@ -64,7 +64,8 @@ def job(tmp_path: Path) -> Job:
 
 def result_of(name: str, key: str, value: float, **more: object) -> Result:
     scores = {"fg_iou": value, "f1_50": value, "f1_75": value, "exact_count": value, "count_error": 1 - value}
-    values = {"knobs": 1, "settings": {}, "train_seconds": 1.0, "seconds": 0.1, "train_mb": 1, "segment_mb": 1}
+    values = {"knobs": 1, "settings": {}, "train_seconds": 1.0, "seconds": 0.1, "work_seconds": 0.1, "train_mb": 1,
+              "segment_mb": 1}  # fmt: skip
     return Result(method=name, key=key, scores={"held out": scores}, **{**values, **more})  # type: ignore[arg-type]
 
 
@@ -179,7 +180,7 @@ def test_an_interruption_ends_the_worker(job: Job, monkeypatch: pytest.MonkeyPat
 
 def test_the_ranking_is_by_quality_then_outline_then_time() -> None:
     assert quality_of({"f1_50": 0.9, "f1_75": 0.6, "exact_count": 0.3}) == pytest.approx(0.6)
-    slow, fast = result_of("slow", "k", 0.5, seconds=2.0), result_of("fast", "k", 0.5)
+    slow, fast = result_of("slow", "k", 0.5, work_seconds=2.0), result_of("fast", "k", 0.5)
     assert [one.method for one in ranked([slow, result_of("best", "k", 0.9), fast])] == ["best", "fast", "slow"]
 
 

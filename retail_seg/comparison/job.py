@@ -18,7 +18,7 @@ from retail_seg.segmentation.formats.instance_png import open_mask, write_ids
 from retail_seg.segmentation.manifest import file_hash, labels_hash
 
 #: Version of the layout of a result and of the way in which methods are measured; an older result is done again.
-FORMAT = 1
+FORMAT = 2
 JOB, RESULT, MODEL, LOG = "job.json", "result.json", "model", "log.txt"
 
 
@@ -101,8 +101,9 @@ class Result:
 
     knobs            settings that a person has to choose for new photos
     settings         what tuning or training chose
-    train_seconds    until it was ready; 0 where nothing is learned or tuned
+    train_seconds    work until it was ready (see methods.working_seconds); 0 where nothing is learned or tuned
     seconds          median time from a photo's pixels to its instances
+    work_seconds     the processor's time for that, of all cores together
     train_mb, segment_mb  peak memory of the process while it learned and while it worked, libraries included
     scores           of every test set, see segmentation.scores.Scores
     validation       quality on photos and scenes it was tuned on or that were held back while it learned
@@ -114,6 +115,7 @@ class Result:
     settings: dict[str, Any]
     train_seconds: float
     seconds: float
+    work_seconds: float
     train_mb: float
     segment_mb: float
     scores: dict[str, dict[str, float]]
@@ -170,7 +172,7 @@ class Comparison:
 
 def ranked(results: Sequence[Result]) -> tuple[Result, ...]:
     """Results, the best first; between equals the one whose outlines fit better, then the faster."""
-    return tuple(sorted(results, key=lambda one: (-round(one.quality, 4), -one.mean("fg_iou"), one.seconds)))
+    return tuple(sorted(results, key=lambda one: (-round(one.quality, 4), -one.mean("fg_iou"), one.work_seconds)))
 
 
 def _row(result: Result) -> dict[str, Any]:

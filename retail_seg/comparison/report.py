@@ -118,18 +118,20 @@ def _cost(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
         weights = f"{one.parameters / 1e6:.1f} M" if one.parameters else "–"
         rows.append(
             f"<tr class='{methods[one.method].kind}'>{_name(methods[one.method])}<td>{one.seconds * 1000:.0f} ms</td>"
+            f"<td>{one.work_seconds * 1000:.0f} ms</td>"
             f"<td>{learned}</td><td>{one.segment_mb:.0f}</td><td>{one.train_mb:.0f}</td><td>{one.knobs}</td>"
             f"<td>{weights}</td></tr>"
         )
     return (
         "<h2>What each one costs</h2><div class='scroll'><table><thead><tr><th class='name'>method</th>"
-        "<th>time per<br>photo</th><th>training<br>or tuning</th><th>memory at<br>work, MiB</th>"
-        "<th>memory in<br>training, MiB</th><th>knobs</th><th>weights</th></tr></thead>"
+        "<th>time per<br>photo</th><th>work per<br>photo</th><th>training<br>or tuning</th>"
+        "<th>memory at<br>work, MiB</th><th>memory in<br>training, MiB</th><th>knobs</th><th>weights</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         "<p class='soft'>Knobs are the settings that a person has to choose for new photos: for a classical method its "
         "own and those of the steps before and after it, here turned automatically; for a trained one the minutes. "
-        "Time is the median from a photo's pixels to its instances. Memory is the whole process's peak, Python and "
-        "libraries included.</p>"
+        "Time is the median from a photo's pixels to its instances as it passed on the machine, whatever else that did; "
+        "work is the processor's time for it, all cores together. Training and tuning are counted in work, too. Memory "
+        "is the whole process's peak, Python and libraries included.</p>"
     )
 
 

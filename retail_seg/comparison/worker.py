@@ -18,7 +18,7 @@ import numpy as np
 
 from retail_seg.comparison.job import Job, PhotoSet, Result
 from retail_seg.comparison.memory import peak_mb, reset_peak
-from retail_seg.comparison.methods import Ready, Report, all_methods
+from retail_seg.comparison.methods import Ready, Report, all_methods, working_seconds
 from retail_seg.errors import RetailSegError
 from retail_seg.interrupts import sigterm_interrupts
 from retail_seg.photos import load_photo
@@ -38,18 +38,19 @@ def run_method(job: Job, name: str, report: Report) -> Result:
     method = all_methods()[name]
     folder = job.method_folder(name)
     folder.mkdir(parents=True, exist_ok=True)
-    begun = time.perf_counter()
+    begun = working_seconds()
     ready = method.prepare(job, folder, report)
-    train_seconds, train_mb = time.perf_counter() - begun, peak_mb()
+    train_seconds, train_mb = working_seconds() - begun, peak_mb()
     reset_peak()
     scores: dict[str, dict[str, float]] = {}
-    seconds: list[float] = []
+    seconds: list[tuple[float, float]] = []
     for number, one in enumerate(job.tests):
         scored, times = _test(ready, one, folder, job, _part(report, number, len(job.tests)))
         scores[one.name], seconds = dict(combine(scored).rounded()), seconds + times
+    passed, worked = np.median(np.array(seconds), axis=0)
     result = Result(
         name, job.key, ready.knobs, ready.settings, round(train_seconds, 1) if ready.settings else 0.0,
-        round(float(np.median(seconds)), 4), round(train_mb), round(peak_mb()), scores,
+        round(float(passed), 4), round(float(worked), 4), round(train_mb), round(peak_mb()), scores,
         None if ready.validation is None else round(ready.validation, 4), ready.note, ready.parameters,
     )  # fmt: skip
     result.write(folder)
@@ -62,14 +63,14 @@ def _part(report: Report, number: int, of: int) -> Callable[[float], None]:
 
 def _test(
     ready: Ready, tested: PhotoSet, folder: Path, job: Job, report: Callable[[float], None]
-) -> tuple[list[PhotoScore], list[float]]:
-    """Scores and seconds of each photo of a set, at the photos' own size."""
+) -> tuple[list[PhotoScore], list[tuple[float, float]]]:
+    """Scores of each photo of a set at its own size, and seconds: that passed, and of the processor's work."""
     scored, seconds = [], []
     for number, one in enumerate(tested.read(), 1):
         photo = load_photo(one.path)
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         found = ready.segment(photo)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append((time.perf_counter() - begun, time.process_time() - worked))
         scored.append(score_photo(one.labels, found.labels))
         if (tested.name, one.name) in job.shown:
             keep_pictures(folder, tested.name, one, photo, found)

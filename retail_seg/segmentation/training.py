@@ -111,6 +111,7 @@ def train(
     hold_back: bool | Collection[Path] = True,
     recipe: Recipe | None = None,
     progress: ProgressHook | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> TrainingResult:
     """Trains a segmenter on annotated photos and writes it to `folder`; never takes longer than `minutes`.
 
@@ -120,15 +121,19 @@ def train(
     by the seed), or which ones (their paths). An interrupted call (KeyboardInterrupt, SIGTERM) leaves a checkpoint in
     `folder`/training, and the same call goes on from there.
 
+    `clock` tells the seconds that count: the process's own, for instance, in place of the wall's, make trainings on a
+    busy machine comparable.
+
     Raises TrainingError for too few photos or settings out of range, ModelError where `folder` holds other files.
     """
-    begun = time.monotonic()
+    begun = clock()
     recipe = recipe or Recipe()
     folder = Path(folder)
     _check(annotated, minutes, steps)
     check_model_folder(folder)
     with sigterm_interrupts():
-        run = _Run(annotated, folder, recipe, seed, begun, minutes * 60, steps, progress or (lambda _: None))
+        run = _Run(annotated, folder, recipe, seed, clock, minutes * 60, steps, progress or (lambda _: None))
+        run.begun = begun
         run.prepare(start, from_scratch, hold_back)
         run.go()
         return run.finish()
@@ -151,11 +156,11 @@ class _Run:
 
     def __init__(
         self, annotated: Sequence[AnnotatedPhoto], folder: Path, recipe: Recipe, seed: int,
-        begun: float, seconds: float, steps: int | None, progress: ProgressHook,
+        clock: Callable[[], float], seconds: float, steps: int | None, progress: ProgressHook,
     ) -> None:
         self.annotated = [a for a in annotated if (a.labels > 0).any()]
         self.folder, self.recipe, self.seed, self.progress = folder, recipe, seed, progress
-        self.begun, self.limit, self.steps = begun, seconds, steps
+        self.clock, self.begun, self.limit, self.steps = clock, clock(), seconds, steps
         self.config = recipe.config
         self.thresholds = Thresholds()
         self.scores: dict[str, float] = {}
@@ -213,7 +218,7 @@ class _Run:
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.begun
+        return self.clock() - self.begun
 
     def share(self) -> float:
         """How much of the training is done, 0..1; the time that the last evaluation will take is set aside."""
@@ -260,12 +265,12 @@ class _Run:
 
     def _evaluate(self, loss: float, share: float) -> None:
         """Scores the averaged weights on the held-back photos and scenes; ends early where nothing has improved."""
-        before = time.monotonic()
+        before = self.clock()
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
         value = 0.5 * (score_held(photos, self.thresholds)["f1_75"] + score_held(scenes, self.thresholds)["f1_75"])
         self.history.append(value)
-        self.evaluation_seconds = max(self.evaluation_seconds, time.monotonic() - before)
+        self.evaluation_seconds = max(self.evaluation_seconds, self.clock() - before)
         self.progress(Progress("check", self.fit.steps, loss, value, self.seconds, share))
         recent, older = self.history[-self.recipe.patience :], self.history[: -self.recipe.patience]
         if older and share > 0.4 and max(recent) < max(older) + 0.001 and self.stop_at is None:
@@ -273,15 +278,15 @@ class _Run:
 
     def _tune(self) -> None:
         """Thresholds and final scores, on held-back photos that the network has not seen so far."""
-        before = time.monotonic()
+        before = self.clock()
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
-        self.thresholds = tune([*photos, *scenes], self.thresholds, min(60.0, 0.06 * self.limit))
+        self.thresholds = tune([*photos, *scenes], self.thresholds, min(60.0, 0.06 * self.limit), self.clock)
         self.scores = score_held(photos, self.thresholds) if self.held else {}
         self.scene_scores = score_held(scenes, self.thresholds)
         self.tuned = True
         self.progress(Progress("tune", self.fit.steps, 0.0, self.scene_scores["f1_75"], self.seconds, self.share()))
-        self.evaluation_seconds = max(self.evaluation_seconds, 0.3 * (time.monotonic() - before))
+        self.evaluation_seconds = max(self.evaluation_seconds, 0.3 * (self.clock() - before))
 
     def _model(self) -> Segmenter:
         return Segmenter(self.config, self.thresholds, self.fit.average, self.folder.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,9 +38,11 @@ def look_at(segmenter: Segmenter, samples: Sequence[Sample]) -> list[Held]:
     return [Held(segmenter.maps(picture), labels) for picture, labels in samples]
 
 
-def tune(held: Sequence[Held], start: Thresholds, seconds: float = 60.0) -> Thresholds:
+def tune(
+    held: Sequence[Held], start: Thresholds, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+) -> Thresholds:
     """The thresholds that score best on `held`, searched one after the other from `start` while `seconds` last."""
-    end = time.monotonic() + seconds
+    end = clock() + seconds
     overlap = {value: foreground_iou(held, value) for value in FOREGROUND}
     best_value = max(overlap, key=lambda value: overlap[value])
     if overlap[best_value] > overlap.get(start.foreground, 0.0) + 0.0005:
@@ -48,7 +50,7 @@ def tune(held: Sequence[Held], start: Thresholds, seconds: float = 60.0) -> Thre
     regions = [split(h.maps, start.foreground) for h in held]
     best, best_score = start, quality(held, regions, start)
     for name, values in GRID.items():
-        if time.monotonic() > end:
+        if clock() > end:
             break
         tried = {value: quality(held, regions, replace(best, **{name: value})) for value in values}
         value = max(tried, key=lambda v: tried[v])

@@ -30,21 +30,25 @@ Report = Callable[[float, float], None]
 
 
 def tune_method(
-    method: Method, samples: Sequence[Sample], seconds: float = 60.0, report: Report | None = None
+    method: Method,
+    samples: Sequence[Sample],
+    seconds: float = 60.0,
+    report: Report | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> TunedMethod:
     """The method with the knobs that score best on samples (photo, labels) of working size, while `seconds` last.
 
     First the method's own knobs, then those of the steps around it. A method that learns, learns from every other
     sample and is tuned on the rest, so that its knobs are not set on what it knows by heart; then it learns from all.
     """
-    end = time.monotonic() + seconds
+    end = clock() + seconds
     tell = report or (lambda share, best: None)
     tried = list(samples)
     find = method.find
     if method.learn is not None:
         find, tried = method.learn(samples[::2]), list(samples[1::2]) or list(samples)
     assert find is not None
-    search = _Search(find, tried, end, tell, _count(method) + sum(map(len, STEPS.values())) - len(STEPS) + 1)
+    search = _Search(find, tried, lambda: clock() > end, tell, _count(method))
     knobs = search.knobs({name: list(values) for name, values in method.knobs.items()})
     steps = search.steps(knobs)
     return TunedMethod(method, method.learn(samples) if method.learn is not None else find, knobs, steps)
@@ -57,14 +61,17 @@ def quality(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
 
 
 def _count(method: Method) -> int:
-    """How many settings of its own knobs are tried."""
+    """How many settings are tried: of the method's own knobs, and of the steps'."""
     sizes = [len(values) for values in method.knobs.values()]
-    return math.prod(sizes) if math.prod(sizes) <= TOGETHER else sum(sizes)
+    own = math.prod(sizes) if math.prod(sizes) <= TOGETHER else sum(sizes)
+    return own + 1 + sum(len(values) - 1 for values in STEPS.values())
 
 
 class _Search:
-    def __init__(self, find: Find, samples: Sequence[Sample], end: float, tell: Report, total: int) -> None:
-        self.find, self.samples, self.end, self.tell, self.total = find, samples, end, tell, total
+    def __init__(
+        self, find: Find, samples: Sequence[Sample], over: Callable[[], bool], tell: Report, total: int
+    ) -> None:
+        self.find, self.samples, self.over, self.tell, self.total = find, samples, over, tell, total
         self.best, self.done = 0.0, 0
 
     def knobs(self, grid: dict[str, list[Any]]) -> dict[str, Any]:
@@ -80,7 +87,7 @@ class _Search:
     def _first(self, settings: Sequence[dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
         scored: list[tuple[float, dict[str, Any]]] = []
         for setting in settings:
-            if scored and time.monotonic() > self.end:
+            if scored and self.over():
                 break
             scored.append((self._quality(self._found(setting, Steps()), Steps(split=0.2)), setting))
         return max(scored, key=lambda pair: pair[0])[1] if scored else otherwise
@@ -92,7 +99,7 @@ class _Search:
         top = self._quality(found, best)
         for name, values in STEPS.items():
             for value in values:
-                if value == getattr(best, name) or time.monotonic() > self.end:
+                if value == getattr(best, name) or self.over():
                     continue
                 tried = replace(best, **{name: value})
                 again = self._found(knobs, tried) if name == "noise" else found
