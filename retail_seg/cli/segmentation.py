@@ -57,7 +57,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
 @click.option("--annotations", type=PATH, help="Folder of masks or file of outlines, any known format.")
 @click.option("--manifest", type=FILE, help="In place of PHOTOS_DIR and --annotations: a file that `manifest` wrote.")
 @click.option("--model", required=True, type=FOLDER, help="Folder for the model.")
-@click.option("--minutes", type=click.FloatRange(0.05, 1440), help="Time at most.  [default: 8]")
+@click.option("--minutes", type=click.FloatRange(0.05, 1440), help="Time at most.  [default: 9.5]")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same training.")
 @click.option("--photos-list", type=PATH, help="Train only on the photos this file names, one a line.")
 @click.option("--start", help="Model folder to start from, or 'none'.  [default: the shipped model]")
