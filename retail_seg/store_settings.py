@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from catalogue import scans
 from index import Ranker
+from index.errors import IndexingError
 from retail_seg import __version__
 from retail_seg.accounts import sign
 from retail_seg.errors import StoreError
@@ -121,7 +122,10 @@ def timed_scan(matcher: Matcher, data: bytes, name: str) -> Timed:
 def _trials(ranker: str | None) -> str:
     if not ranker:
         return "none yet: too few reference pictures"
-    trials = Ranker.from_bytes(ranker.encode()).calibration.trials
+    try:
+        trials = Ranker.from_bytes(ranker.encode()).calibration.trials
+    except IndexingError:
+        return "learned by another version of the program; `retail-seg reindex` learns anew"
     return ", ".join(f"{count} {name}" for name, count in trials.items()) or "none yet"
 
 
