@@ -23,9 +23,9 @@ from index.errors import IndexingError
 
 #: Arrays in, one array out.
 Call = Callable[..., np.ndarray]
-PRECISIONS = ("auto", "bf16", "f32")
-#: A lower precision must keep every output row's cosine to float32 above this.
-MIN_COSINE = 0.999
+PRECISIONS = ("auto", "bf16", "f32", "int8")
+#: A lower precision must keep every output row's cosine to float32 above this; int8, which has to be asked for, this.
+MIN_COSINE, MIN_COSINE_INT8 = 0.999, 0.99
 #: There while NVIDIA's driver runs (Linux).
 _DRIVER = Path("/dev/nvidiactl")
 
@@ -70,8 +70,9 @@ def compiled_as(
 
     `build` gives the module; it is called, and PyTorch loaded, only where nothing is kept from an earlier start.
     `examples` are inputs of the shapes that come; axis numbers in `dynamic`, one list an input, may change from call
-    to call. `fingerprint` names the weights. Raises IndexingError for an unknown precision, or where bf16 was asked
-    for and is not exact enough.
+    to call. `fingerprint` names the weights. For int8 the examples are what its ranges are measured on: give some dozen
+    real ones. Raises IndexingError for an unknown precision, or where bf16 or int8 was asked for and is not exact
+    enough.
     """
     if precision not in PRECISIONS:
         raise IndexingError(f"no precision is called {precision!r}; choose one of: {', '.join(PRECISIONS)}")
@@ -156,14 +157,31 @@ def _build(
     with tempfile.TemporaryDirectory(dir=place.parent) as name:
         temporary = Path(name) / "build"
         temporary.mkdir()
-        openvino.save_model(model, temporary / "network.xml", compress_to_fp16=False)
-        chosen = _choose(temporary / "network.xml", examples, precision)
+        chosen = _save(model, temporary / "network.xml", examples, precision)
         (temporary / "precision.json").write_text(json.dumps({"precision": chosen}))
         try:
             temporary.rename(place)
         except OSError:
             if not (place / "network.xml").exists():  # another process may have been faster, and that is as good
                 raise
+
+
+def _save(model: Any, path: Path, examples: Sequence[np.ndarray], precision: str) -> str:
+    """Write the model in the precision that was chosen, which is returned."""
+    import openvino
+
+    openvino.save_model(model, path, compress_to_fp16=False)
+    if precision != "int8":
+        return _choose(path, examples, precision)
+    from index.quantising import quantise
+
+    exact = _open(path, "f32", None)(*examples)
+    quantise(model, examples)
+    openvino.save_model(model, path, compress_to_fp16=False)
+    cosine = worst_cosine(exact, _open(path, "int8", None)(*examples))
+    if cosine < MIN_COSINE_INT8:
+        raise IndexingError(f"int8 keeps a cosine of {cosine:.4f} to float32 only; use precision auto")
+    return "int8"
 
 
 def _choose(path: Path, examples: Sequence[np.ndarray], precision: str) -> str:
@@ -188,7 +206,9 @@ def worst_cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _open(path: Path, precision: str, cached: Path | None) -> Call:
-    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    # What is not quantised in an int8 network runs as fast as it does anywhere.
+    hint = precision if precision != "int8" else "bf16" if "BF16" in capabilities() else "f32"
+    options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
     if cached is not None:
         options["CACHE_DIR"] = str(cached / "blobs")
     network = _core().compile_model(str(path), "CPU", options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
+
+#: Environment variable: the embedder's precision, "auto" without it; "int8" is faster and less exact.
+PRECISION = "RETAIL_SEG_PRECISION"
 
 
 def load_embedder(name: str = "retail-vgg", weights: Path | None = None) -> Embedder:
@@ -47,15 +51,34 @@ def accelerate_embedder(embedder: Embedder) -> None:
         return
     if not runtime.available():
         return
-    rng = np.random.default_rng(0)
-    crops = [rng.integers(0, 256, (48, 32, 3), np.uint8).repeat(4, 0).repeat(4, 1) for _ in range(4)]
-    pictures, votes = embedder.prepare(crops, [None, crops[1][:, :, 0] > 60, None, None])
+    precision = os.environ.get(PRECISION, "auto")
+    crops, masks = _packs() if precision == "int8" else _noise()
     try:
         embedder.network = runtime.compiled(
-            lambda: embedder.module, [pictures, votes], embedder.fingerprint, dynamic=[[0], [0]]
+            lambda: embedder.module,
+            embedder.prepare(crops, masks),
+            embedder.fingerprint,
+            dynamic=[[0], [0]],
+            precision=precision,
         )
     except (IndexingError, RuntimeError, OSError) as error:
         log.warning("%s runs on PyTorch, which is slower: it could not be compiled (%s)", embedder.name, error)
+
+
+def _noise() -> tuple[list[np.ndarray], list[np.ndarray | None]]:
+    """Crops that need no time to make: enough to trace a network and to check its precision."""
+    rng = np.random.default_rng(0)
+    crops = [rng.integers(0, 256, (48, 32, 3), np.uint8).repeat(4, 0).repeat(4, 1) for _ in range(4)]
+    return crops, [None, crops[1][:, :, 0] > 60, None, None]
+
+
+def _packs() -> tuple[list[np.ndarray], list[np.ndarray | None]]:
+    """Rendered packs with their masks: what ranges of int8 are measured on."""
+    from retail_seg.rendering.packs import random_design, render
+
+    rng = np.random.default_rng(0)
+    pictures = [render(random_design(rng), 240, rng) for _ in range(32)]
+    return [picture[:, :, :3] for picture in pictures], [picture[:, :, 3] > 127 for picture in pictures]
 
 
 def accelerate_segmenter(segmenter: Segmenter) -> None:
@@ -69,8 +92,9 @@ def accelerate_segmenter(segmenter: Segmenter) -> None:
     try:
         network = runtime.compiled(lambda: segmenter.net, [example], segmenter.fingerprint, dynamic=[[0, 2, 3]])
         segmenter.replace_network(network)
-    except (IndexingError, RuntimeError, OSError) as error:
-        log.warning("%s runs on PyTorch, which is slower: it could not be compiled (%s)", segmenter.name, error)
+    except Exception as error:  # noqa: BLE001 - OpenVINO's own are plain ones; PyTorch runs every network
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        log.warning("%s runs on PyTorch, which is slower: it could not be compiled (%s)", segmenter.name, reason)
 
 
 def _compiles(segmenter: Segmenter) -> bool:

@@ -160,3 +160,12 @@ def test_a_stage_ends_with_one_json_line_that_names_the_machine(work: Path) -> N
     found = json.loads(line)
     assert set(found["start"]["goals"]) == {"retail-seg --help", f"match of one crop, {LABELS} labels"}
     assert found["machine"]["cores"] == machine()["cores"] and "torch" in found["machine"]["versions"]
+
+
+def test_the_stand_in_for_nms_keeps_the_best_of_what_overlaps() -> None:
+    import torch
+
+    boxes = torch.tensor([[0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30], [0, 0, 2, 2]], dtype=torch.float32)
+    kept = peers._suppressed(boxes, torch.tensor([0.1, 0.9, -0.5, 0.3]), 0.5)
+    assert kept.tolist() == [1, 3, 2]
+    assert peers._suppressed(boxes[:0], torch.zeros(0), 0.5).tolist() == []

@@ -154,3 +154,13 @@ def test_every_name_that_is_promised_can_be_imported() -> None:
     assert retail_seg.__all__ == sorted(retail_seg.__all__)
     for name in retail_seg.__all__:
         assert getattr(retail_seg, name) is not None
+
+
+def test_opening_the_models_and_the_matcher_loads_neither_pytorch_nor_pandas() -> None:
+    code = """
+import retail_seg.matcher
+from index.retail_vgg import RetailVGG
+from retail_seg.segmentation.segmenter import Segmenter
+RetailVGG.load(), Segmenter.load().fingerprint
+"""
+    assert not loaded_by(code) & {"torch", "torchvision", "pandas", "streamlit"}

@@ -83,6 +83,27 @@ def test_a_precision_that_loses_too_much_is_not_taken(tmp_path: Path, monkeypatc
         runtime.compiled(lambda: net(), [x], "a", dynamic=[[0]], precision="bf16", folder=tmp_path)
 
 
+def test_int8_is_near_and_has_to_be_asked_for(tmp_path: Path) -> None:
+    x = np.abs(picture(8, 3, 32, 32))
+    call, chosen = runtime.compiled_as(lambda: net(), [x], "a", dynamic=[[0]], precision="int8", folder=tmp_path)
+    assert chosen == "int8" and 0.99 <= runtime.worst_cosine(answer(net(), x), call(x)) < 0.999999
+    assert "FakeQuantize" in next(tmp_path.glob("*/network.xml")).read_text()
+    _, chosen = runtime.compiled_as(lambda: net(), [x], "a", dynamic=[[0]], folder=tmp_path)
+    assert chosen in ("bf16", "f32")
+
+
+def test_int8_that_loses_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "MIN_COSINE_INT8", 2.0)
+    with pytest.raises(IndexingError, match="int8 keeps a cosine"):
+        runtime.compiled(lambda: net(), [picture(2, 3, 16, 16)], "a", dynamic=[[0]], precision="int8", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_driver_there_is_no_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_DRIVER", tmp_path / "nothing")
+    assert runtime.has_cuda() is False
+
+
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexingError, match="int4"):
         runtime.compiled(lambda: net(), [picture(1, 3, 16, 16)], "a", dynamic=[[0]], precision="int4", folder=tmp_path)

@@ -133,5 +133,6 @@ def _suppressed(boxes: Any, scores: Any, iou_threshold: float) -> Any:
 
     corners = boxes.numpy()
     sized = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
-    kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.numpy().tolist(), -1e9, iou_threshold)
+    ranks = scores.numpy() - scores.numpy().min(initial=0.0) + 1  # OpenCV keeps positive ones alone
+    kept = cv2.dnn.NMSBoxes(sized.tolist(), ranks.tolist(), 0.0, iou_threshold)
     return torch.as_tensor(np.asarray(kept, np.int64).reshape(-1))
