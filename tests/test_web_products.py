@@ -126,6 +126,13 @@ def test_pictures_are_added_and_bad_ones_are_named(store: Path) -> None:
         assert len(matcher.catalogue.references("S-3")) == 1
 
 
+def test_the_camera_is_asked_for_only_when_wanted(store: Path) -> None:
+    app = opened("products", sku="S-3")
+    assert not app.get("camera_input")
+    checked(app.toggle(key="camera").set_value(True).run())
+    assert len(app.get("camera_input")) == 1
+
+
 @pytest.mark.parametrize("role", ["viewer", "staff"])
 def test_who_is_no_manager_sees_products_and_changes_none(
     store: Path, monkeypatch: pytest.MonkeyPatch, role: str
