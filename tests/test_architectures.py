@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -36,9 +37,9 @@ def config_of(architecture: str, side: int = 64) -> SegmenterConfig:
     return SegmenterConfig(widths=(8, 8, 16), block=1, side=side, architecture=architecture)
 
 
-def two_discs(folder: Path, count: int) -> list[AnnotatedPhoto]:
+def two_discs(folder: Path, number: int) -> list[AnnotatedPhoto]:
     found = []
-    for i in range(count):
+    for i in range(number):
         picture, labels = np.full((64, 96, 3), 40, np.uint8), np.zeros((64, 96), np.int32)
         for value, x in ((1, 24), (2, 70)):
             cv2.circle(picture, (x, 32), 14 + i, (220, 180, 60 * value), -1)
@@ -109,6 +110,14 @@ def test_another_network_is_trained_by_the_command(tmp_path: Path, monkeypatch: 
     model = Segmenter.load(tmp_path / "model")
     assert model.config.architecture == "segnet"
     assert "| Network | SegNet" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_another_clock_than_the_wall_s_decides_when_a_training_ends(tmp_path: Path) -> None:
+    ticks = count()
+    recipe = Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, config=config_of("unet"))
+    result = train(two_discs(tmp_path, 3), tmp_path / "model", minutes=10, from_scratch=True, recipe=recipe,
+                   clock=lambda: 20.0 * next(ticks))  # fmt: skip
+    assert 0 < result.steps < 40 and result.seconds > 400
 
 
 def test_an_unknown_architecture_is_said(tmp_path: Path) -> None:

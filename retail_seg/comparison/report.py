@@ -129,9 +129,9 @@ def _cost(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         "<p class='soft'>Knobs are the settings that a person has to choose for new photos: for a classical method its "
         "own and those of the steps before and after it, here turned automatically; for a trained one the minutes. "
-        "Time is the median from a photo's pixels to its instances as it passed on the machine, whatever else that did; "
-        "work is the processor's time for it, all cores together. Training and tuning are counted in work, too. Memory "
-        "is the whole process's peak, Python and libraries included.</p>"
+        "Time is the median from a photo's pixels to its instances as it passed on the machine, with all else that it "
+        "did; work is the processor's time for it, all cores together. Training and tuning are counted in work, too. "
+        "Memory is the whole process's peak, Python and libraries included.</p>"
     )
 
 
