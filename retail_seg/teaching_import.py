@@ -42,7 +42,8 @@ class Imported:
 def import_annotations(teaching: Teaching, data: bytes, report: Report = lambda s, t: None) -> Imported:
     """Add the annotated photos of a zip (its bytes); they count as finished.
 
-    What was drawn on one before is replaced, which can be undone like any edit. Raises AnnotationError for what is no zip, holds no known format, or annotates no photo.
+    What was drawn on one before is replaced, which can be undone like any edit. Raises AnnotationError for what is no
+    zip, holds no known format, or annotates no photo.
     """
     require("staff")
     with tempfile.TemporaryDirectory(prefix="annotations-") as folder:

@@ -15,14 +15,14 @@ from retail_seg.web.annotator import annotator, new_marks
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, flash, go_to, title_of, trying
 
-#: Tools by the word that Hand knows: a name, an icon and what to do with it.
+#: Tools by the word that Hand knows: a name and what to do with it. All names fit beside each other on a phone.
 TOOLS = {
-    "box": ("Box", "crop_free", "Draw a box around one thing: its outline is proposed."),
-    "click": ("Click", "ads_click", "Click on a thing, then beside it what does not belong to it."),
-    "brush": ("Brush", "brush", "Paint over what belongs to the thing, or take away what does not."),
-    "outline": ("Points", "polyline", "Set points around the thing; touch a point to take it away. Then fill."),
-    "pick": ("Pick", "near_me", "Touch an outlined thing to work on it."),
-    MOVE: ("Move", "open_with", "Touch where the middle of the picture should be."),
+    "box": ("Box", "Draw a box around one thing: its outline is proposed."),
+    "click": ("Click", "Click on a thing, then beside it what does not belong to it."),
+    "brush": ("Brush", "Paint over what belongs to the thing, or take away what does not."),
+    "outline": ("Points", "Set points around the thing; touch a point to take it away. Then fill."),
+    "pick": ("Pick", "Touch an outlined thing to work on it."),
+    MOVE: ("Move", "Touch where the middle of the picture should be."),
 }
 
 #: Streamlit fades what waits for an answer; a picture that somebody is drawing on stays as it is.
@@ -132,11 +132,9 @@ def _tools(shop: Workshop, photo: TaughtPhoto) -> Hand:
     tools = [tool for tool in TOOLS if tool != MOVE or st.session_state.get("teach-zoom", 1) > 1]
     if st.session_state.get("teach-tool") not in tools:
         st.session_state["teach-tool"] = "box"
-    st.segmented_control(
-        "Tool", tools, format_func=lambda t: f":material/{TOOLS[t][1]}: {TOOLS[t][0]}", key="teach-tool", required=True
-    )
+    st.segmented_control("Tool", tools, format_func=lambda t: TOOLS[t][0], key="teach-tool", required=True)
     tool: str = st.session_state["teach-tool"]
-    st.caption(TOOLS[tool][2])
+    st.caption(TOOLS[tool][1])
     with st.container(horizontal=True, vertical_alignment="center"):
         erase = tool in ("brush", "click") and st.toggle(
             "Take away" if tool == "brush" else "Beside the thing", key=f"teach-erase-{tool}"
@@ -188,7 +186,7 @@ def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
             kind=MARKS.get(hand.tool, "point") if hand else "",
             context=_hands().number_of(hand) if hand else 0,
             done=_hands().done,
-            label=f"{photo.name} with {things}. {TOOLS[hand.tool][2] if hand else ''} Arrow keys move, Enter draws.",
+            label=f"{photo.name} with {things}. {TOOLS[hand.tool][1] if hand else ''} Arrow keys move, Enter draws.",
             brush=hand.brush if hand else 0,
             colour=(255, 255, 255) if hand and hand.erase else colour_of(number or 0),
             outline=view.of_photo(photo.outline).tolist() if photo.outline else None,

@@ -126,7 +126,7 @@ def _list(photos: list[TaughtPhoto], shop: Workshop) -> None:
 
 
 def _card(photo: TaughtPhoto, shop: Workshop) -> None:
-    with st.container(border=True, width=176):
+    with st.container(border=True, width=168):
         st.image(_thumbnail(str(shop.teaching.path(photo)), photo.id), caption=photo.name)
         things = f", {photo.instances} things" if photo.instances else ""
         st.caption(f"{SIGNS[photo.state]} {STATES[photo.state]}{things}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
 
 #: The parts of the page by the word in the address.
-PARTS = {"photos": "Photos", "annotate": "Annotate", "train": "Train", "models": "Compare and switch"}
+PARTS = {"photos": "Photos", "annotate": "Annotate", "train": "Train", "models": "Models"}
 STATES = {NEW: "not begun", DRAFT: "in work", DONE: "finished"}
 SIGNS = {NEW: "○", DRAFT: "◐", DONE: "●"}
 

@@ -118,15 +118,17 @@ def _scores(progress: Progress) -> None:
         f"**{result['steps']}** steps in {result['seconds']:.0f} s on {len(result['photos'])} photos with "
         f"{result['instances']} things, from {result['start']}{early}."
     )
-    crossed = result.get("cross_validation")
-    rows = {"Composed scenes": result["scene_scores"]}
+    columns = {"Composed scenes": _written(result["scene_scores"])}
     if result["scores"]:
-        rows = {"Photos kept to tune on": result["scores"]} | rows
-    table = [{"": name} | {text: f"{values[key]:.3f}" for key, text in SCORES.items()} for name, values in rows.items()]
-    if crossed:
-        both = {text: f"{crossed['mean'][key]:.3f} ± {crossed['spread'][key]:.3f}" for key, text in SCORES.items()}
-        table.append({"": f"Cross-validated, {crossed['folds']} folds"} | both)
-    st.dataframe(table, hide_index=True, width="stretch")
+        columns = {"Photos kept to tune on": _written(result["scores"])} | columns
+    if crossed := result.get("cross_validation"):
+        name = f"Cross-validated, {crossed['folds']} folds"
+        columns[name] = [f"{crossed['mean'][key]:.3f} ± {crossed['spread'][key]:.3f}" for key in SCORES]
+    st.dataframe({"Score": list(SCORES.values())} | columns, hide_index=True, width="stretch")
+
+
+def _written(scores: dict[str, float]) -> list[str]:
+    return [f"{scores[key]:.3f}" for key in SCORES]
 
 
 def _curves(progress: Progress) -> None:
