@@ -372,6 +372,13 @@ def test_the_code_s_version_names_the_commit_of_a_checkout() -> None:
     assert re.fullmatch(rf"{re.escape(__version__)}(\+[0-9a-f]{{12}}(-dirty)?)?", code_version())
 
 
+def test_a_training_is_called_as_the_folder_of_its_model() -> None:
+    from retail_seg.cli.training import _name
+
+    names = [_name(Path(path)) for path in ("shop-model", "runs/20260101-080000/model", "/model")]
+    assert names == ["shop-model", "20260101-080000", "model"]
+
+
 def test_where_the_record_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RETAIL_SEG_RUNS", str(tmp_path / "here"))
     assert tracking.runs_folder() == tmp_path / "here"

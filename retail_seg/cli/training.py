@@ -112,11 +112,17 @@ def run_training(
     parameters = training_parameters(settings, model=str(model), **checks)
     with ExitStack() as stack:
         lines = stack.enter_context(_appended(progress_json)) if progress_json else None
-        run = stack.enter_context(recorded("train", model.name, parameters, say=say, tags=data_tags(data.manifest)))
+        run = stack.enter_context(recorded("train", _name(model), parameters, say=say, tags=data_tags(data.manifest)))
         extra = _validate(data.annotated, settings, lines, run, **checks) if any(checks.values()) else {}
         found = _train(data, model, settings, lines, run)
         run_id = {"run": run.id} if run.id else {}
     write_json_line(sys.stdout, found | extra | run_id)
+
+
+def _name(model: Path) -> str:
+    """What a training is called on record: its model's folder, or the one around it where that is just "model"."""
+    path = model.absolute()
+    return path.parent.name or path.name if path.name == "model" else path.name
 
 
 def _train(
