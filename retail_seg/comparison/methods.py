@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retail_seg.comparison.job import MODEL, ComparisonError, Job, read_result
+from retail_seg.files import whole_file
 from retail_seg.segmentation.instances import Instances
 
 if TYPE_CHECKING:
@@ -122,11 +123,18 @@ def _tuned(name: str) -> Prepare:
 
 
 def tuning_samples(job: Job) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Photos of the training set, and scenes composed of them in which things touch, at the classical working size."""
+    """Photos of the training set, and scenes composed of them in which things touch, at the classical working size.
+
+    The first method that asks composes them and keeps them for the others.
+    """
     from retail_seg.photos import load_photo
     from retail_seg.segmentation.classical.methods import at_working_size
     from retail_seg.segmentation.targets import shrink_labels
 
+    kept = job.folder / "data" / f"tuning-{job.key}.npz"
+    if kept.is_file():
+        with np.load(kept) as arrays:
+            return [(arrays[f"photo{i}"], arrays[f"labels{i}"]) for i in range(len(arrays.files) // 2)]
     annotated = job.train.read()
     chosen = [annotated[i] for i in spread(len(annotated), TUNED_ON)]
     photos = [(load_photo(one.path), one.labels) for one in chosen]
@@ -134,7 +142,12 @@ def tuning_samples(job: Job) -> list[tuple[np.ndarray, np.ndarray]]:
     for photo, labels in photos:
         small = at_working_size(photo)
         samples.append((small, shrink_labels(labels, small.shape[1], small.shape[0])))
-    return [*samples, *_scenes(photos, job.seed)]
+    samples += _scenes(photos, job.seed)
+    with whole_file(kept) as path, path.open("wb") as file:
+        named: dict[str, Any] = {f"photo{i}": photo for i, (photo, _) in enumerate(samples)}
+        named |= {f"labels{i}": labels for i, (_, labels) in enumerate(samples)}
+        np.savez_compressed(file, **named)
+    return samples
 
 
 def _scenes(photos: Sequence[tuple[np.ndarray, np.ndarray]], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -37,7 +37,7 @@ class Instances:
 
         `confidence` (n,) follows the same order; 1 where it is not given.
         """
-        values, dense = _dense(labels)
+        values, dense = dense_labels(labels)
         n = int((values != 0).sum())
         boxes, areas = _boxes_and_areas(dense, n)
         sure = np.ones(n, np.float32) if confidence is None else np.asarray(confidence, np.float32)
@@ -67,7 +67,7 @@ class Instances:
         return outline.reshape(-1, 2).astype(np.int32) + self.boxes[i, :2].astype(np.int32)
 
 
-def _dense(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def dense_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The values of a label image, ascending, and the image (H, W) int32 with those other than 0 numbered 1..n."""
     if labels.size and int(labels.min()) >= 0 and int(labels.max()) < 2**16:  # counting is faster than sorting
         values = np.flatnonzero(np.bincount(labels.ravel()))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.instances import dense_labels
 
 #: IoU thresholds over which AP is the mean.
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
@@ -60,12 +61,12 @@ def pair_iou(true: np.ndarray, pred: np.ndarray) -> np.ndarray:
     """
     if true.shape != pred.shape:
         raise AnnotationError(f"label images differ in shape: {true.shape} and {pred.shape}; give the same photo's")
-    true_ids, true_at = np.unique(true, return_inverse=True)
-    pred_ids, pred_at = np.unique(pred, return_inverse=True)
-    cells = true_at.ravel() * len(pred_ids) + pred_at.ravel()
-    inter = np.bincount(cells, minlength=len(true_ids) * len(pred_ids)).reshape(len(true_ids), len(pred_ids))
+    true_ids, true_at = dense_labels(true)
+    pred_ids, pred_at = dense_labels(pred)
+    n_true, n_pred = int((true_ids != 0).sum()) + 1, int((pred_ids != 0).sum()) + 1
+    inter = np.bincount((true_at * n_pred + pred_at).ravel(), minlength=n_true * n_pred).reshape(n_true, n_pred)
     union = inter.sum(1, keepdims=True) + inter.sum(0, keepdims=True) - inter
-    return (inter / np.maximum(union, 1))[true_ids > 0][:, pred_ids > 0]
+    return (inter / np.maximum(union, 1))[1:, 1:]
 
 
 def match_instances(iou: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
