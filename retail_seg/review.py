@@ -194,6 +194,11 @@ def open_review(matcher: Matcher, scan_id: int) -> Review:
     )
 
 
+def scan_number(text: str) -> int | None:
+    """The number of a scan as an address names it, None for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 16 else None
+
+
 def open_reviews(matcher: Matcher, scan_ids: Sequence[int]) -> list[Review]:
     """The scans among these numbers that are there, in their order; raises UnknownScan where none is."""
     found: list[Review] = []

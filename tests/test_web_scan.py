@@ -290,7 +290,10 @@ def test_many_scans_come_in_pages(store: Path, photo: bytes, monkeypatch: pytest
     assert "second" in text(button(app, "Newer"))
 
 
-@pytest.mark.parametrize(("number", "sentence"), [("99", "there is no scan 99"), ("../1", "names no scan")])
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [("99", "there is no scan 99"), ("../1", "names no scan"), ("²", "names no scan"), ("9" * 30, "names no scan")],
+)
 def test_a_wrong_address_is_a_sentence(store: Path, number: str, sentence: str) -> None:
     app = opened(_scans_page, scan=number)
     assert sentence in app.error[0].value

@@ -9,7 +9,7 @@ import streamlit as st
 from retail_seg.jobs import Job
 from retail_seg.matcher import Matcher
 from retail_seg.photos import SUFFIXES
-from retail_seg.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_photos
+from retail_seg.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
 from retail_seg.web import scan_result
 from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
@@ -124,7 +124,7 @@ def _held(found: Matcher, result: Scanned) -> None:
 
 def _results(found: Matcher) -> None:
     """The scans that the address names: totals over all of them, and one of them in full."""
-    numbers = [int(n) for n in st.query_params.get("scan", "").split(",") if n.isdigit()]
+    numbers = [n for n in map(scan_number, st.query_params.get("scan", "").split(",")) if n is not None]
     if not numbers:
         return
     with errors_as_sentences():

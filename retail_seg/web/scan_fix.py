@@ -62,7 +62,7 @@ def _candidates(found: Matcher, review: Review, line: ReportLine) -> None:
                 picture = reference_picture(found, match.reference_id, 200)
                 if picture is not None:
                     st.image(squared(picture), width=CARD, alt=f"Best reference of {match.name or match.sku}")
-                st.caption(f"{rank} · {plain(match.name or match.sku)} · **{match.score:.2f}**")
+                st.caption(f"{rank} · {plain(match.name or match.sku)} · score {match.score:.2f}")
 
 
 def _fix(found: Matcher, review: Review, line: ReportLine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from retail_seg.matcher import Matcher
-from retail_seg.review import Listed, delete_scan, list_scans, open_review
+from retail_seg.review import Listed, delete_scan, list_scans, open_review, scan_number
 from retail_seg.web import scan_result
 from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
@@ -25,18 +25,19 @@ def page() -> None:
 
 
 def _one(found: Matcher, wanted: str) -> None:
-    st.title(f"Scan {wanted}" if wanted.isdigit() else "Scans")
+    number = scan_number(wanted)
+    st.title("Scans" if number is None else f"Scan {number}")
     with st.container(horizontal=True):
         if st.button("All scans", icon=":material/arrow_back:"):
             del st.query_params["scan"]
             st.rerun()
-        if may("staff") and wanted.isdigit():
-            _delete(found, int(wanted))
-    if not wanted.isdigit():
+        if may("staff") and number is not None:
+            _delete(found, number)
+    if number is None:
         st.error("The address names no scan; choose one from the list.", icon=":material/error:")
         return
     with errors_as_sentences():
-        review = open_review(found, int(wanted))
+        review = open_review(found, number)
     scan_result.show(found, review)
 
 
