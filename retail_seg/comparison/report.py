@@ -60,6 +60,7 @@ def _head(comparison: Comparison, machine: str) -> str:
     job = comparison.job
     tests = ", ".join(f"{len(one.photos)} of “{escape(one.name)}”" for one in job.tests)
     length = f"{job.steps} steps" if job.steps else f"{job.minutes:g} minutes"
+    count = len(comparison.results)
     best = (
         f"<p><b>{escape(all_methods()[comparison.results[0].method].title)}</b> is best here, with a quality of "
         f"{comparison.results[0].quality:.2f}.</p>"
@@ -68,7 +69,7 @@ def _head(comparison: Comparison, machine: str) -> str:
     )
     return (
         f"<h1>Which method for these photos?</h1>{best}"
-        f"<p>{len(comparison.results)} methods, each trained or tuned on the same {len(job.train.photos)} annotated "
+        f"<p>{count} {'method' if count == 1 else 'methods'}, each trained or tuned on the same {len(job.train.photos)} annotated "
         f"photos ({length} at most for each that learns) and tested on photos that none of them saw: {tests}.</p>"
         f"<p class='soft'>Times and memory were measured on: {escape(machine)}</p>"
     )
@@ -91,7 +92,7 @@ def _bars(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
 
 
 def _table(comparison: Comparison, tested: str, methods: dict[str, BenchMethod]) -> str:
-    columns = ("fg_iou", "f1_50", "f1_75", "exact_count", "count_error")
+    columns = ("f1_50", "f1_75", "exact_count", "fg_iou", "count_error")
     scores = {one.method: one.scores[tested] for one in comparison.results}
     if not scores:
         return ""
@@ -106,7 +107,7 @@ def _table(comparison: Comparison, tested: str, methods: dict[str, BenchMethod])
         rows.append(f"<tr class='{methods[name].kind}'>{named}{cells}</tr>")
     return (
         f"<h2>Scores on “{escape(tested)}”</h2><div class='scroll'><table><thead><tr><th class='name'>method</th>"
-        "<th>quality</th><th>foreground<br>IoU</th><th>F1<br>at .5</th><th>F1<br>at .75</th><th>exact<br>counts</th>"
+        "<th>quality</th><th>F1<br>at .5</th><th>F1<br>at .75</th><th>exact<br>counts</th><th>foreground<br>IoU</th>"
         f"<th>count<br>error</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 

@@ -45,7 +45,8 @@ figure img { display: block; width: 100%; height: auto; }
 figcaption { padding: 6px 10px; font-size: .86rem; color: var(--soft); overflow-wrap: anywhere; }
 code { font: .88em ui-monospace, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin-top: 10px; } summary { cursor: pointer; color: var(--soft); font-size: .92rem; }
-@media (max-width: 560px) { th, td { padding: 6px 7px; font-size: .86rem; } td.name { min-width: 108px; }
+@media (max-width: 560px) { th, td { padding: 6px 5px; font-size: .84rem; } th { font-size: .76rem; }
+  td.name { min-width: 104px; }
   .bars { line-height: 1.25; } }
 ul { padding-left: 20px; max-width: 80ch; }
 """
