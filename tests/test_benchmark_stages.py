@@ -28,13 +28,13 @@ LABELS, REFERENCES = 60, 2
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small made-up store."""
     folder = tmp_path_factory.mktemp("benchmark")
-    made_up.make_store(folder / "store", LABELS, REFERENCES)
+    made_up.store_in(folder, LABELS, REFERENCES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def matcher(work: Path) -> Iterator[Matcher]:
-    with Matcher.open(work / "store") as opened:
+    with Matcher.open(made_up.store_in(work, LABELS, REFERENCES)) as opened:
         yield opened
 
 
@@ -62,7 +62,7 @@ def test_the_scan_and_plain_parts_name_the_same_products(matcher: Matcher) -> No
 
 
 def test_many_photos_report_floors_and_memory(work: Path) -> None:
-    found = benchmark_many(work, count=11, packs=2, megapixels=0.3, workers=2)
+    found = benchmark_many(work, count=11, labels=LABELS, references=REFERENCES, packs=2, megapixels=0.3, workers=2)
     data = found.to_dict()
     assert set(data["floors"]) == {"decode", "segment", "cut and outline", "embed and match", "report"}
     assert data["photos"] == 11 and len(data["memory_mb"]) == 2

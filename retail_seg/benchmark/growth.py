@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from retail_seg.benchmark.made_up import made_photo, make_store
+from retail_seg.benchmark.made_up import made_photo, store_in
 from retail_seg.benchmark.measure import Section, memory_mb, timed
 from retail_seg.charts import Axis, Series, draw_chart
 from retail_seg.matcher import Matcher
@@ -93,18 +93,13 @@ def benchmark_growth(
     return Section("Growth", [], [*(curve.words() for curve in curves), files], data)
 
 
-def _store(work: Path, labels: int, references: int) -> Path:
-    folder = work / f"store-{labels}"
-    return folder if folder.exists() else make_store(folder, labels, references)
-
-
 def _by_labels(work: Path, labels: Sequence[int], references: int) -> Curve:
     """Opening a store and naming ten crops."""
     photo = made_photo(10, 2.0)
     truth = Instances.from_labels(photo.labels)
     points = []
     for count in labels:
-        store = _store(work, count, references)
+        store = store_in(work, count, references)
 
         def answer(store: Path = store) -> None:
             with Matcher.open(store) as matcher:
@@ -117,7 +112,7 @@ def _by_labels(work: Path, labels: Sequence[int], references: int) -> Curve:
 def _by_instances(work: Path, instances: Sequence[int], labels: int, references: int) -> Curve:
     """From a photo of 12 megapixels and its outlines to a report."""
     points = []
-    with Matcher.open(_store(work, labels, references)) as matcher:
+    with Matcher.open(store_in(work, labels, references)) as matcher:
         for count in instances:
             photo = made_photo(count, 12.0)
             truth = Instances.from_labels(photo.labels)
@@ -128,7 +123,7 @@ def _by_instances(work: Path, instances: Sequence[int], labels: int, references:
 def _by_size(work: Path, megapixels: Sequence[float], labels: int, references: int) -> Curve:
     """A whole scan, from a JPEG to the report, of a photo with twelve packs."""
     points = []
-    with Matcher.open(_store(work, labels, references)) as matcher:
+    with Matcher.open(store_in(work, labels, references)) as matcher:
         for size in megapixels:
             points.append(_measured(size, partial(matcher.scan, made_photo(12, size).jpeg())))
     return Curve("megapixels", "megapixel", "Scanning a photo with twelve packs", points)

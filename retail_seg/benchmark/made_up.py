@@ -6,6 +6,7 @@ labels of those packs have real pictures, vectors and local features; all others
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 
 from catalogue import Catalogue, NewReference, Product, rows
-from index.embedder import Embedder, unit_rows
+from index.embedder import Embedder, open_embedder, unit_rows
 from retail_seg.enrolment import Upload, embed_prepared, prepare
 from retail_seg.matcher import Matcher
 from retail_seg.photos import encode_picture
@@ -81,6 +82,17 @@ def made_photo(packs: int, megapixels: float = 12.0, seed: int = 0) -> MadePhoto
         skus.append(sku_of(number))
     _grain(photo, rng)
     return MadePhoto(photo, labels, tuple(skus))
+
+
+def store_in(work: Path, labels: int, references: int) -> Path:
+    """The made-up store of this size and of the weights installed now in `work`, made where it is not there yet."""
+    fingerprint = open_embedder("retail-vgg").fingerprint[:8]
+    folder = work / f"store-{labels}x{references}-{fingerprint}"
+    if not folder.exists():
+        part = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        make_store(part, labels, references).rename(folder)
+    return folder
 
 
 def make_store(folder: Path, labels: int, references: int = 4) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.benchmark.made_up import made_photo, make_store
+from retail_seg.benchmark.made_up import made_photo, store_in
 from retail_seg.benchmark.measure import Row, Section, cores, memory_mb, milliseconds, timed
 from retail_seg.errors import PhotoError
 from retail_seg.matcher import Matcher
@@ -32,9 +32,7 @@ def benchmark_many(
 ) -> Section:  # fmt: skip
     """`count` scans of a few photos by `scan_many`: time a photo beside its stages' floors, and memory on the way."""
     workers = workers or cores()
-    store = work / "store"
-    if not store.exists():
-        make_store(store, labels, references)
+    store = store_in(work, labels, references)
     paths = find_photos(folder) if folder else _written(work, packs, megapixels)
     with Matcher.open(store) as matcher:
         floors = stage_floors(matcher, paths, workers)

@@ -12,7 +12,7 @@ import numpy as np
 from index.network import NetworkEmbedder
 from index.second_look import Look, local_features
 from retail_seg.benchmark import floors
-from retail_seg.benchmark.made_up import made_photo, make_store
+from retail_seg.benchmark.made_up import made_photo, store_in
 from retail_seg.benchmark.measure import Row, Section, in_turns, machine, machine_line, milliseconds
 from retail_seg.matcher import Matcher
 from retail_seg.photos import load_photo
@@ -59,9 +59,7 @@ def profile_scan(
     """Time each stage of the scan of a made-up photo, and the whole."""
     made = made_photo(packs, megapixels)
     jpeg = made.jpeg()
-    store = work / "store"
-    if not store.exists():
-        make_store(store, labels, references)
+    store = store_in(work, labels, references)
     with Matcher.open(store) as matcher:
         works, work_done = _stages(matcher, jpeg)
         taken = in_turns({**works, "whole scan": lambda: matcher.scan(jpeg).to_json()}, rounds)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retail_seg.benchmark.made_up import made_photo, make_store
+from retail_seg.benchmark.made_up import made_photo, store_in
 from retail_seg.benchmark.measure import Row, Section, in_turns
 
 
@@ -17,9 +17,7 @@ def benchmark_start(work: Path, *, labels: int = 25_000, references: int = 4, ro
     from retail_seg.benchmark.embedding import crops_of
     from retail_seg.photos import encode_picture
 
-    store, crop = work / "store", work / "crop.jpg"
-    if not store.exists():
-        make_store(store, labels, references)
+    store, crop = store_in(work, labels, references), work / "crop.jpg"
     crop.write_bytes(encode_picture(np.ascontiguousarray(crops_of(made_photo(4, 1.0))[0][0])))
     taken = in_turns(
         {

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from retail_seg.benchmark import peers
-from retail_seg.benchmark.made_up import MadePhoto, made_photo, make_store
+from retail_seg.benchmark.made_up import MadePhoto, made_photo, store_in
 from retail_seg.benchmark.measure import Row, Section, faster, in_turns, use_all_cores
 from retail_seg.errors import MissingExtraError
 from retail_seg.matcher import Matcher
@@ -48,9 +48,7 @@ def benchmark_scan(
     made = made_photo(packs, megapixels)
     path = work / "photo.jpg"
     path.write_bytes(made.jpeg() if folder is None else find_photos(folder)[0].read_bytes())
-    store = work / "store"
-    if not store.exists():
-        make_store(store, labels, references)
+    store = store_in(work, labels, references)
     with Matcher.open(store) as matcher:
         if folder is not None:  # nobody knows its truth: the peer gets the outlines that this program finds
             own = load_photo(path)
