@@ -69,8 +69,9 @@ def _head(comparison: Comparison, machine: str) -> str:
     )
     return (
         f"<h1>Which method for these photos?</h1>{best}"
-        f"<p>{count} {'method' if count == 1 else 'methods'}, each trained or tuned on the same {len(job.train.photos)} annotated "
-        f"photos ({length} at most for each that learns) and tested on photos that none of them saw: {tests}.</p>"
+        f"<p>{count} {'method' if count == 1 else 'methods'}, each trained or tuned on the same "
+        f"{len(job.train.photos)} annotated photos ({length} at most for each that learns) and tested on photos that "
+        f"none of them saw: {tests}.</p>"
         f"<p class='soft'>Times and memory were measured on: {escape(machine)}</p>"
     )
 
