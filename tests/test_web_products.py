@@ -8,9 +8,9 @@ import pytest
 from crash_workers import picture
 from page_helpers import checked, fill, labels, opened, press, quick_store
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 
 from catalogue import Product
-from retail_seg import products
 from retail_seg.web import products as page
 from retail_seg.web.parts import plain
 
@@ -31,12 +31,16 @@ def links(app: AppTest) -> list[str]:
     return [link.proto.label for link in app.get("page_link")]
 
 
+def field(app: AppTest, label: str) -> TextInput:
+    return next(one for one in app.text_input if one.label == label)
+
+
 def test_an_empty_store_says_what_to_do_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick_store(tmp_path, monkeypatch)
     app = opened("products")
     assert "no products yet" in app.info[0].value and "Import" in app.info[0].value
-    app.text_input(key="new_name_").set_value("First")
-    app.text_input[0].set_value("1")
+    field(app, "Name").set_value("First")
+    field(app, "SKU").set_value("1")
     press(app, "Add")
     assert app.query_params["sku"] == "1" or app.query_params["sku"] == ["1"]
     assert app.title[0].value == "First" and "Give it pictures" in app.success[0].value
@@ -82,12 +86,12 @@ def test_a_picture_is_removed_and_comes_back(store: Path) -> None:
 
 def test_fields_are_edited_and_taken_back(store: Path) -> None:
     app = opened("products", sku="S-2")
-    app.text_input(key="edit_name_S-2").set_value("Green tea")
+    field(app, "Name").set_value("Green tea")
     press(app, "Save")
     assert app.title[0].value == "Green tea" and "Saved" in app.success[0].value
     press(app, "Undo")
-    assert app.title[0].value == "Tea"
-    app.text_input(key="edit_gtin_S-2").set_value("123")
+    assert app.title[0].value == "Tea" and field(app, "Name").value == "Tea"
+    field(app, "GTIN (barcode number)").set_value("123")
     press(app, "Save")
     assert "123" in app.error[0].value
 
@@ -95,11 +99,16 @@ def test_fields_are_edited_and_taken_back(store: Path) -> None:
 def test_what_another_person_changed_meanwhile_is_not_overwritten(store: Path) -> None:
     app = opened("products", sku="S-2")
     with fill(store) as matcher:
-        matcher.catalogue.put_product(Product("S-2", "Black tea"), by="ann")
-        seen = Product("S-2", "Tea", "Fizz", "Drinks")
-        with pytest.raises(Exception, match="changed by ann"):
-            products.change_product(matcher.catalogue, seen, Product("S-2", "Green tea"))
-    assert checked(app.run()).title[0].value == "Black tea"
+        matcher.catalogue.put_product(Product("S-2", "Black tea", "Fizz", "Drinks"), by="ann")
+    field(app, "Name").set_value("Green tea")
+    press(app, "Save")
+    assert "changed by ann" in app.error[0].value
+    with fill(store) as matcher:
+        assert matcher.catalogue.product("S-2").name == "Black tea"
+    checked(app.run())
+    assert app.title[0].value == "Black tea" and "Somebody has changed" in app.warning[0].value
+    press(app, "Show the new values")
+    assert field(app, "Name").value == "Black tea" and not app.warning
 
 
 def test_a_product_is_removed_and_brought_back(store: Path) -> None:

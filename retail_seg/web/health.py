@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CHECK = "health"
 #: Findings on one page.
 SIZE = 10
+#: Pixels that two pictures side by side take at most; on a phone they shrink to its width.
+PAIR = 560
 
 #: The sections of a report: its field, its heading, and what to do about it.
 SECTIONS = {
@@ -131,7 +133,7 @@ def _sections(found: Matcher, report: Health) -> None:
 def _pair(found: Matcher, pair: Pair) -> None:
     names = found.catalogue.names_of([pair.sku, pair.other_sku])
     key = f"{pair.reference_id}_{pair.other_id}"
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, wrap=False, width=PAIR):
         _side(found, pair.sku, pair.reference_id, names, key)
         _side(found, pair.other_sku, pair.other_id, names, key)
     if not may("manager"):
@@ -148,8 +150,8 @@ def _pair(found: Matcher, pair: Pair) -> None:
 def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], key: str = "") -> None:
     """A picture with its product; with a `key` also the button that removes it."""
     name = names.get(sku) or sku
-    with st.container(width=220):
-        parts.picture(found, reference_id, f"Picture of {name}", box=200)
+    with st.container():
+        parts.picture(found, reference_id, f"Picture of {name}", box=240)
         parts.product_link(sku, name)
         st.caption(parts.plain(sku))
         if (
@@ -164,7 +166,7 @@ def _poor(found: Matcher, poor: Poor) -> None:
     owner = found.catalogue.skus_of([poor.other_id]).get(poor.other_id, "") if poor.other_id else ""
     names = found.catalogue.names_of([poor.sku, owner])
     st.markdown(f"**{parts.plain(names.get(poor.sku) or poor.sku)}**: this picture {parts.plain(poor.reason)}.")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, wrap=False, width=PAIR if owner else PAIR // 2):
         _side(found, poor.sku, poor.reference_id, names, "poor")
         if owner and poor.other_id:
             _side(found, owner, poor.other_id, names)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SMALL, LARGE = 160, 480
 #: The key under which a session remembers what to say at the top of the next run.
 NOTICE = "notice"
+#: The key under which it remembers the product that is being edited, as it was when the form was opened.
+EDITING = "editing"
 
 
 def plain(text: str) -> str:
@@ -85,6 +87,7 @@ def act(change: Callable[[], Sequence[int]], text: str) -> None:
     """Make a change that returns what undoes it, then run the page anew with a sentence and an undo on top."""
     with errors_as_sentences():
         changes = change()
+    st.session_state.pop(EDITING, None)
     say(text, changes)
     st.rerun()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import streamlit as st
 
@@ -63,7 +64,7 @@ def _into_address(sku: str) -> None:
 def text_fields(product: Product, key: str) -> dict[str, str]:
     """Inputs for the fields that every product has, with their values."""
     return {
-        name: st.text_input(LABELS[name], getattr(product, name), key=f"{key}_{name}_{product.sku}")
+        name: st.text_input(LABELS[name], getattr(product, name), key=f"{key}_{name}_{_mark(product)}")
         for name in TEXT_FIELDS
     }
 
@@ -221,21 +222,38 @@ def _day(change: Change) -> str:
 # -- changes
 
 
+def _seen(product: Product) -> Product:
+    """The product as this session's form shows it, which may be older than what others have made of it since."""
+    seen: Product = st.session_state.setdefault(parts.EDITING, product)
+    if seen.sku != product.sku:
+        seen = st.session_state[parts.EDITING] = product
+    if seen != product:
+        st.warning("Somebody has changed this product since you opened it.", icon=":material/sync_problem:")
+        if st.button("Show the new values", icon=":material/refresh:"):
+            st.session_state.pop(parts.EDITING)
+            st.rerun()
+    return seen
+
+
+def _mark(product: Product) -> str:
+    """A short name of a product's state: inputs for another state are other inputs."""
+    return f"{crc32(product.as_json().encode()):08x}"
+
+
 def _edit(found: Matcher, product: Product) -> None:
-    with st.expander("Edit", icon=":material/edit:"), st.form("edit", border=False):
-        fields = text_fields(product, "edit")
-        st.markdown("Other facts; an empty value takes one away")
-        rows = [{"Fact": key, "Value": value} for key, value in product.attributes.items()]
-        table = st.data_editor(
-            rows or [{"Fact": "", "Value": ""}],
-            num_rows="dynamic",
-            hide_index=True,
-            key=f"attributes_{product.sku}_{hash(product.as_json())}",
-        )
-        attributes = {str(row["Fact"]): str(row["Value"]) for row in table if row.get("Fact") and row.get("Value")}
-        if st.form_submit_button("Save", type="primary", icon=":material/save:"):
-            wanted = Product(product.sku, **fields, attributes=attributes)
-            parts.act(partial(products.change_product, found.catalogue, product, wanted), "Saved.")
+    with st.expander("Edit", icon=":material/edit:"):
+        seen = _seen(product)
+        with st.form("edit", border=False):
+            fields = text_fields(seen, "edit")
+            st.markdown("Other facts; an empty value takes one away")
+            rows = [{"Fact": key, "Value": value} for key, value in seen.attributes.items()]
+            table = st.data_editor(
+                rows or [{"Fact": "", "Value": ""}], num_rows="dynamic", hide_index=True, key=f"facts_{_mark(seen)}"
+            )
+            attributes = {str(row["Fact"]): str(row["Value"]) for row in table if row.get("Fact") and row.get("Value")}
+            if st.form_submit_button("Save", type="primary", icon=":material/save:"):
+                wanted = Product(product.sku, **fields, attributes=attributes)
+                parts.act(partial(products.change_product, found.catalogue, seen, wanted), "Saved.")
     with st.popover("Remove this product", icon=":material/delete:"):
         st.markdown("It goes with its pictures and is no longer found in photos. It can be brought back.")
         if st.button("Remove it", type="primary", icon=":material/delete:"):

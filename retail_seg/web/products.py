@@ -39,7 +39,8 @@ def page() -> None:
 
 
 def _list(found: Matcher) -> None:
-    st.session_state.pop(product.ADDRESS, None)
+    for key in (product.ADDRESS, parts.EDITING):
+        st.session_state.pop(key, None)
     parts.show_notice(found)
     if not found.catalogue.count_products() and not found.catalogue.count_products(removed=True):
         st.info(
