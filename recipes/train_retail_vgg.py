@@ -39,7 +39,7 @@ SIZES = {128: 0.3, 160: 0.5, 192: 0.2}
 SIZE = 192
 GROCERY_LABELS, PACK_LABELS, FAMILIES, STAGED, ALONE = 10, 4, 4, 8, 14
 BATCH = 2 * (GROCERY_LABELS + PACK_LABELS + 2 * FAMILIES + STAGED + ALONE)
-COLOURS, COLOUR_WEIGHT = 128, 0.9
+COLOURS, COLOUR_WEIGHT = 128, 0.5
 #: Things put on white and into scenes; two views of one are a pair.
 THINGS = 300
 #: Steps before the shared layers learn: the heads of the losses start from chance, and would pull them about.
