@@ -16,7 +16,7 @@ PAGES = (
     (settings, "settings", "Settings", "settings"),
 )
 
-st.set_page_config(page_icon="🛒", layout="wide")
+st.set_page_config(page_title="retail-seg", page_icon="🛒", layout="wide")
 visitor = login.visitor()
 pages = [
     st.Page(module.page, title=title, icon=f":material/{icon}:", url_path=address, default=module is scan)
