@@ -194,7 +194,7 @@ def _changing(store: Path, action: str, by: str, role: str = "manager") -> Itera
         users = read_users(store)
         yield users
         if users and not any(user.role == "manager" for user in users):
-            raise AccountError("There must be a manager among a store's users; add one, or make somebody a manager, first")
+            raise AccountError("There must be a manager among a store's users; first add one, or make somebody one")
         data = {"form": _FORM, "users": [asdict(user) for user in users]}
         path = Path(store) / FILE
         replace_file(path, json.dumps(data, indent=1, ensure_ascii=False).encode(), private=True)
