@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.web import teach_annotate, teach_models, teach_photos, teach_train
 from retail_seg.web.shared import errors_as_sentences, matcher, store_folder
+from retail_seg.web.teach_annotate import show as annotate
+from retail_seg.web.teach_models import show as models
+from retail_seg.web.teach_photos import show as photos
 from retail_seg.web.teach_shared import PARTS, flashed, go_to, workshop
+from retail_seg.web.teach_train import show as train
 
-_SHOWN = {
-    "photos": teach_photos.show,
-    "annotate": teach_annotate.show,
-    "train": teach_train.show,
-    "models": teach_models.show,
-}
+_SHOWN = {"photos": photos, "annotate": annotate, "train": train, "models": models}
 
 
 def page() -> None:
