@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -151,6 +152,17 @@ def _check(annotated: Sequence[AnnotatedPhoto], minutes: float, steps: int | Non
         raise TrainingError(f"{steps} steps: give at least 1")
 
 
+@contextlib.contextmanager
+def _opencv_on_one_thread() -> Iterator[None]:
+    """Scenes are composed beside the network's own threads; OpenCV's would only be in their way."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 class _Run:
     """One training from its photos to its model folder."""
 
@@ -234,7 +246,7 @@ class _Run:
     def go(self) -> None:
         """Steps until the time or the steps are spent; lays down a checkpoint when interrupted."""
         saved = self.seconds
-        with ThreadPoolExecutor(1) as ahead:
+        with ThreadPoolExecutor(1) as ahead, _opencv_on_one_thread():
             try:
                 batch = ahead.submit(self._batch, self.fit.steps, self.source)
                 while (share := self.share()) < 1:
