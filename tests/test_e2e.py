@@ -85,8 +85,14 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def choose(page: Page, label: str, number: int) -> None:
     """Take an entry of a select box by its place in the list."""
-    page.get_by_label(label, exact=False).first.click()
-    page.get_by_role("option").nth(number).click()
+    option = page.get_by_role("option").nth(number)
+    for _ in range(10):  # a run of the script that ends just now closes the list again
+        settle(page)
+        page.get_by_role("combobox", name=label).click()
+        page.wait_for_timeout(500)
+        if option.is_visible():
+            break
+    option.click()
     settle(page)
 
 
