@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +107,8 @@ def test_without_smp_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         peers.smp_unet()
 
 
+@pytest.mark.skipif(find_spec("segmentation_models_pytorch") is None, reason="the extra 'compare' is not installed")
 def test_the_peers_take_a_photo_apart() -> None:
-    pytest.importorskip("segmentation_models_pytorch", reason="the extra 'compare' is not installed")
     photo = made_up.made_photo(2, 0.05).photo
     labels = peers.smp_segment(peers.smp_unet())(photo)
     assert labels.shape == photo.shape[:2] and labels.dtype == np.int32
