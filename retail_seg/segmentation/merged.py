@@ -99,7 +99,7 @@ def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]
     hull = np.sort(cv2.convexHull(contour, returnPoints=False).ravel())
     ends = np.append(hull[1:], hull[0] + len(points))
     order = np.arange(hull[0], hull[0] + len(points))
-    edge = np.repeat(np.arange(len(hull)), ends - hull)
+    edge = np.repeat(np.arange(len(hull)), (ends - hull).astype(np.int64))
     start = points[hull[edge]]
     along, away = points[ends[edge] % len(points)] - start, points[order % len(points)] - start
     cross = np.abs(along[:, 0] * away[:, 1] - along[:, 1] * away[:, 0])
