@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record,compare]'
 	touch $@
 
 demo: $(VENV)/installed
