@@ -16,6 +16,7 @@ from retail_seg.files import replace_file
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.formats.instance_png import open_mask, write_ids
 from retail_seg.segmentation.manifest import file_hash, labels_hash
+from retail_seg.segmentation.segmenter import SHIPPED, WEIGHTS
 
 #: Version of the layout of a result and of the way in which methods are measured; an older result is done again.
 FORMAT = 2
@@ -70,9 +71,9 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Changes with anything that makes an older result another comparison's."""
+        """Changes with anything that makes an older result another comparison's, the shipped model included."""
         sets = [sorted(self.train.hashes), *([one.name, sorted(one.hashes)] for one in self.tests)]
-        parts = [FORMAT, sets, self.minutes, self.seed, self.steps, self.shown]
+        parts = [FORMAT, sets, self.minutes, self.seed, self.steps, self.shown, file_hash(SHIPPED / WEIGHTS)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     def method_folder(self, method: str) -> Path:
