@@ -183,7 +183,7 @@ def _learned_methods() -> list[BenchMethod]:
     rows = [
         ("retail-seg-shipped", "retail-seg, as shipped",
          "This package's U-Net as it comes, without one photo of yours.", _shipped),
-        ("retail-seg", "retail-seg, trained", "This package's U-Net, fine-tuned: what "retail-seg train" gives.",
+        ("retail-seg", "retail-seg, trained", "This package's U-Net, fine-tuned: what the command train gives.",
          _trained("unet", start=True)),
         ("retail-seg-scratch", "retail-seg, from nothing",
          "The same network and training without the shipped weights: what knowing many scenes beforehand is worth.",
