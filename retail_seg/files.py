@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks between processes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def replace_file(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write `data` at `path` in one step."""
     with whole_file(path, private=private) as temporary:
         temporary.write_bytes(data)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[int]:
+    """Hold the lock file `path` against other threads and processes; yields its file descriptor.
+
+    Without `wait`, BlockingIOError where somebody holds it; `shared` holders do not keep each other out. A process
+    that inherits the descriptor holds the lock on.
+    """
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        yield file.fileno()
 
 
 def _umask() -> int:

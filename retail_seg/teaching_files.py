@@ -1,12 +1,11 @@
-"""Small files of the annotation set: photos as given and upright, ids, patches of edits, locks; and a small cache."""
+"""Small files of the annotation set: photos as given and upright, ids, patches of edits; and a small cache."""
 
 from __future__ import annotations
 
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Generic, TypeVar
 
@@ -98,21 +97,6 @@ def load_patch(path: Path) -> Patch:
     with np.load(path) as kept:
         top, left = (int(v) for v in kept["place"])
         return Patch(top, left, kept["before"], kept["after"])
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[int]:
-    """Hold the lock file `path` against other threads and processes; yields its file descriptor.
-
-    Without `wait`, BlockingIOError where somebody holds it; `shared` holders do not keep each other out. A process
-    that inherits the descriptor holds the lock on.
-    """
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-        yield file.fileno()
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -29,9 +29,8 @@ from typing import Any
 
 from retail_seg.accounts import require
 from retail_seg.errors import ModelError, TrainingError
-from retail_seg.files import replace_file
+from retail_seg.files import locked, replace_file
 from retail_seg.teaching import DONE, TaughtPhoto, Teaching
-from retail_seg.teaching_files import locked
 
 RUNNING, FINISHED, CANCELLED, FAILED = "running", "done", "cancelled", "failed"
 #: From this many finished photos on, every fifth is held back to compare models on, at most HELD_AT_MOST.

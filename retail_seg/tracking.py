@@ -75,7 +75,7 @@ def connect() -> tuple[MlflowClient, str]:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if uri:
         return _opened(uri, None)
-    from retail_seg.teaching_files import locked
+    from retail_seg.files import locked
 
     folder = runs_folder()
     with locked(folder / "opening.lock"):  # who opens it first makes the tables, and nobody may see half of them

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from discs import write_discs
 
 from retail_seg.cli import cli
 from retail_seg.errors import RetailSegError
@@ -30,18 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """photos/ with six photos of two discs, masks/ with their instances, model/ trained on them."""
     torch.set_num_threads(1)  # so small a network only waits for a second thread, long where the cores are busy
     folder = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    for name in ("photos", "masks"):
-        (folder / name).mkdir()
-    for i in range(6):
-        picture = np.full((96, 128, 3), 40, np.uint8) + rng.integers(0, 10, (96, 128, 3), np.uint8)
-        labels = np.zeros((96, 128), np.uint8)
-        for value, x in ((1, 32), (2, 92)):
-            centre, radius = (x + int(rng.integers(-6, 7)), 48), int(rng.integers(14, 22))
-            cv2.circle(picture, centre, radius, tuple(int(c) for c in rng.integers(120, 255, 3)), -1)
-            cv2.circle(labels, centre, radius, value, -1)
-        cv2.imwrite(str(folder / "photos" / f"p{i}.png"), picture)
-        cv2.imwrite(str(folder / "masks" / f"p{i}.png"), labels)
+    write_discs(folder, 6)
     annotated, problems = load_annotations(sorted((folder / "photos").iterdir()), folder / "masks")
     assert problems == []
     train(annotated, folder / "model", steps=100, from_scratch=True, recipe=TINY)

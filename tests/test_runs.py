@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from discs import write_discs
 
 from retail_seg import record, runs, tracking
 from retail_seg.cli import cli
@@ -54,18 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """photos/ with eight photos of two discs, masks/, a manifest of them and model/, a small network to start from."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    for name in ("photos", "masks"):
-        (folder / name).mkdir()
-    for i in range(8):
-        picture = np.full((96, 128, 3), 40, np.uint8) + rng.integers(0, 10, (96, 128, 3), np.uint8)
-        labels = np.zeros((96, 128), np.uint8)
-        for value, x in ((1, 32), (2, 92)):
-            centre, radius = (x + int(rng.integers(-6, 7)), 48), int(rng.integers(14, 22))
-            cv2.circle(picture, centre, radius, tuple(int(c) for c in rng.integers(120, 255, 3)), -1)
-            cv2.circle(labels, centre, radius, value, -1)
-        cv2.imwrite(str(folder / "photos" / f"p{i}.png"), picture)
-        cv2.imwrite(str(folder / "masks" / f"p{i}.png"), labels)
+    write_discs(folder, 8)
     torch.manual_seed(0)
     Segmenter(TINY.config, Thresholds(), UNet(TINY.config.unet)).save(folder / "start", "# card\n")
     made = call("manifest", folder / "photos", "--annotations", folder / "masks", "--out", folder / "set.json",

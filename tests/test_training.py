@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from discs import annotated_discs
 
 from retail_seg.errors import ModelError, TrainingError
 from retail_seg.photos import load_photo
-from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.grouping import Maps, Thresholds
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
@@ -26,25 +26,8 @@ TINY = Recipe(
 )
 
 
-def photos(folder: Path, count: int) -> list[AnnotatedPhoto]:
-    """Photos of two bright discs on a dark ground, with their labels."""
-    rng = np.random.default_rng(0)
-    found = []
-    for i in range(count):
-        picture = np.full((96, 128, 3), 40, np.uint8) + rng.integers(0, 10, (96, 128, 3), np.uint8)
-        labels = np.zeros((96, 128), np.int32)
-        for value, x in ((1, 32), (2, 92)):
-            centre, radius = (x + int(rng.integers(-6, 7)), 48), int(rng.integers(14, 22))
-            cv2.circle(picture, centre, radius, tuple(int(c) for c in rng.integers(120, 255, 3)), -1)
-            cv2.circle(labels, centre, radius, value, -1)
-        path = folder / f"photo{i}.png"
-        cv2.imwrite(str(path), picture)
-        found.append(AnnotatedPhoto(path.stem, path, labels))
-    return found
-
-
 def test_training_writes_a_model_that_has_learned(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 6)
+    annotated = annotated_discs(tmp_path, 6)
     reports: list[Progress] = []
     result = train(annotated, tmp_path / "model", steps=100, from_scratch=True, recipe=TINY, progress=reports.append)
     assert result.steps == 100 and len(result.photos) == 6 and len(result.held_back) == 1 and result.instances == 12
@@ -62,7 +45,7 @@ def test_training_writes_a_model_that_has_learned(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_and_steps_give_the_same_model(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 3)
+    annotated = annotated_discs(tmp_path, 3)
     prints = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train(annotated, tmp_path / name, steps=4, seed=seed, from_scratch=True, recipe=TINY)
@@ -72,7 +55,7 @@ def test_the_same_seed_and_steps_give_the_same_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["keyboard", "sigterm"])
 def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path: Path, how: str) -> None:
-    annotated, folder = photos(tmp_path, 3), tmp_path / "model"
+    annotated, folder = annotated_discs(tmp_path, 3), tmp_path / "model"
 
     def stop(report: Progress) -> None:
         if report.phase == "train" and report.step == 3:
@@ -96,7 +79,7 @@ def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path: Path, how: s
 
 
 def test_another_training_does_not_take_up_the_checkpoint(tmp_path: Path) -> None:
-    annotated, folder = photos(tmp_path, 3), tmp_path / "model"
+    annotated, folder = annotated_discs(tmp_path, 3), tmp_path / "model"
 
     def stop(report: Progress) -> None:
         raise KeyboardInterrupt
@@ -109,7 +92,7 @@ def test_another_training_does_not_take_up_the_checkpoint(tmp_path: Path) -> Non
 
 
 def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 3)
+    annotated = annotated_discs(tmp_path, 3)
     train(annotated, tmp_path / "first", steps=3, from_scratch=True, recipe=TINY)
     result = train(annotated, tmp_path / "second", steps=3, start=tmp_path / "first", recipe=TINY)
     assert Segmenter.load(tmp_path / "first").fingerprint in result.start
@@ -117,7 +100,7 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
 
 
 def test_the_photos_to_hold_back_can_be_named(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 5)
+    annotated = annotated_discs(tmp_path, 5)
     named = [annotated[1].path, annotated[4].path]
     result = train(annotated, tmp_path / "model", steps=2, from_scratch=True, recipe=TINY, hold_back=named)
     assert result.held_back == ("photo1", "photo4") and result.scores
@@ -127,18 +110,18 @@ def test_the_photos_to_hold_back_can_be_named(tmp_path: Path) -> None:
 
 
 def test_the_clock_ends_a_training(tmp_path: Path) -> None:
-    result = train(photos(tmp_path, 3), tmp_path / "model", minutes=0.05, from_scratch=True, recipe=TINY)
+    result = train(annotated_discs(tmp_path, 3), tmp_path / "model", minutes=0.05, from_scratch=True, recipe=TINY)
     assert result.steps >= 0 and (tmp_path / "model" / "weights.safetensors").is_file()
 
 
 def test_early_stopping_shortens_the_rest(tmp_path: Path) -> None:
     recipe = replace(TINY, evaluations=20, patience=2, rate_fresh=1e-9)
-    result = train(photos(tmp_path, 5), tmp_path / "model", steps=60, from_scratch=True, recipe=recipe)
+    result = train(annotated_discs(tmp_path, 5), tmp_path / "model", steps=60, from_scratch=True, recipe=recipe)
     assert result.stopped_early and result.steps < 60
 
 
 def test_what_cannot_train_is_said(tmp_path: Path) -> None:
-    annotated = photos(tmp_path, 4)
+    annotated = annotated_discs(tmp_path, 4)
     empty = [replace(a, labels=np.zeros_like(a.labels)) for a in annotated[:2]]
     with pytest.raises(TrainingError, match="2 annotated photos with instances"):
         train([*annotated[:2], *empty], tmp_path / "model")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
+from discs import annotated_discs
 
 from retail_seg.errors import TrainingError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
@@ -33,20 +32,7 @@ TINY = Recipe(
 @pytest.fixture(scope="module")
 def annotated(tmp_path_factory: pytest.TempPathFactory) -> list[AnnotatedPhoto]:
     """Eight photos of two bright discs on a dark ground, with their labels."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    found = []
-    for i in range(8):
-        picture = np.full((96, 128, 3), 40, np.uint8) + rng.integers(0, 10, (96, 128, 3), np.uint8)
-        labels = np.zeros((96, 128), np.int32)
-        for value, x in ((1, 32), (2, 92)):
-            centre, radius = (x + int(rng.integers(-6, 7)), 48), int(rng.integers(14, 22))
-            cv2.circle(picture, centre, radius, tuple(int(c) for c in rng.integers(120, 255, 3)), -1)
-            cv2.circle(labels, centre, radius, value, -1)
-        path = folder / f"photo{i}.png"
-        cv2.imwrite(str(path), picture)
-        found.append(AnnotatedPhoto(path.stem, path, labels))
-    return found
+    return annotated_discs(tmp_path_factory.mktemp("photos"), 8)
 
 
 @pytest.fixture(scope="module")

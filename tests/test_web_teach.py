@@ -208,7 +208,7 @@ class TestTrainings:
         return run
 
     def test_under_way(self, teaching: Teaching, run: Run) -> None:
-        from retail_seg.teaching_files import locked
+        from retail_seg.files import locked
 
         lock = teaching.folder / "locks" / "training"
         with locked(lock):
