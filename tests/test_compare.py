@@ -149,6 +149,33 @@ def test_what_fails_is_one_sentence_and_the_rest_goes_on(job: Job, monkeypatch: 
     assert finished == [("otsu", False), ("mean", False), ("otsu", True), ("mean", True)]
 
 
+def test_another_shipped_model_repeats_only_what_begins_with_it(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[str] = []
+
+    def apart(given: Job, name: str, show: object) -> Result:
+        calls.append(name)
+        model = given.method_folder(name) / "model"
+        model.mkdir(parents=True, exist_ok=True)
+        (model / "weights.safetensors").write_text(f"{name} {shipped.read_text()}" if name == "retail-seg" else name)
+        done = result_of(name, all_methods()[name].key(given), 0.5, validation=0.5)
+        done.write(given.method_folder(name))
+        return done
+
+    shipped = tmp_path / "shipped" / "weights.safetensors"
+    shipped.parent.mkdir()
+    monkeypatch.setattr("retail_seg.segmentation.segmenter.SHIPPED", shipped.parent)
+    monkeypatch.setattr("retail_seg.comparison.runner.run_apart", apart)
+    names = ["otsu", "retail-seg-shipped", "retail-seg", "unet", "ensemble"]
+    for text in ("one", "one", "another"):
+        shipped.write_text(text)
+        run_all(job, names, print)
+    assert calls == [*names, "retail-seg-shipped", "retail-seg", "ensemble"]
+    run_all(job, ["unet", "smp-unet", "ensemble"], print)
+    assert calls[-2:] == ["smp-unet", "ensemble"]  # a new member makes another ensemble
+
+
 def test_a_method_that_dies_is_named_with_its_log(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script = tmp_path / "python"
     script.write_text(f"#!{sys.executable}\nimport sys\nprint('not json')\nsys.exit('it broke')\n")

@@ -16,7 +16,6 @@ from retail_seg.files import replace_file
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.formats.instance_png import open_mask, write_ids
 from retail_seg.segmentation.manifest import file_hash, labels_hash
-from retail_seg.segmentation.segmenter import SHIPPED, WEIGHTS
 
 #: Version of the layout of a result and of the way in which methods are measured; an older result is done again.
 FORMAT = 2
@@ -71,10 +70,13 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Changes with anything that makes an older result another comparison's, the shipped model included."""
+        """Changes with anything that makes every older result another comparison's; see `key_with` for models."""
         sets = [sorted(self.train.hashes), *([one.name, sorted(one.hashes)] for one in self.tests)]
-        parts = [FORMAT, sets, self.minutes, self.seed, self.steps, self.shown, file_hash(SHIPPED / WEIGHTS)]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+        return _digest([FORMAT, sets, self.minutes, self.seed, self.steps, self.shown])
+
+    def key_with(self, models: Sequence[str]) -> str:
+        """The key of a method that begins with models of these fingerprints: it is done again when they change."""
+        return _digest([self.key, *models]) if models else self.key
 
     def method_folder(self, method: str) -> Path:
         """Where a method's result, model and pictures lie."""
@@ -100,6 +102,7 @@ class Job:
 class Result:
     """What came of one method.
 
+    key              of the job and of the models that the method began with: another key, another result
     knobs            settings that a person has to choose for new photos
     settings         what tuning or training chose
     train_seconds    work until it was ready (see methods.working_seconds); 0 where nothing is learned or tuned
@@ -136,6 +139,10 @@ class Result:
     def write(self, folder: Path) -> None:
         """Keep it in the method's folder."""
         replace_file(folder / RESULT, (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def quality_of(scores: Mapping[str, float]) -> float:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retail_seg.comparison.job import MODEL, ComparisonError, Job, read_result
+from retail_seg.comparison.job import MODEL, ComparisonError, Job, Result, read_result
 from retail_seg.files import whole_file
 from retail_seg.segmentation.instances import Instances
+from retail_seg.segmentation.manifest import file_hash
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.grouping import Thresholds
@@ -44,6 +45,12 @@ class Ready:
 
 #: Makes a method ready: the job, the folder that the method may write to, and who wants to know how far it is.
 Prepare = Callable[[Job, Path, Report], Ready]
+#: Fingerprints of the models that a method begins with; what is learned from the job's photos alone begins with none.
+Models = Callable[[Job], Sequence[str]]
+
+
+def _no_models(job: Job) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,15 @@ class BenchMethod:
     text: str
     kind: str
     prepare: Prepare
+    models: Models = _no_models
+
+    def key(self, job: Job) -> str:
+        """What a result of this method must carry to be one of this job, with the models that are there now."""
+        return job.key_with(self.models(job))
+
+    def result(self, job: Job) -> Result | None:
+        """The finished result in the method's folder; None where there is none that still holds."""
+        return read_result(job.method_folder(self.name), self.key(job))
 
 
 def working_seconds() -> float:
@@ -177,33 +193,34 @@ def spread(total: int, most: int) -> list[int]:
 # -- learned ----------------------------------------------------------------------------------------------------
 
 
-
 def _learned_methods() -> list[BenchMethod]:
-    from_nothing = "Trained from random weights on the same photos and composed scenes."
-    rows = [
-        ("retail-seg-shipped", "retail-seg, as shipped",
-         "This package's U-Net as it comes, without one photo of yours.", _shipped),
-        ("retail-seg", "retail-seg, trained", "This package's U-Net, fine-tuned: what the command train gives.",
-         _trained("unet", start=True)),
-        ("retail-seg-scratch", "retail-seg, from nothing",
-         "The same network and training without the shipped weights: what knowing many scenes beforehand is worth.",
-         _trained("unet")),
-        ("unet", "U-Net", f"The classic at full resolution. {from_nothing}",
-         _trained("unet", widths=(16, 32, 64, 128), block=1)),
-        ("smp-unet", "U-Net with ResNet-18", f"segmentation_models_pytorch's U-Net. {from_nothing}",
-         _trained("smp-unet")),
-        ("fcn", "FCN-8s with ResNet-18", f"Coarse scores at three strides, added up and enlarged. {from_nothing}",
-         _trained("fcn")),
-        ("segnet", "SegNet", f"Remembers where its pooling took values from, and skips nothing over. {from_nothing}",
-         _trained("segnet")),
-        ("deeplabv3", "DeepLab v3 with ResNet-18", f"Looks wide with atrous convolutions. {from_nothing}",
-         _trained("deeplabv3")),
-        ("mask-rcnn", "Mask R-CNN with ResNet-18", f"Finds boxes first, then a mask in each. {from_nothing}",
-         _trained("mask-rcnn")),
-        ("ensemble", "Ensemble", f"The mean of the {MEMBERS} trained models above that did best on what was held back.",
-         _ensemble),
+    fresh = "Trained from random weights on the same photos and composed scenes."
+    return [
+        _learned("retail-seg-shipped", "retail-seg, as shipped",
+                 "This package's U-Net as it comes, without one photo of yours.", _shipped, _shipped_model),
+        _learned("retail-seg", "retail-seg, trained", "This package's U-Net, fine-tuned: what the command train gives.",
+                 _trained("unet", start=True), _shipped_model),
+        _learned("retail-seg-scratch", "retail-seg, from nothing", "The same network and training without the shipped "
+                 "weights: what knowing many scenes beforehand is worth.", _trained("unet")),
+        _learned("unet", "U-Net", f"The classic at full resolution. {fresh}",
+                 _trained("unet", widths=(16, 32, 64, 128), block=1)),
+        _learned("smp-unet", "U-Net with ResNet-18", f"segmentation_models_pytorch's U-Net. {fresh}",
+                 _trained("smp-unet")),
+        _learned("fcn", "FCN-8s with ResNet-18", f"Coarse scores at three strides, added up and enlarged. {fresh}",
+                 _trained("fcn")),
+        _learned("segnet", "SegNet", f"Remembers where its pooling took values from, and skips nothing over. {fresh}",
+                 _trained("segnet")),
+        _learned("deeplabv3", "DeepLab v3 with ResNet-18", f"Looks wide with atrous convolutions. {fresh}",
+                 _trained("deeplabv3")),
+        _learned("mask-rcnn", "Mask R-CNN with ResNet-18", f"Finds boxes first, then a mask in each. {fresh}",
+                 _trained("mask-rcnn")),
+        _learned("ensemble", "Ensemble", f"The mean of the {MEMBERS} trained models above that did best on what was "
+                 "held back.", _ensemble, _member_models),
     ]  # fmt: skip
-    return [BenchMethod(name, title, text, LEARNED, prepare) for name, title, text, prepare in rows]
+
+
+def _learned(name: str, title: str, text: str, prepare: Prepare, models: Models = _no_models) -> BenchMethod:
+    return BenchMethod(name, title, text, LEARNED, prepare, models)
 
 
 def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
@@ -264,6 +281,18 @@ def weights_in(model: Path) -> int:
         return int(sum(np.prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 - no dictionary
 
 
+def _shipped_model(job: Job) -> list[str]:
+    from retail_seg.segmentation.segmenter import SHIPPED, WEIGHTS
+
+    return [file_hash(SHIPPED / WEIGHTS)]
+
+
+def _member_models(job: Job) -> list[str]:
+    from retail_seg.segmentation.segmenter import WEIGHTS
+
+    return [file_hash(job.method_folder(name) / MODEL / WEIGHTS) for name in members_of(job)]
+
+
 def _ensemble(job: Job, folder: Path, report: Report) -> Ready:
     from retail_seg.segmentation.architectures import ensemble_of
     from retail_seg.segmentation.segmenter import Segmenter
@@ -287,11 +316,14 @@ def members_of(job: Job) -> list[str]:
 
     Mask R-CNN is none of them: its maps are drawn from detections and are no probabilities to average.
     """
+    from retail_seg.segmentation.segmenter import WEIGHTS
+
     found = []
     for name, method in all_methods().items():
-        result = read_result(job.method_folder(name), job.key) if method.kind == LEARNED else None
-        able = name not in ("ensemble", "mask-rcnn") and (job.method_folder(name) / MODEL).is_dir()
-        if able and result is not None and result.validation is not None:
+        able = method.kind == LEARNED and name not in ("ensemble", "mask-rcnn")
+        trained = able and (job.method_folder(name) / MODEL / WEIGHTS).is_file()
+        result = method.result(job) if trained else None
+        if result is not None and result.validation is not None:
             found.append((-result.validation, name))
     return [name for _, name in sorted(found)[:MEMBERS]]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from retail_seg.comparison.job import LOG, Comparison, ComparisonError, Job, PhotoSet, Result, ranked, read_result
+from retail_seg.comparison.job import LOG, Comparison, ComparisonError, Job, PhotoSet, Result, ranked
 from retail_seg.comparison.methods import all_methods, spread
 from retail_seg.errors import RetailSegError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
@@ -105,7 +105,7 @@ def run_all(
     results: list[Result] = []
     left_out: dict[str, str] = {}
     for name in methods:
-        before = read_result(job.method_folder(name), job.key)
+        before = all_methods()[name].result(job)
         try:
             result = before or run_apart(job, name, show)
         except RetailSegError as error:
@@ -137,7 +137,7 @@ def run_apart(job: Job, name: str, show: Show) -> Result:
             process.wait()
         finally:
             _end(process)
-    result = read_result(folder, job.key) if process.returncode == 0 else None
+    result = all_methods()[name].result(job) if process.returncode == 0 else None
     if result is None:
         raise ComparisonError(said or _why(process.returncode, folder / LOG))
     return result

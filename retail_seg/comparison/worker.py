@@ -38,6 +38,7 @@ def run_method(job: Job, name: str, report: Report) -> Result:
     method = all_methods()[name]
     folder = job.method_folder(name)
     folder.mkdir(parents=True, exist_ok=True)
+    key = method.key(job)  # as the models are now that it begins with
     begun = working_seconds()
     ready = method.prepare(job, folder, report)
     train_seconds, train_mb = working_seconds() - begun, peak_mb()
@@ -49,7 +50,7 @@ def run_method(job: Job, name: str, report: Report) -> Result:
         scores[one.name], seconds = dict(combine(scored).rounded()), seconds + times
     passed, worked = np.median(np.array(seconds), axis=0)
     result = Result(
-        name, job.key, ready.knobs, ready.settings, round(train_seconds, 1) if ready.settings else 0.0,
+        name, key, ready.knobs, ready.settings, round(train_seconds, 1) if ready.settings else 0.0,
         round(float(passed), 4), round(float(worked), 4), round(train_mb), round(peak_mb()), scores,
         None if ready.validation is None else round(ready.validation, 4), ready.note, ready.parameters,
     )  # fmt: skip
