@@ -28,3 +28,11 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     run_demo(folder / "store", folder / "out", photos=1, say=lambda line: None)
     return folder
+
+
+@pytest.fixture(scope="session")
+def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that knows discs on a dark ground."""
+    from teaching_helpers import tiny_model
+
+    return tiny_model(tmp_path_factory.mktemp("disc-model"))

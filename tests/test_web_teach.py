@@ -16,8 +16,8 @@ from retail_seg import Matcher
 from retail_seg.accounts import Person
 from retail_seg.photos import encode_picture
 from retail_seg.teaching import DONE, Teaching
-from retail_seg.teaching_editor import Editor
-from retail_seg.teaching_runs import Run, Runs
+from retail_seg.teaching.editor import Editor
+from retail_seg.teaching.trainings import Training, Trainings
 
 
 @pytest.fixture(autouse=True)
@@ -164,11 +164,11 @@ def test_a_training_is_started_with_what_was_asked_for(teaching: Teaching, monke
     ids = finished(teaching, 5)
     asked: dict[str, object] = {}
 
-    def start(self: Runs, **settings: object) -> Run:
+    def start(self: Trainings, **settings: object) -> Training:
         asked.update(settings)
-        return Run("20260101-000000", "2026-01-01T00:00:00", "Ada", tuple(ids), (), 8)
+        return Training("20260101-000000", "2026-01-01T00:00:00", "Ada", tuple(ids), (), 8)
 
-    monkeypatch.setattr(Runs, "start", start)
+    monkeypatch.setattr(Trainings, "start", start)
     app = opened("staff", part="train")
     assert "**4** finished photos to train on" in app.markdown[0].value and "**1** more" in app.markdown[0].value
     app.checkbox(key="teach-folded").set_value(True).run()
@@ -195,19 +195,19 @@ class TestTrainings:
     )  # fmt: skip
 
     @pytest.fixture
-    def run(self, teaching: Teaching) -> Run:
+    def run(self, teaching: Teaching) -> Training:
         import json
         from dataclasses import asdict
 
         ids = finished(teaching, 4)
-        run = Run("20260101-120000", "2026-01-01T12:00:00", "Ada", tuple(ids[1:]), (ids[0],), 8)
-        folder = Runs(teaching).path(run.id)
+        run = Training("20260101-120000", "2026-01-01T12:00:00", "Ada", tuple(ids[1:]), (ids[0],), 8)
+        folder = Trainings(teaching).path(run.id)
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps(asdict(run)))
         (folder / "progress.jsonl").write_text(self.LINES)
         return run
 
-    def test_under_way(self, teaching: Teaching, run: Run) -> None:
+    def test_under_way(self, teaching: Teaching, run: Training) -> None:
         from retail_seg.files import locked
 
         lock = teaching.folder / "locks" / "training"
@@ -219,19 +219,19 @@ class TestTrainings:
             assert "Cancel" in labels_of(app) and "Start the training" not in labels_of(app)
         assert "Start the training" in labels_of(opened(part="train"))
 
-    def test_broken_off_can_be_resumed_and_deleted(self, teaching: Teaching, run: Run) -> None:
-        (Runs(teaching).path(run.id) / "log.txt").write_text("reading\nError: no space on the disk\n")
+    def test_broken_off_can_be_resumed_and_deleted(self, teaching: Teaching, run: Training) -> None:
+        (Trainings(teaching).path(run.id) / "log.txt").write_text("reading\nError: no space on the disk\n")
         app = opened(part="train")
         assert "no space on the disk" in app.warning[0].value and "Resume" in labels_of(app)
         next(button for button in app.button if button.label == "Delete it").click().run()
-        assert not app.exception and Runs(teaching).all() == []
+        assert not app.exception and Trainings(teaching).all() == []
 
-    def test_done_it_is_compared_and_switched_to_and_back(self, teaching: Teaching, run: Run) -> None:
+    def test_done_it_is_compared_and_switched_to_and_back(self, teaching: Teaching, run: Training) -> None:
         from retail_seg.model_switch import model_in_use
         from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
         from retail_seg.web.shared import jobs
 
-        folder = Runs(teaching).path(run.id)
+        folder = Trainings(teaching).path(run.id)
         (folder / "result.jsonl").write_text(self.RESULT)
         model = Segmenter.load(SHIPPED)
         model.name = "taught"

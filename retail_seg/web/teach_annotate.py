@@ -8,9 +8,8 @@ from typing import Any
 import streamlit as st
 
 from retail_seg.teaching import DONE, TaughtPhoto
-from retail_seg.teaching_editor import MARKS, Hand
-from retail_seg.teaching_hands import MOVE, Hands
-from retail_seg.teaching_view import View, centre_of, colour_of, ids_png, photo_jpeg, window
+from retail_seg.teaching.editor import MARKS, MOVE, Hand, Hands
+from retail_seg.teaching.view import View, centre_of, colour_of, ids_png, photo_jpeg, window
 from retail_seg.web.annotator import annotator, new_marks
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, flash, go_to, title_of, trying
@@ -183,7 +182,7 @@ def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
             photo=_jpeg(shop, photo, view),
             overlay=ids_png(shop.teaching.labels(photo), view, number),
             size=view.size(),
-            kind=MARKS.get(hand.tool, "point") if hand else "",
+            kind=MARKS[hand.tool] if hand else "",
             context=_hands().number_of(hand) if hand else 0,
             done=_hands().done,
             label=f"{photo.name} with {things}. {TOOLS[hand.tool][1] if hand else ''} Arrow keys move, Enter draws.",

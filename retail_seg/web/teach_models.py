@@ -9,8 +9,8 @@ import streamlit as st
 from retail_seg.acceleration import load_segmenter
 from retail_seg.accounts import acting
 from retail_seg.model_switch import model_in_use, previous_model, switch_back, use_model
-from retail_seg.teaching_compare import SCORES, Comparison, compare, kept_comparison, overlay
-from retail_seg.teaching_runs import FINISHED, Run
+from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
+from retail_seg.teaching.trainings import FINISHED, Training
 from retail_seg.web.shared import jobs, may
 from retail_seg.web.teach_shared import Workshop, flash, go_to, job_shown, trying
 
@@ -18,7 +18,7 @@ from retail_seg.web.teach_shared import Workshop, flash, go_to, job_shown, tryin
 def show(shop: Workshop) -> None:
     """The model in use, then a trained one beside it."""
     _in_use(shop)
-    runs = {run.id: run for run in shop.runs.all() if shop.runs.progress(run.id).state == FINISHED}
+    runs = {run.id: run for run in shop.trainings.all() if shop.trainings.progress(run.id).state == FINISHED}
     if not runs:
         st.info("No training has ended yet. Train first; then its model can be compared here.", icon=":material/info:")
         st.button("To the training", on_click=go_to, args=("train",), icon=":material/model_training:")
@@ -49,14 +49,14 @@ def _in_use(shop: Workshop) -> None:
         st.button("Switch back to the one before", icon=":material/undo:", on_click=trying(back))
 
 
-def _beside(shop: Workshop, run: Run) -> None:
+def _beside(shop: Workshop, run: Training) -> None:
     """The comparison with the model in use, made now or kept from before; then the switch."""
     in_use = shop.segmenter()
-    new = _fingerprint(str(shop.runs.model(run.id)))
+    new = _fingerprint(str(shop.trainings.model(run.id)))
     if new == in_use.fingerprint:
         st.success("This model is the one in use.", icon=":material/check_circle:")
         return
-    found = kept_comparison(shop.runs, run.id, in_use.fingerprint)
+    found = kept_comparison(shop.trainings, run.id, in_use.fingerprint)
     busy = job_shown("compare", lambda job: st.rerun())
     if found:
         _compared(shop, found)
@@ -64,8 +64,8 @@ def _beside(shop: Workshop, run: Run) -> None:
         st.write("How do the two do on the photos that neither was trained on?")
         if may("staff") and st.button("Compare them", type="primary", icon=":material/compare:"):
             jobs().start(
-                "compare", "Comparison", lambda job: compare(shop.runs, run.id, in_use, load_segmenter, job.report),
-                by=acting().name,
+                "compare", "Comparison",
+                lambda job: compare(shop.trainings, run.id, in_use, load_segmenter, job.report), by=acting().name,
             )  # fmt: skip
             st.rerun()
     _switch(shop, run, bool(found))
@@ -79,13 +79,13 @@ def _fingerprint(folder: str) -> str:
     return Segmenter.load(Path(folder)).fingerprint
 
 
-def _switch(shop: Workshop, run: Run, compared: bool) -> None:
+def _switch(shop: Workshop, run: Training, compared: bool) -> None:
     if not may("manager"):
         st.caption("A manager can switch to this model.")
         return
 
     def switch() -> None:
-        use_model(shop.store, shop.runs.model(run.id), by=acting().name)
+        use_model(shop.store, shop.trainings.model(run.id), by=acting().name)
         flash("Switched: every scan from now on uses this model. The one before is kept.", ":material/check:")
 
     st.button(
@@ -112,8 +112,8 @@ def _compared(shop: Workshop, found: Comparison) -> None:
         for column, side, name, count in zip(
             st.columns(2), ("in-use", "new"), ("In use", "New"), (line.in_use, line.new), strict=True
         ):
-            column.image(str(overlay(shop.runs, found.run, line.photo, side)), caption=f"{name}: counts {count}")
+            column.image(str(overlay(shop.trainings, found.run, line.photo, side)), caption=f"{name}: counts {count}")
 
 
-def _title(run: Run) -> str:
+def _title(run: Training) -> str:
     return f"{run.started[:16].replace('T', ' ')} UTC · {len(run.photos)} photos"

@@ -9,9 +9,9 @@ from retail_seg.jobs import Job
 from retail_seg.photos import SUFFIXES, encode_picture, load_photo
 from retail_seg.segmentation.annotations import FORMATS, title
 from retail_seg.teaching import DONE, TaughtPhoto
-from retail_seg.teaching_compare import known_suggestions, suggest
-from retail_seg.teaching_import import Imported, import_annotations
-from retail_seg.teaching_runs import FEWEST
+from retail_seg.teaching.imports import Imported, import_annotations
+from retail_seg.teaching.judging import known_suggestions, suggest
+from retail_seg.teaching.trainings import FEWEST
 from retail_seg.web.shared import errors_as_sentences, jobs, may
 from retail_seg.web.teach_shared import SIGNS, STATES, Workshop, flash, go_to, job_shown
 

@@ -11,8 +11,8 @@ import streamlit as st
 
 from retail_seg.jobs import Job
 from retail_seg.teaching import DONE, DRAFT, NEW, TaughtPhoto, Teaching
-from retail_seg.teaching_editor import Editor
-from retail_seg.teaching_runs import Runs
+from retail_seg.teaching.editor import Editor
+from retail_seg.teaching.trainings import Trainings
 from retail_seg.user_errors import USER_ERRORS
 from retail_seg.web.shared import jobs, matcher
 
@@ -32,7 +32,7 @@ class Workshop:
     store: Path
     teaching: Teaching
     editor: Editor
-    runs: Runs
+    trainings: Trainings
 
     def segmenter(self) -> Segmenter:
         """The model in use."""
@@ -43,7 +43,7 @@ class Workshop:
 def workshop(store: Path) -> Workshop:
     """The workshop of a store, made once a process."""
     teaching = Teaching(store)
-    return Workshop(store, teaching, Editor(teaching, lambda: matcher(store).segmenter), Runs(teaching))
+    return Workshop(store, teaching, Editor(teaching, lambda: matcher(store).segmenter), Trainings(teaching))
 
 
 def go_to(part: str, **address: str) -> None:

@@ -6,8 +6,18 @@ import streamlit as st
 
 from retail_seg.model_switch import model_in_use
 from retail_seg.teaching import DONE
-from retail_seg.teaching_compare import curve
-from retail_seg.teaching_runs import CANCELLED, FAILED, FINISHED, MINUTES, RUNNING, Progress, Run, longest, why_not
+from retail_seg.teaching.trainings import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    MINUTES,
+    RUNNING,
+    Progress,
+    Training,
+    curve,
+    longest,
+    why_not,
+)
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, flash, go_to, trying
 
@@ -19,12 +29,12 @@ EVERY = 2
 
 def show(shop: Workshop) -> None:
     """The training under way, else the way to start one; then those before."""
-    running = shop.runs.running()
+    running = shop.trainings.running()
     if running:
         _live(shop, running.id)
     elif may("staff"):
         _start(shop)
-    runs = {run.id: run for run in shop.runs.all() if not running or run.id != running.id}
+    runs = {run.id: run for run in shop.trainings.all() if not running or run.id != running.id}
     if runs:
         st.subheader("Trainings before")
         asked = st.query_params.get("run")
@@ -36,7 +46,7 @@ def show(shop: Workshop) -> None:
 
 def _start(shop: Workshop) -> None:
     done = [photo for photo in shop.teaching.photos() if photo.state == DONE]
-    held = shop.runs.held_back(done)
+    held = shop.trainings.held_back(done)
     count = len(done) - len(held)
     kept = f" **{len(held)}** more kept to compare models on are never trained on." if held else ""
     st.write(f"**{count}** finished photos to train on.{kept}")
@@ -60,7 +70,7 @@ def _start(shop: Workshop) -> None:
 
     def start() -> None:
         begin = model_in_use(shop.store) if own else None
-        shop.runs.start(minutes=minutes, steps=int(steps) or None, cross_validate=folded, start=begin)
+        shop.trainings.start(minutes=minutes, steps=int(steps) or None, cross_validate=folded, start=begin)
         flash("The training has begun. It goes on when you leave this page.", ":material/model_training:")
 
     st.button(
@@ -74,10 +84,10 @@ def _start(shop: Workshop) -> None:
 @st.fragment(run_every=EVERY)
 def _live(shop: Workshop, id_: str) -> None:
     """A training under way, looked at again and again; the whole page runs once more at its end."""
-    progress = shop.runs.progress(id_)
+    progress = shop.trainings.progress(id_)
     if progress.state != RUNNING:
         st.rerun()
-    run = shop.runs.get(id_)
+    run = shop.trainings.get(id_)
     st.subheader("A training is under way")
     st.progress(progress.share, text=f"{progress.part}: {progress.share:.0%}")
     by = f" by {run.by}" if run.by else ""
@@ -87,12 +97,12 @@ def _live(shop: Workshop, id_: str) -> None:
         asked = bool(run.cancelled_by)
         st.button(
             "Cancelling …" if asked else "Cancel", icon=":material/close:", disabled=asked,
-            on_click=trying(lambda: shop.runs.cancel(id_)), help="What it has learned is kept: it can be resumed.",
+            on_click=trying(lambda: shop.trainings.cancel(id_)), help="What it has learned is kept: it can be resumed.",
         )  # fmt: skip
 
 
-def _ended(shop: Workshop, run: Run) -> None:
-    progress = shop.runs.progress(run.id)
+def _ended(shop: Workshop, run: Training) -> None:
+    progress = shop.trainings.progress(run.id)
     if progress.result:
         _scores(progress)
         st.button(
@@ -101,13 +111,13 @@ def _ended(shop: Workshop, run: Run) -> None:
         )  # fmt: skip
     else:
         st.warning(progress.error, icon=":material/warning:")
-        if may("staff") and not shop.runs.running():
-            st.button("Resume", icon=":material/play_arrow:", on_click=trying(lambda: shop.runs.resume(run.id)))
+        if may("staff") and not shop.trainings.running():
+            st.button("Resume", icon=":material/play_arrow:", on_click=trying(lambda: shop.trainings.resume(run.id)))
     _curves(progress)
     if may("staff"):
         with st.popover("Delete this training", icon=":material/delete:"):
             st.write("The training and its model are deleted. A model in use is a copy and stays.")
-            st.button("Delete it", type="primary", on_click=trying(lambda: shop.runs.remove(run.id)))
+            st.button("Delete it", type="primary", on_click=trying(lambda: shop.trainings.remove(run.id)))
 
 
 def _scores(progress: Progress) -> None:
@@ -145,10 +155,10 @@ def _curves(progress: Progress) -> None:
         right.line_chart({"Step": scores[:, 0], "F1": scores[:, 1]}, x="Step", y="F1", height=220)
 
 
-def _title(shop: Workshop, run: Run) -> str:
-    state = shop.runs.progress(run.id).state
+def _title(shop: Workshop, run: Training) -> str:
+    state = shop.trainings.progress(run.id).state
     return f"{_when(run)} · {len(run.photos)} photos · {WORDS[state]}"
 
 
-def _when(run: Run) -> str:
+def _when(run: Training) -> str:
     return run.started[:16].replace("T", " ") + " UTC"

@@ -28,8 +28,8 @@ from retail_seg.accounts import require
 from retail_seg.errors import PhotoError, RetailSegError
 from retail_seg.files import locked, replace_file
 from retail_seg.photos import MAX_BYTES, load_photo
-from retail_seg.teaching_edits import Patch, patch_of
-from retail_seg.teaching_files import (
+from retail_seg.teaching.edits import Patch, patch_of
+from retail_seg.teaching.files import (
     Cache,
     load_patch,
     plain_name,

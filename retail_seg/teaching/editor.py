@@ -1,21 +1,23 @@
-"""What the tools of the annotation page do: each a change of one photo's ids, kept at once.
+"""The tools of the annotation page, each a change of one photo's ids that is kept at once, and the hands that draw.
 
-Every tool works on instance `number` and returns the photo and the number that was worked on; None makes a new one.
+Every tool works on instance `number` and returns the photo and the number that was worked on; None makes a new one. A
+`Hand` says what a mark on the picture is for; `Hands` remembers it, whatever the page is when the mark arrives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from retail_seg import teaching_edits as edits
-from retail_seg.teaching import TaughtPhoto, Teaching, TeachingError
-from retail_seg.teaching_edits import Click
-from retail_seg.teaching_files import Cache
-from retail_seg.teaching_view import View
+from retail_seg.teaching import edits
+from retail_seg.teaching.annotation_set import TaughtPhoto, Teaching, TeachingError
+from retail_seg.teaching.edits import Click
+from retail_seg.teaching.files import Cache
+from retail_seg.teaching.view import View
+from retail_seg.user_errors import USER_ERRORS
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.formats.base import Region
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
 #: A touch within this share of the photo's longer side from a point of the outline takes the point away.
 NEAR = 0.015
 
+#: The tool that moves the window instead of changing anything.
+MOVE = "move"
 #: Tool of the page ► the kind of mark it takes from the picture.
-MARKS = {"box": "box", "click": "point", "brush": "stroke", "outline": "point", "pick": "point"}
+MARKS = {"box": "box", "click": "point", "brush": "stroke", "outline": "point", "pick": "point", MOVE: "point"}
+#: Hands that marks on their way may still refer to.
+KEPT = 50
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -49,6 +55,27 @@ class Hand:
     by_model: bool = False
 
 
+class MarkLike(Protocol):
+    """A mark as the page got it: a number that grows, the number of its hand, and points as shares of the window."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def points(self) -> Sequence[Sequence[float]]: ...
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a mark: the thing to work on next, where the window is to move, or why nothing came of it."""
+
+    photo: str
+    number: int | None = None
+    centre: tuple[float, float] | None = None
+    problem: str = ""
+
+
 class Editor:
     """The tools over an annotation set; `segmenter` gives the model whose outlines can be taken over."""
 
@@ -59,9 +86,7 @@ class Editor:
     def model_labels(self, photo: TaughtPhoto) -> np.ndarray:
         """What the model sees on a photo, ids (H, W) int32; computed once for a photo and a model."""
         model = self._segmenter()
-        return self._seen.get(
-            (photo.id, model.fingerprint), lambda: model.segment(self.teaching.picture(photo)).labels
-        )
+        return self._seen.get((photo.id, model.fingerprint), lambda: model.segment(self.teaching.picture(photo)).labels)
 
     def apply(self, hand: Hand, points: Sequence[Sequence[float]]) -> int | None:
         """Do what a mark (points as shares of the window) asks for; returns the instance to work on next.
@@ -90,9 +115,7 @@ class Editor:
         labels = self.teaching.labels(self.teaching.photo(id_))
         return int(labels[min(int(at[1]), labels.shape[0] - 1), min(int(at[0]), labels.shape[1] - 1)]) or None
 
-    def stroke(
-        self, id_: str, points: np.ndarray, width: float, number: int | None, *, erase: bool = False
-    ) -> Edited:
+    def stroke(self, id_: str, points: np.ndarray, width: float, number: int | None, *, erase: bool = False) -> Edited:
         """A stroke of a round brush (`width` pixels) along `points` (k, 2): added to an instance, or taken from it."""
         photo = self.teaching.photo(id_)
         region = edits.stroke_region(points, width, (photo.height, photo.width))
@@ -163,9 +186,7 @@ class Editor:
             return self.teaching.edit(id_, lambda ids: edits.erased(ids, region, number)), number or 0
         if way == "add":
             return self._put(id_, number, lambda ids, n: edits.added(ids, region, n, over=True))
-        return self._put(
-            id_, number, lambda ids, n: edits.added(edits.without(ids, n), region, n, over=True)
-        )
+        return self._put(id_, number, lambda ids, n: edits.added(edits.without(ids, n), region, n, over=True))
 
     def take_over(self, id_: str) -> Edited:
         """Take over what the model sees where nothing is drawn yet; returns the photo and how many instances came."""
@@ -177,10 +198,6 @@ class Editor:
     def delete(self, id_: str, number: int) -> TaughtPhoto:
         """Take an instance away."""
         return self.teaching.edit(id_, lambda ids: edits.without(ids, number))
-
-    def clear(self, id_: str) -> TaughtPhoto:
-        """Take every instance away; can be undone like any edit."""
-        return self.teaching.edit(id_, np.zeros_like)
 
     def _put(
         self,
@@ -199,6 +216,51 @@ class Editor:
             return change(ids, settled[0])
 
         return self.teaching.edit(id_, work, keep=kept), settled[0]
+
+
+class Hands:
+    """The hands of one person, by number: a mark is done in the hand that drew it, even if the page has moved on.
+
+    Two strokes for a new thing, drawn one soon after the other, belong to the same thing.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._hands: dict[int, Hand] = {}
+        self._made: dict[int, int] = {}
+        self._last = 0
+
+    def number_of(self, hand: Hand) -> int:
+        """The number of a hand, a new one where it is another than before."""
+        if self._hands.get(self._last) != hand:
+            self._last += 1
+            self._hands[self._last] = hand
+            self._hands.pop(self._last - KEPT, None)
+            self._made.pop(self._last - KEPT, None)
+        return self._last
+
+    def take(self, editor: Editor, marks: Iterable[MarkLike]) -> Iterator[Taken]:
+        """Do what the marks ask for, in their order; one that fails stops no other."""
+        for mark in marks:
+            self.done = max(self.done, mark.number)
+            hand = self._hands.get(mark.context)
+            if hand is None:
+                continue
+            try:
+                yield self._do(editor, hand, mark)
+            except USER_ERRORS as error:
+                yield Taken(hand.photo, hand.number, problem=str(error))
+
+    def _do(self, editor: Editor, hand: Hand, mark: MarkLike) -> Taken:
+        if hand.tool == MOVE:
+            x, y = hand.view.to_photo(mark.points)[0]
+            return Taken(hand.photo, hand.number, (float(x), float(y)))
+        if hand.number is None and hand.tool in ("brush", "click"):
+            hand = replace(hand, number=self._made.get(mark.context))
+        number = editor.apply(hand, mark.points)
+        if number:
+            self._made[mark.context] = number
+        return Taken(hand.photo, number)
 
 
 def _others(ids: np.ndarray, number: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from retail_seg.accounts import require
 from retail_seg.errors import AnnotationError
 from retail_seg.photos import SUFFIXES
 from retail_seg.segmentation.annotations import FORMATS, AnnotatedPhoto, read_annotations, title
-from retail_seg.teaching import Teaching
+from retail_seg.teaching.annotation_set import Teaching
 
 #: How far a long piece of work is (0 to 1), and at what; it may raise to end the work.
 Report = Callable[[float, str], None]
@@ -144,8 +144,10 @@ def _is_grey(path: Path) -> bool:
 
 def _is_voc_mask(name: str, path: Path) -> bool:
     masks = ("SegmentationObject", "SegmentationClass")
-    return name in ("voc", "groundtruth") and path.suffix.lower() == ".png" and (
-        path.parent.name in masks or _is_grey(path)
+    return (
+        name in ("voc", "groundtruth")
+        and path.suffix.lower() == ".png"
+        and (path.parent.name in masks or _is_grey(path))
     )
 
 
@@ -176,4 +178,3 @@ def _keep(teaching: Teaching, id_: str, labels: np.ndarray) -> int:
     teaching.edit(id_, lambda before: ids)
     teaching.finish(id_, True)
     return int(ids.max())
-

@@ -1,5 +1,5 @@
-"""A trained model beside the one in use: scores and pictures on photos that neither was trained on; and which photo to
-annotate next."""
+"""What models say of the photos: a trained one beside the one in use, on photos that neither was trained on, and which
+photo to annotate next."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from retail_seg.accounts import require
 from retail_seg.errors import TrainingError
 from retail_seg.files import replace_file
-from retail_seg.teaching import DONE, NEW, TaughtPhoto, Teaching
-from retail_seg.teaching_runs import Runs
-from retail_seg.teaching_view import overlay_jpeg
+from retail_seg.teaching.annotation_set import DONE, NEW, TaughtPhoto, Teaching
+from retail_seg.teaching.trainings import Trainings
+from retail_seg.teaching.view import overlay_jpeg
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
@@ -75,20 +73,24 @@ class Comparison:
 
 
 def compare(
-    runs: Runs, id_: str, in_use: Segmenter, load: Callable[[Path], Segmenter], report: Report = lambda s, t: None
+    trainings: Trainings,
+    id_: str,
+    in_use: Segmenter,
+    load: Callable[[Path], Segmenter],
+    report: Report = lambda share, text: None,
 ) -> Comparison:
     """Score the model of a run and the one in use on the photos held back, and draw both; kept in the run's folder."""
     from retail_seg.segmentation.scores import combine, score_photo
 
     require("staff")
-    new = load(runs.model(id_))
-    photos, scored = _photos_to_compare(runs.teaching, runs.get(id_).held)
-    folder = runs.path(id_) / "overlays"
+    new = load(trainings.model(id_))
+    photos, scored = _photos_to_compare(trainings.teaching, trainings.get(id_).held)
+    folder = trainings.path(id_) / "overlays"
     shares: list[tuple[Any, Any]] = []
     lines = []
     for number, photo in enumerate(photos):
         report(number / len(photos), photo.name)
-        picture, truth = runs.teaching.picture(photo), runs.teaching.labels(photo)
+        picture, truth = trainings.teaching.picture(photo), trainings.teaching.labels(photo)
         found = [model.segment(picture) for model in (in_use, new)]
         for side, instances in zip(("in-use", "new"), found, strict=True):
             replace_file(folder / f"{photo.id}-{side}.jpg", overlay_jpeg(picture, instances.labels))
@@ -98,13 +100,13 @@ def compare(
     both = [combine(side).rounded() for side in zip(*shares, strict=True)] if shares else [{}, {}]
     before, after = ({key: float(values[key]) for key in SCORES if values} for values in both)
     done = Comparison(id_, (in_use.fingerprint, new.fingerprint), before, after, tuple(lines))
-    replace_file(runs.path(id_) / "comparison.json", json.dumps(asdict(done)).encode())
+    replace_file(trainings.path(id_) / "comparison.json", json.dumps(asdict(done)).encode())
     return done
 
 
-def kept_comparison(runs: Runs, id_: str, in_use: str) -> Comparison | None:
+def kept_comparison(trainings: Trainings, id_: str, in_use: str) -> Comparison | None:
     """The comparison of a run that was made against the model with fingerprint `in_use`, None where there is none."""
-    path = runs.path(id_) / "comparison.json"
+    path = trainings.path(id_) / "comparison.json"
     if not path.is_file():
         return None
     values = json.loads(path.read_text(encoding="utf-8"))
@@ -114,20 +116,20 @@ def kept_comparison(runs: Runs, id_: str, in_use: str) -> Comparison | None:
     return Comparison(**values | {"photos": photos, "fingerprints": tuple(values["fingerprints"])})
 
 
-def overlay(runs: Runs, id_: str, photo: str, side: str) -> Path:
+def overlay(trainings: Trainings, id_: str, photo: str, side: str) -> Path:
     """The picture of one photo in a comparison, of the "in-use" or of the "new" model."""
-    kept = _any_comparison(runs, id_)
+    kept = _any_comparison(trainings, id_)
     known = {line.photo for line in kept.photos} if kept else set()
     if photo not in known or side not in ("in-use", "new"):
         raise TrainingError("This picture is not part of the comparison; compare the models again")
-    return runs.path(id_) / "overlays" / f"{photo}-{side}.jpg"
+    return trainings.path(id_) / "overlays" / f"{photo}-{side}.jpg"
 
 
-def _any_comparison(runs: Runs, id_: str) -> Comparison | None:
-    path = runs.path(id_) / "comparison.json"
+def _any_comparison(trainings: Trainings, id_: str) -> Comparison | None:
+    path = trainings.path(id_) / "comparison.json"
     if not path.is_file():
         return None
-    return kept_comparison(runs, id_, json.loads(path.read_text(encoding="utf-8"))["fingerprints"][0])
+    return kept_comparison(trainings, id_, json.loads(path.read_text(encoding="utf-8"))["fingerprints"][0])
 
 
 def _photos_to_compare(teaching: Teaching, held: Sequence[str]) -> tuple[list[TaughtPhoto], bool]:
@@ -184,14 +186,3 @@ def _kept_uncertainty(teaching: Teaching, fingerprint: str) -> dict[str, float]:
         return {}
     values = json.loads(path.read_text(encoding="utf-8"))
     return dict(values["uncertainty"]) if values["model"] == fingerprint else {}
-
-
-def curve(lines: Sequence[dict[str, Any]], part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Loss and score over the steps of one part of a training: arrays (n, 2) of step and value, the loss smoothed."""
-    of_part = [line for line in lines if line["part"] == part]
-    losses = [(line["step"], line["loss"]) for line in of_part if line["phase"] == "train"]
-    scores = [(line["step"], line["score"]) for line in of_part if line["phase"] == "check"]
-    table = np.array(losses, np.float64).reshape(-1, 2)
-    for i in range(1, len(table)):
-        table[i, 1] = 0.8 * table[i - 1, 1] + 0.2 * table[i, 1]
-    return table, np.array(scores, np.float64).reshape(-1, 2)

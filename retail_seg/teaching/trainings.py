@@ -27,10 +27,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retail_seg.accounts import require
 from retail_seg.errors import ModelError, TrainingError
 from retail_seg.files import locked, replace_file
-from retail_seg.teaching import DONE, TaughtPhoto, Teaching
+from retail_seg.teaching.annotation_set import DONE, TaughtPhoto, Teaching
 
 RUNNING, FINISHED, CANCELLED, FAILED = "running", "done", "cancelled", "failed"
 #: From this many finished photos on, every fifth is held back to compare models on, at most HELD_AT_MOST.
@@ -43,7 +45,7 @@ _ID = re.compile(r"\d{8}-\d{6}(-\d+)?")
 
 
 @dataclass(frozen=True)
-class Run:
+class Training:
     """A training that was started; `photos` are trained on, `held` are kept for the comparison (ids of photos)."""
 
     id: str
@@ -80,7 +82,7 @@ class Progress:
         return str(self.lines[-1]["part"]) if self.lines else "starting"
 
 
-class Runs:
+class Trainings:
     """The trainings of a store; reads everything from its folder each time, so it finds what others started."""
 
     def __init__(self, teaching: Teaching) -> None:
@@ -88,12 +90,12 @@ class Runs:
         self.folder = teaching.folder / "runs"
         self._lock = teaching.folder / "locks" / "training"
 
-    def all(self) -> list[Run]:
+    def all(self) -> list[Training]:
         """Every run, the newest first."""
         found = sorted(self.folder.glob("*/run.json"), reverse=True)
         return [_read(path) for path in found]
 
-    def get(self, id_: str) -> Run:
+    def get(self, id_: str) -> Training:
         """One run; TrainingError where there is none with this id."""
         path = self.path(id_) / "run.json"
         if not path.is_file():
@@ -113,7 +115,7 @@ class Runs:
             raise ModelError(f"The training {id_} has made no model; let it end, or resume it")
         return path
 
-    def running(self) -> Run | None:
+    def running(self) -> Training | None:
         """The run whose process is at work, None where there is none."""
         try:
             with locked(self._lock, wait=False, shared=True):
@@ -132,7 +134,7 @@ class Runs:
         cross_validate: bool = False,
         start: Path | None = None,
         seed: int = 0,
-    ) -> Run:
+    ) -> Training:
         """Train on the finished photos, less those held back, in a process of its own; returns at once.
 
         `start` is the model to begin with, None the shipped one. TrainingError for too few photos, or where a training
@@ -145,13 +147,13 @@ class Runs:
         if reason := why_not(len(trained), cross_validate):
             raise TrainingError(reason)
         now = datetime.now(UTC)
-        run = Run(
+        run = Training(
             self._fresh_id(now), now.isoformat(timespec="seconds"), by, trained, held, minutes, steps, seed,
             cross_validate, str(start.resolve()) if start else "",
         )  # fmt: skip
         return self._launch(run, new=True)
 
-    def resume(self, id_: str) -> Run:
+    def resume(self, id_: str) -> Training:
         """Go on with a training that was cancelled or broke off, from its last checkpoint where it left one."""
         require("staff")
         run = self.get(id_)
@@ -179,7 +181,7 @@ class Runs:
             raise TrainingError("This training is under way; cancel it first")
         shutil.rmtree(self.path(id_), ignore_errors=True)
 
-    def _launch(self, run: Run, *, new: bool) -> Run:
+    def _launch(self, run: Training, *, new: bool) -> Training:
         for attempt in range(10):  # somebody who only looks whether a training runs holds the lock for a moment
             try:
                 with locked(self._lock, wait=False) as lock:
@@ -196,9 +198,9 @@ class Runs:
                 time.sleep(0.05)
         raise TrainingError("A training is under way; wait for its end or cancel it")
 
-    def _process(self, run: Run, lock: int) -> subprocess.Popen[bytes]:
+    def _process(self, run: Training, lock: int) -> subprocess.Popen[bytes]:
         folder = self.path(run.id).resolve()
-        home = str(Path(__file__).resolve().parent.parent)
+        home = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
         with (folder / "result.jsonl").open("wb") as out, (folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
@@ -208,7 +210,7 @@ class Runs:
         threading.Thread(target=process.wait, name=f"training-{run.id}", daemon=True).start()  # leaves no zombie
         return process
 
-    def _lay_out(self, run: Run) -> None:
+    def _lay_out(self, run: Training) -> None:
         """The folder of a new run with a copy of the annotations as they are now."""
         folder = self.path(run.id)
         (folder / "labels").mkdir(parents=True)
@@ -223,7 +225,7 @@ class Runs:
         base = f"{now:%Y%m%d-%H%M%S}"
         return next(id_ for id_ in (base, *(f"{base}-{n}" for n in range(2, 1000))) if not self.path(id_).exists())
 
-    def _write(self, run: Run) -> None:
+    def _write(self, run: Training) -> None:
         replace_file(self.path(run.id) / "run.json", json.dumps(asdict(run), indent=1).encode())
 
     # -- photos held back ------------------------------------------------------------------------------------
@@ -272,6 +274,17 @@ def longest(minutes: float, photos: int, cross_validate: bool) -> float:
     return minutes + (min(FOLDS, photos) * (minutes + 0.5) if cross_validate else 0)
 
 
+def curve(lines: Sequence[dict[str, Any]], part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Loss and score over the steps of one part of a training: arrays (n, 2) of step and value, the loss smoothed."""
+    of_part = [line for line in lines if line["part"] == part]
+    losses = [(line["step"], line["loss"]) for line in of_part if line["phase"] == "train"]
+    scores = [(line["step"], line["score"]) for line in of_part if line["phase"] == "check"]
+    table = np.array(losses, np.float64).reshape(-1, 2)
+    for i in range(1, len(table)):
+        table[i, 1] = 0.8 * table[i - 1, 1] + 0.2 * table[i, 1]
+    return table, np.array(scores, np.float64).reshape(-1, 2)
+
+
 def choose_held(done: Sequence[str], before: Sequence[str], trained: Iterable[str]) -> tuple[str, ...]:
     """Every fifth of `done`, at least one of HELD_FROM: those of `before` stay, then those that were never trained on.
 
@@ -287,7 +300,7 @@ def choose_held(done: Sequence[str], before: Sequence[str], trained: Iterable[st
     return tuple(chosen[: len(done) - FEWEST])
 
 
-def _command(run: Run, folder: Path, photos: Path) -> list[str]:
+def _command(run: Training, folder: Path, photos: Path) -> list[str]:
     """The call of `retail-seg train`, behind the app's own work where the system has `nice`."""
     nice = shutil.which("nice")
     options = ["--steps", str(run.steps)] if run.steps else ["--minutes", f"{run.minutes:g}"]
@@ -303,9 +316,9 @@ def _command(run: Run, folder: Path, photos: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _read(path: Path) -> Run:
+def _read(path: Path) -> Training:
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return Run(**values | {"photos": tuple(values["photos"]), "held": tuple(values["held"])})
+    return Training(**values | {"photos": tuple(values["photos"]), "held": tuple(values["held"])})
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:
@@ -327,4 +340,3 @@ def _why(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
     return errors[-1] if errors else "The training broke off before its end; resume it"
-
