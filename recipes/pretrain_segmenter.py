@@ -28,7 +28,9 @@ from retail_seg.segmentation.training import score_held
 from retail_seg.segmentation.tuning import look_at, tune
 from retail_seg.segmentation.unet import UNet
 
-CANVAS = (448, 448)
+CANVAS = (512, 512)
+#: Longer side at which the model works on a photo. 640 is a third faster and draws its edges a little worse.
+SIDE = 768
 STYLE = SceneStyle(
     real=0.0, on_photo=0.0, touching=0.5, overlapping=0.35, sizes=(0.1, 0.95), things=(1, 9), light=0.8
 )
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--start", type=Path, help="model folder to go on from; without it, from nothing")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate; lower it to go on from a model")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -89,9 +92,9 @@ def read_pictures(stored: Any, name: str) -> list[np.ndarray]:
 def train(source: Source, options: argparse.Namespace) -> tuple[Fit, float]:
     """Steps until the minutes are spent, over as many calls as it takes; the average of the weights is what counts."""
     torch.manual_seed(options.seed)
-    config = SegmenterConfig()
+    config = SegmenterConfig(side=SIDE)
     net = Segmenter.load(options.start).net if options.start else UNet(config.unet)
-    fit = Fit(config, net, 2e-3, decay=0.998)
+    fit = Fit(config, net, options.rate, decay=0.998)
     state_path, seconds, limit = options.out / "state.pt", 0.0, options.minutes * 60
     if state_path.is_file():
         saved = torch.load(state_path, weights_only=True)
