@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--start", type=Path, help="model folder to go on from; without it, from nothing")
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate; lower it to go on from a model")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate; lower to go on")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
