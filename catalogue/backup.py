@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -15,10 +15,11 @@ from catalogue.sqlite import Database
 from catalogue.store import Catalogue
 
 
-def backup(catalogue: Catalogue, target: str | Path, attach: Mapping[str, bytes] | None = None) -> Path:
+def backup(catalogue: Catalogue, target: str | Path, attach: Iterable[tuple[str, bytes]] = ()) -> Path:
     """Write the catalogue, as it is at one moment, to a new file and check it; raises BackupError.
 
-    `attach` holds other files of the store by their relative names. The file appears only when it is complete.
+    `attach` gives other files of the store, (relative name, content), one at a time; a name that ends with a slash is
+    an empty folder. The file appears only when it is complete.
     """
     target = Path(target)
     if target.exists():
@@ -26,7 +27,7 @@ def backup(catalogue: Catalogue, target: str | Path, attach: Mapping[str, bytes]
     if not target.parent.is_dir():
         raise BackupError(f"{target.parent}: no such folder; make it first")
     try:
-        database.copy_into(catalogue.db, target, attach or {})
+        database.copy_into(catalogue.db, target, attach)
     except (OSError, sqlite3.OperationalError) as error:
         target.with_name(target.name + ".part").unlink(missing_ok=True)
         raise BackupError(f"{target}: cannot be written ({error}); check the disk") from None
@@ -58,15 +59,22 @@ def restore(source: str | Path, target: str | Path) -> Catalogue:
     return Catalogue.open(target)
 
 
-def take_attachments(catalogue: Catalogue) -> dict[str, bytes]:
-    """The files that came with a restored backup, by their relative names; they are dropped from the catalogue."""
-    with catalogue.change() as db:
-        found = dict(db.execute("SELECT name, data FROM attachments ORDER BY name").fetchall())
-        db.execute("DELETE FROM attachments")
+def take_attachments(catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
+    """The files that came with a restored backup, (relative name, content), one at a time as `backup` got them.
+
+    When the last was taken they are dropped from the catalogue, and the room that they took is given back.
+    """
+    names = [row[0] for row in catalogue.db.execute("SELECT name FROM attachments ORDER BY name").fetchall()]
     try:
-        return {relative_name(name): data for name, data in found.items()}
+        safe = [relative_name(name) + "/" * name.endswith("/") for name in names]
     except PictureRefused:
         raise BackupError("the backup holds files that would lie outside of the store; it is not one of ours") from None
+    for name, wanted in zip(names, safe, strict=True):
+        yield wanted, catalogue.db.execute("SELECT data FROM attachments WHERE name = ?", [name]).fetchone()[0]
+    with catalogue.change() as db:
+        db.execute("DELETE FROM attachments")
+    if names:
+        catalogue.db.conn.execute("VACUUM")
 
 
 def integrity(db: Database) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,13 +156,13 @@ def _migrate(file: DatabaseFile, version: int) -> None:
         migrations.run_steps(db, run_from)
 
 
-def copy_into(db: Database, target: Path, attach: Mapping[str, bytes] | None = None) -> None:
+def copy_into(db: Database, target: Path, attach: Iterable[tuple[str, bytes]] = ()) -> None:
     """Copy the whole database, as it is at one moment, to a new file, while others read and write it."""
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
     with closing(sqlite3.connect(part)) as copy:
         db.conn.backup(copy)
-        for name, data in (attach or {}).items():
+        for name, data in attach:
             copy.execute("INSERT OR REPLACE INTO attachments (name, data) VALUES (?, ?)", [name, data])
         copy.commit()
         copy.execute("PRAGMA journal_mode = DELETE")

@@ -6,10 +6,15 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from teaching_helpers import jpeg, scene
 
 from catalogue import Catalogue, CatalogueVersionError, NewReference, Product, backup
 from catalogue.errors import BackupError, CatalogueError
+from retail_seg.accounts import acting_as, local_person
+from retail_seg.backups import back_up, bring_back
+from retail_seg.teaching import Teaching
 
 
 def reference(mark: str) -> NewReference:
@@ -39,18 +44,50 @@ def test_a_restored_store_holds_the_same_and_is_its_own(path: Path, tmp_path: Pa
 
 
 def test_files_beside_the_catalogue_travel_with_it(path: Path, tmp_path: Path) -> None:
+    files = [("empty/", b""), ("segmenter/config.json", b"{}"), ("segmenter/weights", b"w" * 999_999)]
     with Catalogue.open(path) as original:
-        backup.backup(original, tmp_path / "b.db", {"segmenter/config.json": b"{}", "segmenter/weights": b"w" * 9999})
-        assert backup.take_attachments(original) == {}
-        bad = backup.backup(original, tmp_path / "bad.db", {"../outside": b"x"})
-    with backup.restore(tmp_path / "b.db", tmp_path / "new.db") as restored:
-        assert backup.take_attachments(restored) == {"segmenter/config.json": b"{}", "segmenter/weights": b"w" * 9999}
-        assert backup.take_attachments(restored) == {}
+        saved = backup.backup(original, tmp_path / "b.db", iter(files))
+        assert list(backup.take_attachments(original)) == []
+        bad = backup.backup(original, tmp_path / "bad.db", [("../outside", b"x")])
+    with backup.restore(saved, tmp_path / "new.db") as restored:
+        assert list(backup.take_attachments(restored)) == files
+        assert list(backup.take_attachments(restored)) == []
+        free = restored.db.execute("PRAGMA freelist_count").fetchone()[0]
+        assert free == 0, "the room that they took is given back"
+        assert restored.count_products() == 49
     with (
         backup.restore(bad, tmp_path / "other.db") as restored,
         pytest.raises(BackupError, match="outside of the store"),
     ):
-        backup.take_attachments(restored)
+        list(backup.take_attachments(restored))
+
+
+def test_what_people_annotated_and_trained_travels_with_the_store(path: Path, tmp_path: Path) -> None:
+    store, back = path.parent, tmp_path / "back"
+    with acting_as(local_person()):
+        teaching = Teaching(store)
+        (id_,) = teaching.add([("shelf.jpg", jpeg(1))]).ids
+        teaching.edit(id_, lambda ids: scene(1)[1])
+        teaching.finish(id_, True)
+    model = store / "teaching" / "runs" / "20260101-000000" / "model" / "weights.safetensors"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"w" * 5000)
+    (store / "segmenter.previous").mkdir()  # empty: the shipped model was in use before
+    for name in ("users.json", "teaching/about/.half.json.x", "teaching/locks/training"):
+        (store / name).write_text("stays here")
+    with Catalogue.open(path) as catalogue:
+        back_up(catalogue, tmp_path / "saved")
+    bring_back(tmp_path / "saved", back)
+    (kept,) = Teaching(back).photos()
+    assert kept == teaching.photos()[0] and kept.name == "shelf.jpg"
+    assert np.array_equal(Teaching(back).labels(kept), scene(1)[1])
+    assert (back / model.relative_to(store)).read_bytes() == model.read_bytes()
+    assert sorted(entry.name for entry in back.iterdir()) == ["catalogue.db", "segmenter.previous", "teaching"]
+    assert not (back / "teaching" / "locks").exists() and not list(back.rglob(".*"))
+    with acting_as(local_person()):
+        while Teaching(back).can_undo(kept):
+            kept = Teaching(back).undo(id_)
+    assert not Teaching(back).labels(kept).any(), "edits can still be undone"
 
 
 def test_a_backup_while_others_write_is_one_state(path: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ JOINS = (
     "retail_seg/benchmark/", "retail_seg/scanning.py",
     "retail_seg/stock.py", "retail_seg/api.py", "retail_seg/demo.py", "retail_seg/cli/",
     "retail_seg/web/", "retail_seg/user_errors.py", "retail_seg/store_settings.py",
-    "retail_seg/review.py", "retail_seg/corrections.py",
+    "retail_seg/review.py", "retail_seg/corrections.py", "retail_seg/backups.py",
     "retail_seg/teaching/imports.py",
 )  # fmt: skip
 #: Rooms that must stay free of index and catalogue whatever joins come later.

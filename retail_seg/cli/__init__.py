@@ -40,7 +40,7 @@ COMMANDS = {
     "undo": ("upkeep", "undo", "Take a change of the log back."),
     "health": ("upkeep", "health", "Say what weakens the catalogue."),
     "replay": ("upkeep", "replay", "Match kept scans against today's catalogue."),
-    "backup": ("upkeep", "backup", "Copy the catalogue to a file while it is in use."),
+    "backup": ("upkeep", "backup", "Copy the store to a file while it is in use."),
     "restore": ("upkeep", "restore", "Make a store from a backup."),
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
     "app": ("app", "app", "Open the web app on a store."),

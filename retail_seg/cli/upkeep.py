@@ -70,14 +70,12 @@ def health(store: Path, json_file: Path | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
 def backup(file: Path, store: Path) -> None:
-    """Copy the store's catalogue and its own segmenter to a new FILE, while others go on using it."""
-    from catalogue.backup import backup as copy
+    """Copy the store with its own models and annotated photos to a new FILE, while others go on using it."""
+    from retail_seg.backups import back_up
     from retail_seg.matcher import open_catalogue
-    from retail_seg.model_switch import SEGMENTER
 
-    own = [path for path in sorted((store / SEGMENTER).rglob("*")) if path.is_file()]
     with open_catalogue(store) as catalogue:
-        copy(catalogue, file, {path.relative_to(store).as_posix(): path.read_bytes() for path in own})
+        back_up(catalogue, file)
         say(f"{file}: {catalogue.count_products()} products, {file.stat().st_size / 2**20:.1f} MB")
 
 
@@ -86,17 +84,10 @@ def backup(file: Path, store: Path) -> None:
 @store_option
 def restore(file: Path, store: Path) -> None:
     """Make a store from the backup FILE; the store's folder must be new or empty."""
-    from catalogue.backup import restore as bring_back
-    from catalogue.backup import take_attachments
-    from retail_seg.errors import StoreError
-    from retail_seg.files import replace_file
-    from retail_seg.matcher import CATALOGUE, Matcher
+    from retail_seg.backups import bring_back
+    from retail_seg.matcher import Matcher
 
-    if store.exists() and (not store.is_dir() or any(store.iterdir())):
-        raise StoreError(f"{store}: is not empty; restore into a new folder with --store")
-    with bring_back(file, store / CATALOGUE) as catalogue:
-        for name, data in take_attachments(catalogue).items():
-            replace_file(store / name, data)
+    bring_back(file, store)
     with Matcher.open(store) as matcher:
         say(f"{store}: {matcher.catalogue.count_products()} products are back")
 
