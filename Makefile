@@ -1,22 +1,28 @@
-# make demo | make test | make app: each builds the virtual environment first, when it is not there.
+# make demo | make test | make app (make -j2 test where time counts): each builds the virtual environment first, when it is not there.
 # The constraints are made for Python 3.11; a newer one does where that is missing.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 VENV ?= .venv
 # PyTorch's own index has the CPU build, a tenth of the size of PyPI's; where it cannot be reached, PyPI's is taken.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := $(VENV)/bin
+# Processes that test side by side.
+JOBS ?= 2
 
-.PHONY: demo test app lint browser clean
+.PHONY: demo test unit app lint browser clean
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/torch: constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --retries 2 --extra-index-url $(TORCH_INDEX) -c constraints.txt torch
+	touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt -e .
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+# Holds all that `installed` does, which need not be installed before it.
+$(VENV)/installed-test: $(VENV)/torch pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record,compare]'
-	touch $@
+	touch $(VENV)/installed $@
 
 demo: $(VENV)/installed
 	$(BIN)/retail-seg demo --store demo-store --out demo-out
@@ -35,8 +41,11 @@ browser:
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "No Chromium: the end-to-end tests are skipped; on Debian: sudo apt-get install chromium"
 
-test: lint browser
-	$(BIN)/python -m pytest
+# A module's tests stay in one process, with what it prepares for them.
+unit: $(VENV)/installed-test browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+test: lint unit
 
 clean:
 	rm -rf $(VENV) demo-store demo-out build *.egg-info
