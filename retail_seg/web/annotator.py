@@ -1,14 +1,15 @@
 """The picture that people draw on: strokes, boxes and points, by mouse, pen, finger or keyboard.
 
-Tried on Streamlit 1.67 in Chromium, with a mouse at 1440 px and with touch at 390 px, before this was chosen:
+Both packages were tried on Streamlit 1.67 in headless Chromium, with a mouse at 1440 px and with touch at 390 px:
 
-- streamlit-image-coordinates 0.4.1 gives clicks, and the two ends of a drag of the mouse. A finger's drag gives
-  nothing (it listens to mouse events only), nothing is seen of a box while it is drawn, and a stroke is no more than
-  its two ends. Right for picking a thing on a picture, not for outlining one.
-- streamlit-drawable-canvas 0.13.0 draws well with mouse and finger. But its picture has a fixed size in pixels, which
-  the server has to know before the page is laid out (390 or 1440 px?); drawn strokes stay over the picture, or go with
-  a new mount that also drops the stroke in hand; and its own undo, edit and delete, which cannot be hidden, know
-  nothing of the edits kept on disk. No keyboard. 412 KB of script.
+- streamlit-image-coordinates 0.4.1 fits its column. The mouse's click comes as a point (where the button was let go),
+  with `click_and_drag` its drag as two ends, both after the release: a stroke is its ends, and nothing is seen while
+  a box is drawn. A finger's drag gives nothing in either way of working, a tap a point. Right for picking a thing on a
+  picture, as the scan pages do; not for outlining one.
+- streamlit-drawable-canvas 0.13.0 draws what is being drawn: strokes by mouse and finger, boxes by mouse; a finger's
+  box gave nothing. Its picture has a fixed size in pixels, which the server must know before the page is laid out: one
+  of 600 px is cut off at the right of a phone. What was drawn is gone after a reload, or stays over the outline that it
+  has become; and its own undo, edit and delete know nothing of the edits kept on disk. 413 KB of script.
 
 So this is a component on Streamlit's own interface for them (`st.components.v2`), without a build and without a
 package: it fills its column, sends each mark once, keeps it on the picture until the answer is there, and works with
