@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retail_seg.segmentation.manifest import HELD_BACK, SPLITS, TEST, TRAIN, Entry, Manifest, write_manifest
+from retail_seg.segmentation.manifest import HELD_BACK, SPLITS, TEST, Manifest, write_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,15 +31,9 @@ def data_tags(manifest: Manifest) -> dict[str, str]:
 
 def comparison_tags(job: Job) -> dict[str, str]:
     """The same of a comparison: all photos that it learns from, and those of every set that it tests on."""
-    sets = [(TRAIN, job.train), *((TEST, one) for one in job.tests)]
-    digits = len(hashlib.sha256().hexdigest())
-    entries = tuple(
-        Entry(photo, hashes[:digits], hashes[digits:], 0, kind)
-        for kind, one in sets
-        for photo, hashes in zip(one.photos, one.hashes, strict=True)
-    )
-    tags = data_tags(Manifest(job.folder, entries))
-    return {key: tags[key] for key in ("data", "photos")}
+    from retail_seg.comparison.manifests import whole_manifest
+
+    return data_tags(whole_manifest(job))
 
 
 def training_parameters(settings: TrainingSettings, **more: Any) -> dict[str, Any]:

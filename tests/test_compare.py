@@ -16,16 +16,19 @@ from click.testing import Result as Called
 from retail_seg.cli import cli
 from retail_seg.comparison import methods as bench
 from retail_seg.comparison.job import Comparison, ComparisonError, Job, Result, quality_of, ranked, read_result
+from retail_seg.comparison.manifests import change_note, changed_since, previous_job, whole_manifest
 from retail_seg.comparison.memory import peak_mb, reset_peak
 from retail_seg.comparison.methods import BenchMethod, Ready, all_methods, recipe_of, spread
 from retail_seg.comparison.overlays import MISSED, RIGHT, WRONG, mask_overlay
 from retail_seg.comparison.report import write_report
 from retail_seg.comparison.runner import check_folder, chosen_methods, held_out, job_of, run_all, run_apart
 from retail_seg.comparison.worker import main, run_method
-from retail_seg.errors import MissingExtraError
+from retail_seg.errors import AnnotationError, ManifestError, MissingExtraError
+from retail_seg.runs import Runs
 from retail_seg.segmentation.annotations import AnnotatedPhoto, load_annotations
 from retail_seg.segmentation.config import SegmenterConfig
 from retail_seg.segmentation.instances import Instances
+from retail_seg.segmentation.manifest import manifest_of, open_manifest, read_manifest, split, write_manifest
 
 
 @pytest.fixture(autouse=True)
@@ -288,10 +291,62 @@ def test_the_command_compares_and_resumes(tmp_path: Path) -> None:
     assert "(finished before)" in invoke(*words).stderr
 
 
+def test_the_data_of_a_comparison_is_a_manifest_beside_the_report_and_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apart(job: Job, name: str, show: object) -> Result:
+        result = result_of(name, job.key, 0.5)
+        return replace(result, scores={one.name: result.scores["held out"] for one in job.tests})
+
+    monkeypatch.setattr("retail_seg.comparison.runner.run_apart", apart)
+    photos, masks = make_photos(tmp_path, 6)
+    tests, truth = make_photos(tmp_path / "more", 2, seed=1)
+    made = split(manifest_of(annotated_in(photos, masks), masks), test_share=0.5)
+    write_manifest(made, tmp_path / "set.json")
+    words = ["--manifest", tmp_path / "set.json", "--test", tests, "--test-annotations", truth, "--methods", "otsu"]
+    assert invoke(*words, "--out", tmp_path / "out").return_value == 0
+    job = Job.read(tmp_path / "out" / "job.json")
+    assert sorted(job.train.photos) == sorted(made.photos("train", "held-back"))
+    assert {one.name: sorted(one.photos) for one in job.tests} == {
+        "held out": sorted(made.photos("test")), "more": sorted(tests.iterdir())
+    }  # fmt: skip
+    own, further = (read_manifest(tmp_path / "out" / name) for name in ("manifest.json", "manifest-more.json"))
+    assert own.counts() == {"train": 3, "held-back": 0, "test": 3} and further.counts()["test"] == 2
+    assert len(open_manifest(own)) == 6 and [one.instances for one in further.entries] == [2, 2]
+    runs = Runs()
+    (run,) = runs.all(kind="compare", limit=5)
+    assert {"manifest.json", "manifest-more.json", "report.html", "results.json"} <= set(runs.artifacts(run))
+    assert run.tags["data"] == whole_manifest(job).fingerprint and run.tags["photos"] == "3 train, 5 test"
+    next(photos.iterdir()).unlink()
+    with pytest.raises(ManifestError, match=r"p0\d\.png is missing"):
+        CliRunner().invoke(cli, ["compare", *map(str, words), "--out", str(tmp_path / "out")], standalone_mode=False,
+                           catch_exceptions=False)  # fmt: skip
+
+
+def test_what_has_changed_is_noticed_before_a_method_starts(job: Job, tmp_path: Path) -> None:
+    assert change_note(None, job) == change_note(job, job) == "" and previous_job(job.folder) == job
+    assert "(time, seed, steps or the way of measuring)" in change_note(job, replace(job, minutes=1.0))
+    first, second = job.train.photos[:2]
+    cv2.imwrite(str(first), cv2.imread(str(second)))
+    with pytest.raises(AnnotationError, match=r"p00\.png: has changed since the comparison began"):
+        job.train.read()
+    some = annotated_in(first.parent, tmp_path / "masks")
+    now = job_of(tmp_path / "out", some[:2], [("held out", some[3:])], minutes=0.1)
+    assert changed_since(job, now) == ["p00.png has changed", "p02.png is no longer in it"]
+    assert changed_since(now, job) == ["p00.png has changed", "p02.png is new"]
+    some[2].path.unlink()
+    assert "p00.png has changed, p02.png is missing); every method is done afresh" in change_note(job, now)
+    with pytest.raises(AnnotationError, match=r"p02\.png: cannot be read any more"):
+        replace(job, train=replace(job.train, **{  # type: ignore[arg-type]
+            key: getattr(job.train, key)[2:] for key in ("photos", "ids", "hashes", "instances")
+        })).train.read()  # fmt: skip
+
+
 def test_the_command_names_what_does_not_fit(tmp_path: Path) -> None:
     photos, masks = make_photos(tmp_path, 5)
     called = invoke(photos, "--annotations", masks, "--out", tmp_path / "out", "--test", photos)
     assert "1 --test and 0 --test-annotations" in str(called.exception)
+    assert "give PHOTOS_DIR and --annotations, or --manifest" in str(invoke("--out", tmp_path / "out").exception)
 
 
 def test_an_ensemble_of_one_is_none(job: Job) -> None:

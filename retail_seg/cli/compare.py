@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 
 from retail_seg.cli.common import say, write_json_line
 from retail_seg.cli.evaluate import report_selection
+from retail_seg.cli.training import training_set
 
 if TYPE_CHECKING:
     from retail_seg.comparison.job import Comparison, Job, Result
@@ -24,8 +26,9 @@ PLAIN = ("images", "photos", "pictures")
 
 
 @click.command()
-@click.argument("photos_dir", type=PATH)
-@click.option("--annotations", required=True, type=PATH, help="Folder of masks or file of outlines, any known format.")
+@click.argument("photos_dir", required=False, type=PATH)
+@click.option("--annotations", type=PATH, help="Folder of masks or file of outlines, any known format.")
+@click.option("--manifest", type=PATH, help="File of `retail-seg manifest`, in the place of the two.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
 @click.option("--methods", help="Names, separated by commas.  [default: all]")
 @click.option("--minutes", default=5.0, show_default=True, type=click.FloatRange(0.05, 1440), help="Each may learn.")
@@ -36,8 +39,9 @@ PLAIN = ("images", "photos", "pictures")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same split and the same training.")
 @click.option("--steps", type=click.IntRange(1), help="A fixed number of training steps instead of the time.")
 def compare(
-    photos_dir: Path,
-    annotations: Path,
+    photos_dir: Path | None,
+    annotations: Path | None,
+    manifest: Path | None,
     out: Path,
     methods: str | None,
     minutes: float,
@@ -51,7 +55,8 @@ def compare(
     """Compare segmentation methods, classical and learned, on the annotated photos of the folder PHOTOS_DIR.
 
     Each is trained or tuned on the same photos, and tested on others: two fifths that are held out, or those that
-    --photos-list does not name, or those of --test. OUT/report.html shows scores, costs and overlays of all.
+    --photos-list does not name, or those of --test, or those for tests of --manifest. OUT/report.html shows scores,
+    costs and overlays of all, OUT/manifest.json names the photos by their content.
     The minutes are of each method's own work: on a busy machine they take longer, and mean the same.
     Interrupted, the same call goes on where it was. The last line on stdout is JSON.
 
@@ -61,48 +66,72 @@ def compare(
     Learned: retail-seg-shipped, retail-seg, retail-seg-scratch, unet, smp-unet,
       fcn, segnet, deeplabv3, mask-rcnn, ensemble
     """
+    from retail_seg.comparison.manifests import change_note, previous_job
     from retail_seg.comparison.runner import chosen_methods, job_of
 
     names = chosen_methods([name.strip() for name in (methods or "").split(",") if name.strip()])
     if len(tests) != len(test_annotations):
         raise click.UsageError(f"{len(tests)} --test and {len(test_annotations)} --test-annotations: give one for each")
     pairs = list(zip(tests, test_annotations, strict=True))
-    learned, sets, problems = _photos(photos_dir, annotations, photos_list, pairs, seed)
-    job = job_of(out, learned, sets, minutes=minutes, seed=seed, steps=steps, most=test_photos)
+    found = _own_photos(photos_dir, annotations, photos_list, manifest, bool(pairs), seed)
+    for pair in pairs:
+        found.add_test(*pair)
+    before = previous_job(out)
+    job = job_of(
+        out, found.learned, found.tests, minutes=minutes, seed=seed, steps=steps, most=test_photos,
+        sources=found.sources,
+    )  # fmt: skip
+    if note := change_note(before, job):
+        say(note)
     tested = ", ".join(f"{len(one.photos)} of {one.name}" for one in job.tests)
     say(f"{len(names)} methods; {len(job.train.photos)} photos to learn from; tested on {tested}")
     say(_planned(job, names))
     comparison = _run(job, names)
     write_json_line(sys.stdout, comparison.to_json())
-    return int(bool(problems or comparison.left_out))
+    return int(bool(found.problems or comparison.left_out))
 
 
-def _photos(
-    photos_dir: Path, annotations: Path, photos_list: Path | None, tests: Sequence[tuple[Path, Path]], seed: int
-) -> tuple[list[AnnotatedPhoto], list[tuple[str, list[AnnotatedPhoto]]], int]:
-    """Photos to learn from, sets to test on, and how many problems were said."""
-    from retail_seg.comparison.runner import HELD_OUT, held_out
-    from retail_seg.segmentation.selection import select_annotated
+@dataclass
+class _Data:
+    """Photos to learn from and sets to test on, what annotates each set, and how many problems were said."""
 
-    everything = select_annotated(photos_dir, annotations)
-    report_selection(everything.problems, everything.notes)
-    problems = len(everything.problems)
-    learned, sets = everything.annotated, []
-    if photos_list is not None:
-        listed = select_annotated(photos_dir, annotations, photos_list)
-        wanted = {one.path for one in listed.annotated}
-        learned = listed.annotated
-        sets.append((HELD_OUT, [one for one in everything.annotated if one.path not in wanted]))
-    elif not tests:
-        kept = held_out(everything.annotated, annotations, seed)
-        learned = [one for one in everything.annotated if one not in kept]
-        sets.append((HELD_OUT, kept))
-    for photos, truth in tests:
-        selection = select_annotated(photos, truth)
+    learned: list[AnnotatedPhoto]
+    tests: list[tuple[str, list[AnnotatedPhoto]]]
+    sources: dict[str, Path]
+    problems: int = 0
+
+    def add_test(self, photos: Path, annotations: Path) -> None:
+        """A further set of photos to test on."""
+        from retail_seg.segmentation.selection import select_annotated
+
+        selection = select_annotated(photos, annotations)
         report_selection(selection.problems, selection.notes)
-        problems += len(selection.problems)
-        sets.append((_set_name(photos, [name for name, _ in sets]), selection.annotated))
-    return learned, [(name, some) for name, some in sets if some], problems
+        self.problems += len(selection.problems)
+        name = _set_name(photos, [name for name, _ in self.tests])
+        if selection.annotated:
+            self.tests.append((name, selection.annotated))
+            self.sources[name] = annotations
+
+
+def _own_photos(
+    folder: Path | None, annotations: Path | None, names: Path | None, manifest: Path | None, tested: bool, seed: int
+) -> _Data:
+    """The photos that the command was given, in one of its two ways; unless others are `tested`, some are held out."""
+    from retail_seg.comparison.runner import HELD_OUT, TRAINED, held_out
+
+    data = training_set(folder, annotations, names, manifest)
+    learned, tests, problems = data.annotated, data.tested, data.problems
+    if names is not None:
+        everything = training_set(folder, annotations, None, None)
+        wanted = {one.path for one in learned}
+        tests = [one for one in everything.annotated if one.path not in wanted]
+        problems = [*problems, *(one for one in everything.problems if one not in problems)]
+    elif not tests and not tested:
+        tests = held_out(data.annotated, data.manifest.annotations, seed)
+        learned = [one for one in data.annotated if one not in tests]
+    report_selection(problems, data.notes)
+    source = data.manifest.annotations
+    return _Data(learned, [(HELD_OUT, tests)] if tests else [], {TRAINED: source, HELD_OUT: source}, len(problems))
 
 
 def _set_name(photos: Path, taken: Sequence[str]) -> str:
@@ -116,6 +145,7 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
     from tqdm import tqdm
 
     from retail_seg.comparison.job import Comparison, ranked
+    from retail_seg.comparison.manifests import write_manifests
     from retail_seg.comparison.report import NUMBERS, write_report
     from retail_seg.comparison.runner import run_all
     from retail_seg.interrupts import sigterm_interrupts
@@ -125,8 +155,11 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
     machine, tags = machine_text(), comparison_tags(job)
     with ExitStack() as stack:
         stack.enter_context(sigterm_interrupts())
+        manifests = write_manifests(job)
         run = stack.enter_context(recorded("compare", job.folder.name, _parameters(job, names), say=say, tags=tags))
         bar = stack.enter_context(tqdm(total=len(names), unit=" method", disable=None, leave=False))
+        for manifest in manifests:
+            run.artifact(manifest)
         done: list[Result] = []
         lost: dict[str, str] = {}
 
@@ -138,7 +171,8 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
             bar.update()
             bar.clear()
             say(_line(result) + (" (finished before)" if before else ""))
-            write_report(Comparison(job, ranked(done), lost), machine)
+            if not before:
+                write_report(Comparison(job, ranked(done), lost), machine)
             _keep(run, job, result)
 
         def failed(name: str, sentence: str) -> None:

@@ -24,33 +24,45 @@ JOB, RESULT, MODEL, LOG = "job.json", "result.json", "model", "log.txt"
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Photos of one purpose with their instance ids as PNGs in the report's folder; `hashes` tell their content."""
+    """Photos of one purpose with their instance ids as PNGs in the report's folder; `hashes` tell their content.
+
+    `annotations` is the file or folder that the ids were read from, None where they were made.
+    """
 
     name: str
     photos: tuple[Path, ...]
     ids: tuple[Path, ...]
     hashes: tuple[str, ...]
+    instances: tuple[int, ...]
+    annotations: Path | None = None
 
     def read(self) -> list[AnnotatedPhoto]:
-        """The annotated photos; AnnotationError where their ids cannot be read."""
+        """The annotated photos; AnnotationError where one of them is no longer what the comparison began with."""
         found = []
-        for photo, ids in zip(self.photos, self.ids, strict=True):
+        for photo, ids, known in zip(self.photos, self.ids, self.hashes, strict=True):
             try:
                 labels = np.asarray(open_mask(ids)).astype(np.int32)
             except AnnotationError as error:
                 raise AnnotationError(f"{ids}: {error}; run the comparison with a new --out") from None
+            if (fault := _fault(photo, labels, known)) is not None:
+                raise AnnotationError(f"{photo}: {fault} since the comparison began; call it again")
             found.append(AnnotatedPhoto(photo.stem, photo, labels))
         return found
 
     @classmethod
-    def kept(cls, name: str, annotated: Sequence[AnnotatedPhoto], folder: Path) -> PhotoSet:
+    def kept(
+        cls, name: str, annotated: Sequence[AnnotatedPhoto], folder: Path, annotations: Path | None = None
+    ) -> PhotoSet:
         """The set of these photos; their instance ids are written to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{one.path.name}.png" for one in annotated]
         for one, path in zip(annotated, paths, strict=True):
             write_ids(path, one.labels)
         hashes = tuple(file_hash(one.path) + labels_hash(one.labels) for one in annotated)
-        return cls(name, tuple(one.path.absolute() for one in annotated), tuple(p.absolute() for p in paths), hashes)
+        return cls(
+            name, tuple(one.path.absolute() for one in annotated), tuple(p.absolute() for p in paths), hashes,
+            tuple(len(one.ids) for one in annotated), annotations.absolute() if annotations else None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -189,9 +201,17 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _photo_set(values: Mapping[str, Any]) -> PhotoSet:
-    paths = ([Path(p) for p in values[key]] for key in ("photos", "ids"))
-    photos, ids = (tuple(each) for each in paths)
-    return PhotoSet(values["name"], photos, ids, tuple(values["hashes"]))
+    photos, ids = (tuple(Path(p) for p in values[key]) for key in ("photos", "ids"))
+    annotations = Path(values["annotations"]) if values.get("annotations") else None
+    counts = tuple(values.get("instances", ()))
+    return PhotoSet(values["name"], photos, ids, tuple(values["hashes"]), counts, annotations)
+
+
+def _fault(photo: Path, labels: np.ndarray, known: str) -> str | None:
+    try:
+        return None if file_hash(photo) + labels_hash(labels) == known else "has changed"
+    except OSError as error:
+        return f"cannot be read any more ({error.strerror or error})"
 
 
 class ComparisonError(RetailSegError):

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from retail_seg.segmentation.manifest import TEST, manifest_of, split
 
 #: Share of the photos that is held out for the test where nothing else is said, and the set's name.
 TEST_SHARE, HELD_OUT = 0.4, "held out"
+#: The name of the set that is learned from.
+TRAINED = "train"
 #: Fewest photos that training takes, see `training.MIN_PHOTOS` (its import is heavy).
 MIN_PHOTOS = 3
 #: Photos of each test set of which every method's pictures are kept.
@@ -53,16 +55,21 @@ def job_of(
     seed: int = 0,
     steps: int | None = None,
     most: int | None = None,
+    sources: Mapping[str, Path] | None = None,
 ) -> Job:
     """The comparison of these photos, ready to be run in `folder`; `most` limits the photos of each test set.
 
+    `sources` names the file or folder that annotates each set (TRAINED the photos learned from), for its manifest.
     Raises ComparisonError for a folder that holds something else, or where a test photo is also learned from.
     """
     check_folder(folder)
     data = folder / "data"
-    learned = PhotoSet.kept("train", train, data / "train")
+    sources = sources or {}
+    learned = PhotoSet.kept(TRAINED, train, data / "train", sources.get(TRAINED))
     chosen = [(name, [some[i] for i in spread(len(some), most or len(some))]) for name, some in tests]
-    sets = [PhotoSet.kept(name, some, data / f"test-{i}") for i, (name, some) in enumerate(chosen, 1)]
+    sets = [
+        PhotoSet.kept(name, some, data / f"test-{i}", sources.get(name)) for i, (name, some) in enumerate(chosen, 1)
+    ]
     for one in sets:
         both = [p.name for p, h in zip(one.photos, one.hashes, strict=True) if h in learned.hashes]
         if both:
