@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from statistics import median
+from typing import Any
 
 from catalogue.database import now
 from catalogue.store import Catalogue
@@ -26,6 +27,8 @@ MIN_GAP = 0.05
 _SIGN = 1 << 63
 #: What a finding is accepted under: its kind and what it is about.
 Key = tuple[str, str, str]
+#: Wraps what is worked through, with its number, to show progress; it may raise to end the work.
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -139,10 +142,11 @@ def report(
     neighbours: Sequence[Neighbour],
     limits: Limits,
     same: Callable[[bytes, bytes], bool],
+    progress: Progress = lambda items, total: items,
 ) -> Health:
     """The whole report. `neighbours` has one entry per reference in use; `same` compares two pictures whose looks
     nearly agree, for a hash of shapes cannot tell two flavours by their colours. What somebody has accepted is left
-    out.
+    out. `progress` wraps the pairs that `same` compares.
     """
     owners = dict(catalogue.db.execute("SELECT id, sku FROM refs WHERE removed IS NULL").fetchall())
     counts = reference_counts(catalogue)
@@ -153,7 +157,7 @@ def report(
         references=len(owners),
         without_reference=sorted(sku for sku, count in counts.items() if count == 0),
         with_one_reference=sorted(sku for sku, count in counts.items() if count == 1),
-        doubles=[p for p in doubles(catalogue, owners, same) if pair_key(p.sku, p.other_sku) not in fine],
+        doubles=[p for p in doubles(catalogue, owners, same, progress) if pair_key(p.sku, p.other_sku) not in fine],
         confusable=confusable(known, owners, limits.pairs, fine),
         unlike_siblings=[p for p in unlike_siblings(known, owners) if reference_key(p.reference_id) not in fine],
         poor_pictures=[p for p in poor_pictures(catalogue, limits) if reference_key(p.reference_id) not in fine],
@@ -196,7 +200,12 @@ def reference_counts(catalogue: Catalogue) -> dict[str, int]:
     return dict(catalogue.db.execute(sql).fetchall())
 
 
-def doubles(catalogue: Catalogue, owners: dict[int, str], same: Callable[[bytes, bytes], bool]) -> list[Pair]:
+def doubles(
+    catalogue: Catalogue,
+    owners: dict[int, str],
+    same: Callable[[bytes, bytes], bool],
+    progress: Progress = lambda items, total: items,
+) -> list[Pair]:
     """Pairs of (nearly) identical pictures under different SKUs, the most alike first; one pair per two SKUs.
 
     Where whole shelves look alike, only the CANDIDATES most alike pairs are looked at; the next report shows the rest.
@@ -205,7 +214,8 @@ def doubles(catalogue: Catalogue, owners: dict[int, str], same: Callable[[bytes,
     rows = catalogue.db.execute(f"{sql} WHERE r.removed IS NULL").fetchall()
     hashes = {id_: looks + _SIGN for id_, looks in rows if id_ in owners}
     found: dict[tuple[str, str], Pair] = {}
-    for distance, one, two in nsmallest(CANDIDATES, near_pairs(hashes, owners)):
+    near = nsmallest(CANDIDATES, near_pairs(hashes, owners))
+    for distance, one, two in progress(near, len(near)):
         key = (min(owners[one], owners[two]), max(owners[one], owners[two]))
         if key in found:
             continue

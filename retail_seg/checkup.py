@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 #: The file in the store that holds the last report; a cache, as the index is.
 FILE = "health.json"
-#: How much of a check is looking at pictures that nobody has looked at yet; the rest is comparing.
-LOOKING = 0.5
+#: From where to where (0 to 1) each of a check's three loops takes it, and at what it is.
+PHASES = (
+    (0.0, 0.6, "Looking at pictures"),
+    (0.6, 0.9, "Comparing products"),
+    (0.9, 0.99, "Comparing pictures that look the same"),
+)
 _ROWS: dict[str, type] = {
     "doubles": Pair,
     "confusable": Pair,
@@ -147,11 +151,11 @@ def _health(kept: dict[str, Any]) -> Health:
 
 
 class _Phases:
-    """The two long loops of a check, first the pictures and then the pairs, as one progress from 0 to 1."""
+    """The long loops of a check, one after the other, as one progress from 0 to 1."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._phases = iter([(0.0, LOOKING, "Looking at pictures"), (LOOKING, 0.99, "Comparing pictures")])
+        self._phases = iter(PHASES)
 
     def __call__(self, items: Iterable[Any], total: int) -> Iterator[Any]:
         start, end, text = next(self._phases)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -15,7 +16,7 @@ from catalogue.health import Health, Limits, Look, Neighbour
 from index import Ranker
 from retail_seg import advice
 from retail_seg.enrolment import decode_kept
-from retail_seg.gallery import RANKER, stack
+from retail_seg.gallery import PORTION, RANKER, stack
 from retail_seg.photos import encode_picture, shrink
 
 if TYPE_CHECKING:
@@ -35,55 +36,56 @@ THUMBNAIL_SIDE = 256
 #: Thumbnails of one picture, saved anew, differ by less than this on average (of 255).
 SAME_DIFFERENCE = 6.0
 LIMITS = Limits(sharpness=MIN_SHARPNESS, brightness=MIN_BRIGHTNESS)
-#: Queries whose similarities to all references are in memory at once.
-BLOCK = 256
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 def check_health(catalogue: Catalogue, *, progress: Progress = lambda items, total: items) -> Health:
-    """The catalogue's health. Pictures are looked at once and remembered; all pairs of references are compared."""
+    """The catalogue's health: pictures are looked at once and remembered, references and looks compared with others.
+
+    `progress` wraps three loops: over pictures, blocks of references, and pairs of pictures that may be the same.
+    """
     for _ in progress(health.measure(catalogue, look), health.unmeasured(catalogue)):
         pass
-    return health.report(catalogue, neighbours(catalogue, progress), LIMITS, same_picture)
+    near = neighbours(catalogue, progress)
+    return health.report(catalogue, near, LIMITS, same_picture, progress=progress)
 
 
 def neighbours(catalogue: Catalogue, progress: Progress = lambda items, total: items) -> list[Neighbour]:
     """For each reference in use its nearest sibling and its nearest reference of another product, by cosine.
 
-    The vectors are those that searches use (projected, the first view of each reference).
+    The vectors are those that searches use (projected, the first view of each reference). In catalogues of more than
+    `index.neighbours.EXACT_BELOW` references the other product's is found approximately.
     """
-    rows = [(id_, vectors[: catalogue.dim * 4], 1) for id_, vectors, _ in catalogue.iter_vectors()]
-    if not rows:
-        return []
-    ids, vectors = stack(rows, catalogue.dim)
-    if learned := catalogue.get_setting(RANKER):
-        vectors = Ranker.from_bytes(learned.encode()).project(vectors)
+    from index.neighbours import nearest_siblings, nearest_strangers
+
+    ids, vectors = _projected(catalogue)
     owners_by_id = catalogue.skus_of(int(i) for i in ids)
-    _, owners = np.unique([owners_by_id.get(int(i), "") for i in ids], return_inverse=True)
-    order = np.argsort(owners, kind="stable")
-    siblings = np.split(order, np.flatnonzero(np.diff(owners[order])) + 1)
-    found: list[Neighbour] = []
-    for start in progress(range(0, len(ids), BLOCK), -(-len(ids) // BLOCK)):
-        scores = vectors[start : start + BLOCK] @ vectors.T
-        found += [_nearest(ids, start + i, row, siblings[owners[start + i]]) for i, row in enumerate(scores)]
-    return found
+    owners = np.unique([owners_by_id.get(int(i), "") for i in ids], return_inverse=True)[1]
+    siblings = nearest_siblings(vectors, owners)
+    scores, rows = nearest_strangers(vectors, owners, progress)
+    return [
+        Neighbour(
+            int(id_),
+            float(sibling) if np.isfinite(sibling) else None,
+            int(ids[row]) if row >= 0 else None,
+            float(score) if row >= 0 else -1.0,
+        )
+        for id_, sibling, score, row in zip(ids, siblings, scores, rows, strict=True)
+    ]
 
 
-def _nearest(ids: np.ndarray, at: int, scores: np.ndarray, own: np.ndarray) -> Neighbour:
-    """The neighbours of row `at`, by its similarities to all rows (n,), which are used up; `own` are its product's."""
-    scores[at] = -np.inf
-    sibling = float(scores[own].max())
-    scores[own] = -np.inf
-    best = int(scores.argmax())
-    other = float(scores[best])
-    near = np.isfinite(other)
-    return Neighbour(
-        int(ids[at]),
-        sibling if np.isfinite(sibling) else None,
-        int(ids[best]) if near else None,
-        other if near else -1.0,
-    )
+def _projected(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (n,) of the references in use and their first views (n, dim) float32 as searches compare them."""
+    learned = catalogue.get_setting(RANKER)
+    ranker = Ranker.from_bytes(learned.encode()) if learned else None
+    rows = catalogue.iter_vectors()
+    parts: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, np.int64), np.zeros((0, catalogue.dim), np.float32))]
+    while batch := [(id_, vectors[: catalogue.dim * 4], 1) for id_, vectors, _ in islice(rows, PORTION)]:
+        ids, raw = stack(batch, catalogue.dim)
+        parts.append((ids, ranker.project(raw) if ranker else raw))
+    ids, vectors = (np.concatenate(part) for part in zip(*parts[1:] or parts, strict=True))
+    return ids, vectors
 
 
 def look(picture: bytes, mask: bytes | None) -> Look:

@@ -13,6 +13,7 @@ from crash_workers import FINGERPRINTS, Patches
 from PIL import Image
 
 from catalogue import Catalogue, Product, scans
+from index import neighbours
 from retail_seg import upkeep
 from retail_seg.matcher import CATALOGUE, Matcher
 from retail_seg.rendering.assortment import articles, references
@@ -84,7 +85,8 @@ def test_a_product_that_runs_out_of_a_plain_picture_is_cut_off() -> None:
 
 
 def test_neighbours_are_those_of_all_pairs(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "BLOCK", 3)
+    monkeypatch.setattr(neighbours, "BLOCK", 3)
+    monkeypatch.setattr(upkeep, "PORTION", 4)
     for number, photo in enumerate(PHOTOS):
         matcher.enrol(Product(f"P{number // 3}"), [photo])
     rows = list(matcher.catalogue.iter_vectors())
