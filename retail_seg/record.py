@@ -11,17 +11,22 @@ kept, this is said in one sentence, and the work goes on without it.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retail_seg import tracking
 from retail_seg.code_version import code_version
+from retail_seg.errors import ModelError
+from retail_seg.files import replace_file
+from retail_seg.segmentation.config import RUN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,8 +37,39 @@ if TYPE_CHECKING:
 BATCH_METRICS, BATCH_PARAMETERS, PARAMETER_LENGTH = 1000, 100, 6000
 #: Folder of the model among a run's artifacts.
 MODEL = "model"
+#: Digits of a run's id that people are shown, and that name it as long as no other begins with them.
+SHORT = 8
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that made a model: MLflow's id and the name under which it is on record."""
+
+    id: str
+    name: str
+
+    @property
+    def short(self) -> str:
+        """The id as people are shown it."""
+        return self.id[:SHORT]
+
+    def write(self, model_folder: Path) -> None:
+        """Say in a model's folder which run made it; a copy of the folder says so, too."""
+        replace_file(model_folder / RUN, json.dumps(asdict(self), indent=1).encode())
+
+
+def origin_of(model_folder: Path) -> Origin | None:
+    """The run that made the model of a folder, None where none is known; ModelError where the file is damaged."""
+    path = model_folder / RUN
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Origin(str(values["id"]), str(values["name"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelError(f"{path}: cannot be read; delete it, the model itself does not need it") from None
 
 
 class Record:
@@ -41,6 +77,7 @@ class Record:
 
     def __init__(self, say: Say, client: MlflowClient | None = None, experiment: str = "", id_: str = "") -> None:
         self.say, self._client, self._experiment, self._id = say, client, experiment, id_
+        self.name = ""
         self._curve: list[tuple[str, float, int, int]] = []
 
     @property
@@ -91,7 +128,8 @@ class Record:
         self._write(lambda client: getattr(client, log)(self._id, str(path), folder or None))
 
     def model(self, model_folder: Path) -> None:
-        """The files of a model folder, without the checkpoint of an interrupted training."""
+        """The files of a model folder, which from now on names this run; not the checkpoint of a training."""
+        self._write(lambda client: Origin(self._id, self.name).write(model_folder))
         parts = [path for path in sorted(model_folder.iterdir()) if path.name != "training"]
         for path in parts:
             self.artifact(path, f"{MODEL}/{path.name}" if path.is_dir() else MODEL)
@@ -120,6 +158,7 @@ class Record:
         """Make the run; it is seen as running from now on."""
         from retail_seg.accounts import acting
 
+        self.name = name
         own = {
             "kind": kind, "code version": code_version(), "mlflow.source.name": f"retail-seg {kind}",
             "mlflow.source.type": "LOCAL", "mlflow.user": acting().name,

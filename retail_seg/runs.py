@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from retail_seg import tracking
 from retail_seg.errors import RecordError
-from retail_seg.record import MODEL
+from retail_seg.record import MODEL, SHORT, Origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: Digits of a run's id that people are shown, and that name it as long as no other begins with them.
-SHORT = 8
 #: The score by which a list shows how good a run was: the first of these that it has.
 HEADLINE = ("test/f1_75", "held-back/f1_75", "f1_75", "scenes/f1_75")
 #: Tags of MLflow itself are no news to a reader.
@@ -120,6 +118,7 @@ class Runs:
                 if not self._client.list_artifacts(run.id, MODEL):
                     raise RecordError(f"{run.name} ({run.id[:SHORT]}): keeps no model; choose a run that trained one")
                 path = Path(self._client.download_artifacts(run.id, MODEL, folder))
+                Origin(run.id, run.name).write(path)
             yield path
 
     def artifacts(self, run: Run, below: str = "") -> list[str]:

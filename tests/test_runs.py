@@ -20,9 +20,10 @@ from retail_seg import record, runs, tracking
 from retail_seg.cli import cli
 from retail_seg.code_version import code_version
 from retail_seg.comparison.job import Job, PhotoSet
-from retail_seg.errors import ManifestError, MissingExtraError, RecordError
+from retail_seg.errors import ManifestError, MissingExtraError, ModelError, RecordError
 from retail_seg.matcher import Matcher
-from retail_seg.record import Record, recorded
+from retail_seg.model_switch import switch_back, use_model
+from retail_seg.record import Origin, Record, origin_of, recorded
 from retail_seg.runs import Runs, compare
 from retail_seg.segmentation import training
 from retail_seg.segmentation.grouping import Thresholds
@@ -217,6 +218,24 @@ class TestUse:
             assert call("runs", "back", "--store", store).exception is None
             assert matcher.segmenter.fingerprint == Segmenter.load(world / "second").fingerprint
         assert (store / "segmenter" / "manifest.json").is_file()
+        used = {row["name"]: row["in_use"] for row in rows(call("runs", "--store", store))}
+        assert used["second"] and not used["first"] and sum(used.values()) == 1
+
+    def test_the_model_in_use_says_of_which_run_it_is_however_it_came_there(
+        self, world: Path, first: dict, second: dict, tmp_path: Path
+    ) -> None:
+        store = tmp_path / "store"
+        Matcher.create(store).close()
+        use_model(store, world / "first", by="Ada")  # as the app does
+        assert origin_of(store / "segmenter") == Origin(first["run"], "first")
+        (world / "second" / "run.json").unlink()  # the record knows it all the same
+        assert call("runs", "use", "second", "--store", store).exception is None
+        assert origin_of(store / "segmenter") == Origin(second["run"], "second")
+        switch_back(store, by="Ada")
+        assert origin_of(store / "segmenter") == Origin(first["run"], "first")
+        (store / "segmenter" / "run.json").write_text("{}")
+        with pytest.raises(ModelError, match="delete it"):
+            origin_of(store / "segmenter")
 
     def test_a_run_without_a_model_is_said(self, tmp_path: Path) -> None:
         with recorded("compare", "bare", {}, say=print) as run:

@@ -11,14 +11,28 @@ import pytest
 from PIL import Image
 from teaching_helpers import jpeg, masks_zip
 
+from retail_seg import __version__
 from retail_seg.accounts import Person, acting_as
 from retail_seg.errors import ModelError, TrainingError
 from retail_seg.photos import encode_picture
+from retail_seg.record import Origin, origin_of
+from retail_seg.runs import Runs
+from retail_seg.segmentation.manifest import read_manifest
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.teaching import Teaching
 from retail_seg.teaching.imports import import_annotations
 from retail_seg.teaching.judging import compare, kept_comparison, known_suggestions, overlay, suggest
-from retail_seg.teaching.trainings import CANCELLED, FINISHED, RUNNING, Trainings, choose_held, curve, longest, why_not
+from retail_seg.teaching.trainings import (
+    CANCELLED,
+    FINISHED,
+    RUNNING,
+    Training,
+    Trainings,
+    choose_held,
+    curve,
+    longest,
+    why_not,
+)
 
 
 @pytest.fixture
@@ -71,9 +85,23 @@ class TestRuns:
         assert done.result is not None and done.result["steps"] == 2 and len(done.result["photos"]) == 4
         losses, scores = curve(done.lines, "training")
         assert losses.shape[1] == 2 and len(losses) >= 1 and scores.shape[1] == 2
+        self.on_record(again, run)
         self.compared(again, run.id, run.held[0], disc_model)
         again.remove(run.id)
         assert again.all() == [] and again.held_back(again.teaching.photos()) == run.held  # still never trained on
+
+    def on_record(self, runs: Trainings, run: Training) -> None:
+        """As a training of the command line is, under the name of who started it."""
+        progress, record = runs.progress(run.id), Runs()
+        found = record.find(run.id)
+        assert (found.id, found.kind, found.state, found.by) == (progress.on_record, "train", "finished", "Ada")
+        assert found.parameters["steps"] == "2" and found.parameters["start"] == run.start
+        assert found.tags["photos"] == "4 train" and found.tags["code version"].startswith(__version__)
+        assert found.scores["steps"] == 2 and "scenes/f1_75" in found.scores and "loss" in found.scores
+        kept = record.artifacts(found)
+        assert {"manifest.json", "model/weights.safetensors"} < set(kept) and any("samples/" in path for path in kept)
+        assert read_manifest(runs.model(run.id) / "manifest.json").fingerprint == found.tags["data"]
+        assert origin_of(runs.model(run.id)) == Origin(found.id, run.id) and progress.notes == ()
 
     def compared(self, runs: Trainings, id_: str, held: str, disc_model: Path) -> None:
         in_use = Segmenter.load(disc_model)
@@ -96,6 +124,7 @@ class TestRuns:
         stopped = runs.progress(run.id)
         assert stopped.state == CANCELLED and "resumed" in stopped.error
         assert (runs.path(run.id) / "model" / "training" / "checkpoint.pt").is_file()
+        assert Runs().find(run.id).state == "killed"
         steps = stopped.lines[-1]["step"]
         runs.resume(run.id)
         waited(runs, run.id, lambda: len(runs.progress(run.id).lines) > len(stopped.lines))
@@ -107,6 +136,17 @@ class TestRuns:
         waited(runs, run.id, lambda: runs.running() is None)
         found = runs.progress(run.id)
         assert found.state == "failed" and "holds no config.json" in found.error
+
+    def test_without_the_extra_it_trains_and_says_once_how_to_get_the_record(
+        self, runs: Trainings, disc_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['mlflow'] = None\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        run = runs.start(minutes=5, steps=2, start=disc_model)
+        waited(runs, run.id, lambda: runs.running() is None)
+        found = runs.progress(run.id)
+        assert found.state == FINISHED and found.on_record == "" and origin_of(runs.model(run.id)) is None
+        assert len(found.notes) == 1 and "not put on record" in found.notes[0] and "[record]" in found.notes[0]
 
     def test_too_few_photos(self, teaching: Teaching) -> None:
         import_annotations(teaching, masks_zip(range(2)))

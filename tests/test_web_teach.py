@@ -69,6 +69,11 @@ def finished(teaching: Teaching, count: int) -> list[str]:
     return ids
 
 
+def shown(text: str) -> str:
+    """What is seen of a text in which a name was kept from being read as Markdown."""
+    return text.replace("\\", "")
+
+
 def labels_of(app: AppTest) -> list[str]:
     return [button.label for button in app.button]
 
@@ -86,7 +91,7 @@ def test_uploads_are_kept_and_a_bad_one_is_a_sentence(teaching: Teaching) -> Non
     app = opened()
     app.file_uploader[0].set_value([("a.jpg", jpeg(0), "image/jpeg"), ("b.jpg", b"nothing", "image/jpeg")]).run()
     assert not app.exception
-    assert "1 photo added" in app.success[0].value and "b.jpg" in app.warning[0].value
+    assert "1 photo added" in app.success[0].value and "b.jpg" in shown(app.warning[0].value)
     assert [photo.name for photo in teaching.photos()] == ["a.jpg"]
     assert "Annotate" in labels_of(app)
 
@@ -106,7 +111,7 @@ def test_annotations_are_imported_in_the_background(teaching: Teaching) -> None:
     job = jobs().latest("annotations")
     assert job is not None and job.wait(60) and job.error == ""
     app.run()
-    assert "1 photos with 1 things" in app.success[0].value
+    assert "1 photo with 1 thing came" in app.success[0].value
     assert [photo.state for photo in teaching.photos()] == [DONE]
 
 
@@ -150,7 +155,15 @@ def test_a_photo_is_removed_after_a_question(teaching: Teaching) -> None:
     (id_,) = teaching.add([("a.jpg", jpeg(0))]).ids
     app = opened(part="annotate", photo=id_)
     next(button for button in app.button if button.label == "Remove it").click().run()
-    assert not app.exception and teaching.photos() == [] and "a.jpg was removed" in app.success[0].value
+    assert not app.exception and teaching.photos() == [] and "a.jpg was removed" in shown(app.success[0].value)
+
+
+def test_the_page_opens_neither_matcher_nor_index(teaching: Teaching, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(teaching, 1)
+    teaching.add([("new.jpg", jpeg(9))])
+    monkeypatch.setattr(Matcher, "open", lambda *_: pytest.fail("the whole store was opened"))
+    for part in ("photos", "annotate", "train", "models"):
+        opened(part=part)
 
 
 def test_a_viewer_looks_and_is_refused(teaching: Teaching) -> None:
@@ -170,7 +183,7 @@ def test_a_training_is_started_with_what_was_asked_for(teaching: Teaching, monke
 
     monkeypatch.setattr(Trainings, "start", start)
     app = opened("staff", part="train")
-    assert "**4** finished photos to train on" in app.markdown[0].value and "**1** more" in app.markdown[0].value
+    assert "**4 finished photos** to train on. **1** more is kept" in app.markdown[0].value
     app.checkbox(key="teach-folded").set_value(True).run()
     app.number_input(key="teach-minutes").set_value(2.0).run()
     assert "12 minutes at most" in app.caption[-1].value

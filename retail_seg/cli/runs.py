@@ -23,23 +23,33 @@ MINUTE = len("2026-01-01T00:00")
 @click.option("--kind", default="", help="Only these: train or compare.")
 @click.option("--parts", is_flag=True, help="Those below another run as well, as the methods of a comparison.")
 @click.option("--last", "limit", type=click.IntRange(1), default=50, show_default=True, help="So many at most.")
+@store_option
 @click.pass_context
-def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool, limit: int) -> None:
-    """List the trainings and comparisons on record, newest first.
+def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool, limit: int, store: Path) -> None:
+    """List the trainings and comparisons on record, newest first, and say whose model the store uses.
 
-    Every `train` and `compare` is put on record with MLflow, where the extra `record` is installed: in a SQLite file in
+    Every `train` and `compare`, and every training started in the app, is put on record with MLflow, where the extra `record` is installed: in a SQLite file in
     the folder RETAIL_SEG_RUNS (~/.local/share/retail-seg/runs without it), or on the server that MLFLOW_TRACKING_URI
     names. RUN is the beginning of a run's id, a run's name (the newest of that name) or "latest".
     """
     if context.invoked_subcommand is not None:
         return
     from retail_seg import tracking
+    from retail_seg.model_switch import SEGMENTER
+    from retail_seg.record import origin_of
     from retail_seg.runs import Run, Runs
 
-    found = Runs().all(kind=kind, parts=parts, limit=limit)
+    found, used = Runs().all(kind=kind, parts=parts, limit=limit), origin_of(store / SEGMENTER)
     if not found:
         say(f"{tracking.place()}: no run is on record")
-    for _ in list_rows(found, json_file, text=_line, to_dict=Run.to_json):
+
+    def in_use(run: Run) -> bool:
+        return used is not None and run.id == used.id
+
+    def text(run: Run) -> Iterator[str]:
+        return (f"{line}  (in use)" if in_use(run) else line for line in _line(run))
+
+    for _ in list_rows(found, json_file, text=text, to_dict=lambda run: run.to_json() | {"in_use": in_use(run)}):
         pass
 
 

@@ -104,6 +104,7 @@ def run_training(
 
     All of it is one run on record.
     """
+    from retail_seg.interrupts import sigterm_interrupts
     from retail_seg.record import recorded
     from retail_seg.training_record import data_tags, training_parameters
 
@@ -111,6 +112,7 @@ def run_training(
     checks = {"cross_validate": cross_validate, "curve": curve}
     parameters = training_parameters(settings, model=str(model), **checks)
     with ExitStack() as stack:
+        stack.enter_context(sigterm_interrupts())  # whenever it is ended, the record says so
         lines = stack.enter_context(_appended(progress_json)) if progress_json else None
         run = stack.enter_context(recorded("train", _name(model), parameters, say=say, tags=data_tags(data.manifest)))
         extra = _validate(data.annotated, settings, lines, run, **checks) if any(checks.values()) else {}

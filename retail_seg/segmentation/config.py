@@ -18,6 +18,9 @@ UNET = "unet"
 #: Every architecture that can be trained by itself; the networks stand in `architectures`.
 TRAINABLE = (UNET, "smp-unet", "fcn", "segnet", "deeplabv3", "mask-rcnn")
 
+#: File of a model folder that names the training on record, see `record.Origin`; a model may be without.
+RUN = "run.json"
+
 
 @dataclass(frozen=True)
 class UNetConfig:

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from retail_seg.errors import ModelError, RetailSegError
-from retail_seg.segmentation.config import OFFSET_UNIT, UNET, SegmenterConfig, weight_shapes
+from retail_seg.segmentation.closer import LOOKS, Look, closer_side, in_tiles
+from retail_seg.segmentation.config import OFFSET_UNIT, RUN, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances import Instances
 from retail_seg.segmentation.targets import enlarge_in_windows
@@ -128,13 +129,24 @@ class Segmenter:
     def segment(self, photo: np.ndarray, side: int | None = None) -> Instances:
         """The instances of an upright RGB uint8 photo (H, W, 3), in its own pixels.
 
-        `side` works at another size than the model was trained for: a larger one finds smaller things in a large
-        photo. Confidence of an instance: how surely its pixels are a thing, and how clearly it is told from its
-        neighbours.
+        The photo is worked on with its longer side made `side` pixels long: a larger one finds smaller things in a
+        large photo. Without it, that is the size that the model was trained for, and where things come out small there
+        and the photo has more pixels, a larger one (see `closer`). Confidence of an instance: how surely its pixels are
+        a thing, and how clearly it is told from its neighbours.
         """
-        maps = self.maps(photo, side)
-        labels, confidence = group(maps, self.thresholds)
+        maps, labels, confidence = self._look(photo, side or self.config.side)
+        for _ in range(0 if side else LOOKS):
+            look = Look.at(max(maps.foreground.shape), labels)
+            closer = closer_side(look, self.config.side, max(photo.shape[:2]), self.thresholds.small)
+            if closer is None:
+                break
+            maps, labels, confidence = self._look(photo, closer)
         return self.enlarge(maps, labels, confidence, photo.shape[1], photo.shape[0])
+
+    def _look(self, photo: np.ndarray, side: int) -> tuple[Maps, np.ndarray, np.ndarray]:
+        """Maps of a photo at a working size, and its labels and their confidence there."""
+        maps = self.maps(photo, side)
+        return maps, *group(maps, self.thresholds.at(side / self.config.side))
 
     def enlarge(self, maps: Maps, labels: np.ndarray, confidence: np.ndarray, width: int, height: int) -> Instances:
         """Instances at photo size from labels at working size; the outer edge comes from the enlarged probabilities."""
@@ -152,8 +164,8 @@ class Segmenter:
         """The network's maps of a photo (H, W, 3) uint8, its longer side made `side` (`config.side`) pixels long."""
         height, width = working_size(photo.shape[0], photo.shape[1], side or self.config.side)
         small = resized(photo, width, height)
-        raw = self._network(self.normalise(pad_to(small, self.config.stride))[None])[0][:, :height, :width]
-        return maps_of(raw)
+        stride = self.config.stride
+        return maps_of(in_tiles(self._network, self.normalise(pad_to(small, stride)), stride)[:, :height, :width])
 
     def normalise(self, picture: np.ndarray) -> np.ndarray:
         """RGB uint8 (h, w, 3) ► network input (4, h, w) float32, see `normalise`."""
@@ -270,7 +282,8 @@ def check_model_folder(path: Path) -> None:
     if path.is_file():
         raise ModelError(f"{path}: is a file; give a folder for the model")
     if path.is_dir():
-        foreign = sorted({p.name for p in path.iterdir()} - {CONFIG, THRESHOLDS, WEIGHTS, CARD, MANIFEST, "training"})
+        known = {CONFIG, THRESHOLDS, WEIGHTS, CARD, MANIFEST, RUN, "training"}
+        foreign = sorted({p.name for p in path.iterdir()} - known)
         if foreign:
             raise ModelError(f"{path}: holds other files ({foreign[0]}); give a new or empty folder for the model")
 

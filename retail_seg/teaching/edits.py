@@ -144,7 +144,7 @@ def stroke_region(points: np.ndarray, width: float, shape: tuple[int, int]) -> R
 def polygon_region(points: Sequence[tuple[float, float]], shape: tuple[int, int]) -> Region:
     """Pixels inside a polygon; AnnotationError where it has fewer than three points or covers nothing."""
     if len(points) < 3:
-        raise AnnotationError(f"{len(points)} points make no outline; set at least three around the thing")
+        raise AnnotationError("An outline needs at least three points; set them around the thing")
     region = fill_rings([np.asarray(points, np.float64)], *shape)
     if not region.mask.any():
         raise AnnotationError("The points lie in one line and enclose nothing; set them around the thing")

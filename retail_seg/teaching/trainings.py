@@ -6,6 +6,8 @@
     STORE/teaching/runs/ID/result.jsonl    its last line is the result; log.txt is what it said
     STORE/teaching/runs/ID/model/          the model, or the checkpoint of an interrupted training
 
+With the extra `record` it is on record under its ID like any other `retail-seg train`, see `record`.
+
 One at a time: the process holds a lock that it inherits, so it is free in the moment the process ends, however it
 ends. Photos that are held back are never trained on, in any run, so models can be compared on them.
 """
@@ -64,12 +66,21 @@ class Training:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: lines of progress.jsonl, state, result (TrainingResult as JSON) and what went wrong."""
+    """How far a run is: lines of progress.jsonl, state, result (TrainingResult as JSON) and what went wrong.
+
+    `notes` are sentences about what did not stop it: that it is not put on record, and how to have that.
+    """
 
     state: str
     lines: tuple[dict[str, Any], ...]
     result: dict[str, Any] | None
     error: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def on_record(self) -> str:
+        """The id under which a finished run is on record, empty where it is not."""
+        return str((self.result or {}).get("run", ""))
 
     @property
     def share(self) -> float:
@@ -205,7 +216,8 @@ class Trainings:
         with (folder / "result.jsonl").open("wb") as out, (folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
                 _command(run, folder, self.teaching.photos_folder.resolve()), stdin=subprocess.DEVNULL, stdout=out,
-                stderr=log, pass_fds=(lock,), start_new_session=True, env={**os.environ, "PYTHONPATH": paths},
+                stderr=log, pass_fds=(lock,), start_new_session=True,
+                env={**os.environ, "PYTHONPATH": paths, "RETAIL_SEG_USER": run.by},
             )  # fmt: skip
         threading.Thread(target=process.wait, name=f"training-{run.id}", daemon=True).start()  # leaves no zombie
         return process
@@ -254,7 +266,7 @@ class Trainings:
             return Progress(RUNNING, lines, None)
         results = [line for line in _json_lines(folder / "result.jsonl") if "thresholds" in line]
         if results:
-            return Progress(FINISHED, lines, results[-1])
+            return Progress(FINISHED, lines, results[-1], notes=_notes(folder / "log.txt"))
         if run.cancelled_by:
             return Progress(CANCELLED, lines, None, f"Cancelled by {run.cancelled_by}; it can be resumed")
         return Progress(FAILED, lines, None, _why(folder / "log.txt"))
@@ -266,7 +278,8 @@ def why_not(photos: int, cross_validate: bool) -> str:
     if photos >= needed:
         return ""
     what = "Cross-validation" if cross_validate else "Training"
-    return f"{what} needs {needed} finished photos to train on, there are {photos}; annotate more"
+    there = f"there {'is' if photos == 1 else 'are'} {photos}"
+    return f"{what} needs {needed} finished photos to train on, {there}; annotate more"
 
 
 def longest(minutes: float, photos: int, cross_validate: bool) -> float:
@@ -337,6 +350,15 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
 
 def _why(log: Path) -> str:
     """What a failed training said last."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    errors = _said(log, "Error: ")
     return errors[-1] if errors else "The training broke off before its end; resume it"
+
+
+def _notes(log: Path) -> tuple[str, ...]:
+    """What a training, and those it resumes, remarked; each once."""
+    return tuple(dict.fromkeys(_said(log, "Note: ")))
+
+
+def _said(log: Path, kind: str) -> list[str]:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return [line.removeprefix(kind) for line in lines if line.startswith(kind)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.web.shared import errors_as_sentences, matcher, store_folder
+from retail_seg.web.shared import errors_as_sentences, store_folder
 from retail_seg.web.teach_annotate import show as annotate
 from retail_seg.web.teach_models import show as models
 from retail_seg.web.teach_photos import show as photos
@@ -18,7 +18,6 @@ def page() -> None:
     """The page: the four parts of the way from photos to a better model, one at a time."""
     st.title("Teach the segmenter")
     with errors_as_sentences():
-        matcher(store_folder())
         shop = workshop(store_folder())
         asked = st.query_params.get("part", "photos")
         st.session_state.setdefault("teach-part", asked if asked in PARTS else "photos")

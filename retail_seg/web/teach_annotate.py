@@ -11,8 +11,9 @@ from retail_seg.teaching import DONE, TaughtPhoto
 from retail_seg.teaching.editor import MARKS, MOVE, Hand, Hands
 from retail_seg.teaching.view import View, centre_of, colour_of, ids_png, photo_jpeg, window
 from retail_seg.web.annotator import annotator, new_marks
+from retail_seg.web.parts import plain
 from retail_seg.web.shared import may
-from retail_seg.web.teach_shared import Workshop, flash, go_to, title_of, trying
+from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, title_of, trying
 
 #: Tools by the word that Hand knows: a name and what to do with it. All names fit beside each other on a phone.
 TOOLS = {
@@ -152,7 +153,8 @@ def _tools(shop: Workshop, photo: TaughtPhoto) -> Hand:
 def _history(shop: Workshop, photo: TaughtPhoto) -> None:
     def take_over() -> None:
         count = shop.editor.take_over(photo.id)[1]
-        flash(f"{count} outlines taken over; mend what is wrong." if count else "The model sees nothing more here.")
+        taken = f"{counted(count, 'outline')} taken over; mend what is wrong."
+        flash(taken if count else "The model sees nothing more here.")
 
     st.button(
         "Undo", icon=":material/undo:", disabled=not shop.teaching.can_undo(photo),
@@ -174,7 +176,7 @@ def _history(shop: Workshop, photo: TaughtPhoto) -> None:
 def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
     view = hand.view if hand else window(photo.width, photo.height, 1)
     number = hand.number if hand else None
-    things = f"{photo.instances} outlined thing{'s' * (photo.instances != 1)}"
+    things = counted(photo.instances, "outlined thing")
     st.html(_NOT_FADED)
     with st.container(key="teach-canvas"):
         command = annotator(
@@ -254,5 +256,5 @@ def _done(shop: Workshop, photo: TaughtPhoto, photos: list[TaughtPhoto]) -> None
 
 def _remove(shop: Workshop, photo: TaughtPhoto) -> None:
     shop.teaching.remove(photo.id)
-    flash(f"{photo.name} was removed.")
+    flash(f"{plain(photo.name)} was removed.")
     go_to("photos")

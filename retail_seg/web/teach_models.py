@@ -9,10 +9,13 @@ import streamlit as st
 from retail_seg.acceleration import load_segmenter
 from retail_seg.accounts import acting
 from retail_seg.model_switch import model_in_use, previous_model, switch_back, use_model
+from retail_seg.record import origin_of
+from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
 from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
 from retail_seg.teaching.trainings import FINISHED, Training
+from retail_seg.web.parts import plain
 from retail_seg.web.shared import jobs, may
-from retail_seg.web.teach_shared import Workshop, flash, go_to, job_shown, trying
+from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, job_shown, trying
 
 
 def show(shop: Workshop) -> None:
@@ -36,10 +39,10 @@ def show(shop: Workshop) -> None:
 
 def _in_use(shop: Workshop) -> None:
     model = shop.segmenter()
-    own = model_in_use(shop.store).parent.resolve() == shop.store.resolve()
-    st.write(f"In use: **{model.name}** `{model.fingerprint}`, {'this shop’s own' if own else 'as shipped'}.")
-    if previous_model(shop.store) is None:
+    st.write(f"In use: {_told(model.name, model.fingerprint, model_in_use(shop.store))}.")
+    if (previous := previous_model(shop.store)) is None:
         return
+    st.caption(f"Before: {_told(*_name(str(previous), previous.stat().st_mtime_ns), previous)}.")
 
     def back() -> None:
         switch_back(shop.store, by=acting().name)
@@ -49,10 +52,20 @@ def _in_use(shop: Workshop) -> None:
         st.button("Switch back to the one before", icon=":material/undo:", on_click=trying(back))
 
 
+def _told(name: str, fingerprint: str, folder: Path) -> str:
+    """A model in words: its name, and the run on record that made it, as `retail-seg runs` shows it."""
+    if folder == SHIPPED:
+        return f"**{plain(name)}** `{fingerprint}`, as shipped"
+    origin = origin_of(folder)
+    run = f" from the run **{plain(origin.name)}** `{origin.short}` on record" if origin else ""
+    return f"**{plain(name)}** `{fingerprint}`, this shop’s own{run}"
+
+
 def _beside(shop: Workshop, run: Training) -> None:
     """The comparison with the model in use, made now or kept from before; then the switch."""
     in_use = shop.segmenter()
-    new = _fingerprint(str(shop.trainings.model(run.id)))
+    model = shop.trainings.model(run.id)
+    _, new = _name(str(model), model.stat().st_mtime_ns)
     if new == in_use.fingerprint:
         st.success("This model is the one in use.", icon=":material/check_circle:")
         return
@@ -72,11 +85,10 @@ def _beside(shop: Workshop, run: Training) -> None:
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _fingerprint(folder: str) -> str:
-    """Fingerprint of the model in a folder."""
-    from retail_seg.segmentation.segmenter import Segmenter
-
-    return Segmenter.load(Path(folder)).fingerprint
+def _name(folder: str, changed: int) -> tuple[str, str]:
+    """Name and fingerprint of the model in a folder, which was last changed at `changed`."""
+    model = Segmenter.load(Path(folder))
+    return model.name, model.fingerprint
 
 
 def _switch(shop: Workshop, run: Training, compared: bool) -> None:
@@ -107,8 +119,8 @@ def _compared(shop: Workshop, found: Comparison) -> None:
         ]  # fmt: skip
         st.dataframe(rows, hide_index=True, width="stretch")
     for line in found.photos:
-        true = f", {line.true} are there" if line.true is not None else ""
-        st.markdown(f"**{line.name}**{true}")
+        true = f", {line.true} {'is' if line.true == 1 else 'are'} there" if line.true is not None else ""
+        st.markdown(f"**{plain(line.name)}**{true}")
         for column, side, name, count in zip(
             st.columns(2), ("in-use", "new"), ("In use", "New"), (line.in_use, line.new), strict=True
         ):
@@ -116,4 +128,4 @@ def _compared(shop: Workshop, found: Comparison) -> None:
 
 
 def _title(run: Training) -> str:
-    return f"{run.started[:16].replace('T', ' ')} UTC · {len(run.photos)} photos"
+    return f"{run.started[:16].replace('T', ' ')} UTC · {counted(len(run.photos), 'photo')}"

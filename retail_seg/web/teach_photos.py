@@ -12,8 +12,9 @@ from retail_seg.teaching import DONE, TaughtPhoto
 from retail_seg.teaching.imports import Imported, import_annotations
 from retail_seg.teaching.judging import known_suggestions, suggest
 from retail_seg.teaching.trainings import FEWEST
+from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, jobs, may
-from retail_seg.web.teach_shared import SIGNS, STATES, Workshop, flash, go_to, job_shown
+from retail_seg.web.teach_shared import SIGNS, STATES, Workshop, counted, flash, go_to, job_shown, state_of
 
 #: Photos on a page of the list, and the longer side of their thumbnails in pixels.
 SHOWN, THUMBNAIL = 24, 320
@@ -31,7 +32,7 @@ def show(shop: Workshop) -> None:
         )
     else:
         more = f"; {FEWEST - done} more and you can train" if done < FEWEST else "; enough to train"
-        st.write(f"**{len(photos)}** photos, **{done}** of them finished{more}.")
+        st.write(f"**{counted(len(photos), 'photo')}**, **{done}** finished{more}.")
     if may("staff"):
         _upload(shop)
         _import(shop)
@@ -52,10 +53,13 @@ def _upload(shop: Workshop) -> None:
         return
     added = shop.teaching.add([(upload.name, upload.getvalue()) for upload in uploads])
     for problem in added.problems:
-        flash(problem, ":material/warning:")
-    if added.ids:
-        known = f", {added.known} of them were here already" if added.known else ""
-        flash(f"{len(added.ids)} photo{'s' * (len(added.ids) != 1)} added{known}.")
+        flash(plain(problem), ":material/warning:")
+    fresh = len(uploads) - len(added.problems) - added.known
+    told = [f"{counted(fresh, 'photo')} added"] if fresh else []
+    if added.known:
+        told.append(f"{counted(added.known, 'photo')} {'was' if added.known == 1 else 'were'} here already")
+    if told:
+        flash("; ".join(told) + ".")
     st.session_state["teach-upload-round"] = round_ + 1
     st.rerun()
 
@@ -82,11 +86,11 @@ def _import(shop: Workshop) -> None:
 
 def _imported(job: Job) -> None:
     found: Imported = job.result
-    text = f"{len(found.photos)} photos with {found.instances} things came from {found.format}."
-    st.success(text, icon=":material/check:")
+    photos, things = counted(len(found.photos), "photo"), counted(found.instances, "thing")
+    st.success(f"{photos} with {things} came from {found.format}.", icon=":material/check:")
     for icon, lines in ((":material/warning:", found.problems), (":material/info:", found.notes)):
         if lines:
-            st.warning("  \n".join(lines[:20]), icon=icon)
+            st.warning("  \n".join(plain(line) for line in lines[:20]), icon=icon)
 
 
 def _suggestions(shop: Workshop, photos: list[TaughtPhoto]) -> None:
@@ -100,12 +104,12 @@ def _suggestions(shop: Workshop, photos: list[TaughtPhoto]) -> None:
         with st.container(horizontal=True):
             for one in found[:3]:
                 st.button(
-                    f"{one.photo.name} · unsure {one.uncertainty:.2f}", key=f"next-{one.photo.id}",
+                    f"{plain(one.photo.name)} · unsure {one.uncertainty:.2f}", key=f"next-{one.photo.id}",
                     on_click=go_to, args=("annotate",), kwargs={"photo": one.photo.id}, icon=":material/edit:",
                 )  # fmt: skip
     busy = job_shown("suggest", lambda job: st.rerun())
     if not busy and len(found) < len(waiting):
-        text = f"Ask the model about {len(waiting) - len(found)} photos"
+        text = f"Ask the model about {counted(len(waiting) - len(found), 'photo')}"
         if st.button(text, icon=":material/psychology:", help="About a second a photo."):
             model = shop.segmenter()
             jobs().start("suggest", "Which photo next", lambda job: suggest(shop.teaching, model, job.report))
@@ -127,9 +131,8 @@ def _list(photos: list[TaughtPhoto], shop: Workshop) -> None:
 
 def _card(photo: TaughtPhoto, shop: Workshop) -> None:
     with st.container(border=True, width=168):
-        st.image(_thumbnail(str(shop.teaching.path(photo)), photo.id), caption=photo.name)
-        things = f", {photo.instances} things" if photo.instances else ""
-        st.caption(f"{SIGNS[photo.state]} {STATES[photo.state]}{things}")
+        st.image(_thumbnail(str(shop.teaching.path(photo)), photo.id), caption=plain(photo.name))
+        st.caption(f"{SIGNS[photo.state]} {state_of(photo)}")
         label = "Look" if not may("staff") else "Annotate" if photo.state != DONE else "Change"
         st.button(
             label, key=f"open-{photo.id}", on_click=go_to, args=("annotate",), kwargs={"photo": photo.id},

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from retail_seg.acceleration import load_segmenter
 from retail_seg.jobs import Job
+from retail_seg.matcher import open_catalogue
+from retail_seg.model_switch import model_in_use, stamp
 from retail_seg.teaching import DONE, DRAFT, NEW, TaughtPhoto, Teaching
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.trainings import Trainings
 from retail_seg.user_errors import USER_ERRORS
-from retail_seg.web.shared import jobs, matcher
+from retail_seg.web.shared import jobs
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
@@ -35,15 +38,22 @@ class Workshop:
     trainings: Trainings
 
     def segmenter(self) -> Segmenter:
-        """The model in use."""
-        return matcher(self.store).segmenter
+        """The model in use, whoever switched to it; read by itself, as nothing here needs the store's index."""
+        return _segmenter(self.store, stamp(self.store))
 
 
 @st.cache_resource(show_spinner=False)
 def workshop(store: Path) -> Workshop:
-    """The workshop of a store, made once a process."""
+    """The workshop of a store, made once a process; StoreError where there is no store."""
+    open_catalogue(store).close()
     teaching = Teaching(store)
-    return Workshop(store, teaching, Editor(teaching, lambda: matcher(store).segmenter), Trainings(teaching))
+    editor = Editor(teaching, lambda: _segmenter(store, stamp(store)))
+    return Workshop(store, teaching, editor, Trainings(teaching))
+
+
+@st.cache_resource(show_spinner="Reading the model …", max_entries=2)
+def _segmenter(store: Path, changed: tuple[int, int]) -> Segmenter:
+    return load_segmenter(model_in_use(store))
 
 
 def go_to(part: str, **address: str) -> None:
@@ -54,8 +64,17 @@ def go_to(part: str, **address: str) -> None:
 
 def title_of(photo: TaughtPhoto) -> str:
     """A photo in a list: sign, name, state and instances in words."""
-    things = f", {photo.instances} thing{'s' * (photo.instances != 1)}" if photo.instances else ""
-    return f"{SIGNS[photo.state]} {photo.name} ({STATES[photo.state]}{things})"
+    return f"{SIGNS[photo.state]} {photo.name} ({state_of(photo)})"
+
+
+def state_of(photo: TaughtPhoto) -> str:
+    """State and instances of a photo in words."""
+    return STATES[photo.state] + (f", {counted(photo.instances, 'thing')}" if photo.instances else "")
+
+
+def counted(number: float, word: str) -> str:
+    """A number with its word, which is regular: "1 photo", "2 photos", "0.5 minutes"."""
+    return f"{number:g} {word}{'' if number == 1 else 's'}"
 
 
 def trying(work: Callable[[], Any]) -> Callable[[], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from retail_seg.model_switch import model_in_use
+from retail_seg.record import SHORT
 from retail_seg.teaching import DONE
 from retail_seg.teaching.trainings import (
     CANCELLED,
@@ -18,8 +19,9 @@ from retail_seg.teaching.trainings import (
     longest,
     why_not,
 )
+from retail_seg.web.parts import plain
 from retail_seg.web.shared import may
-from retail_seg.web.teach_shared import Workshop, flash, go_to, trying
+from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, trying
 
 WORDS = {RUNNING: "under way", FINISHED: "done", CANCELLED: "cancelled", FAILED: "broke off"}
 SCORES = {"fg_iou": "Foreground IoU", "f1_50": "F1 at IoU .5", "f1_75": "F1 at IoU .75", "exact_count": "Exact count"}
@@ -48,8 +50,9 @@ def _start(shop: Workshop) -> None:
     done = [photo for photo in shop.teaching.photos() if photo.state == DONE]
     held = shop.trainings.held_back(done)
     count = len(done) - len(held)
-    kept = f" **{len(held)}** more kept to compare models on are never trained on." if held else ""
-    st.write(f"**{count}** finished photos to train on.{kept}")
+    is_ = "is" if len(held) == 1 else "are"
+    kept = f" **{len(held)}** more {is_} kept to compare models on, and never trained on." if held else ""
+    st.write(f"**{counted(count, 'finished photo')}** to train on.{kept}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         minutes = st.number_input(
             "Minutes at most", 0.5, 600.0, MINUTES, 0.5, format="%g", width=180, key="teach-minutes"
@@ -78,7 +81,8 @@ def _start(shop: Workshop) -> None:
         on_click=trying(start),
     )  # fmt: skip
     if not steps:
-        st.caption(f"It takes {longest(minutes, count, folded):g} minutes at most; one training runs at a time.")
+        limit = counted(longest(minutes, count, folded), "minute")
+        st.caption(f"It takes {limit} at most; one training runs at a time.")
 
 
 @st.fragment(run_every=EVERY)
@@ -91,7 +95,7 @@ def _live(shop: Workshop, id_: str) -> None:
     st.subheader("A training is under way")
     st.progress(progress.share, text=f"{progress.part}: {progress.share:.0%}")
     by = f" by {run.by}" if run.by else ""
-    st.caption(f"Started {_when(run)}{by} on {len(run.photos)} photos. It goes on when you leave this page.")
+    st.caption(f"Started {_when(run)}{by} on {counted(len(run.photos), 'photo')}. It goes on when you leave this page.")
     _curves(progress)
     if may("staff"):
         asked = bool(run.cancelled_by)
@@ -105,6 +109,7 @@ def _ended(shop: Workshop, run: Training) -> None:
     progress = shop.trainings.progress(run.id)
     if progress.result:
         _scores(progress)
+        _on_record(progress)
         st.button(
             "Compare with the model in use", type="primary", icon=":material/compare:", on_click=go_to,
             args=("models",), kwargs={"run": run.id},
@@ -120,13 +125,23 @@ def _ended(shop: Workshop, run: Training) -> None:
             st.button("Delete it", type="primary", on_click=trying(lambda: shop.trainings.remove(run.id)))
 
 
+def _on_record(progress: Progress) -> None:
+    """Where everything about a training is kept, or how to have it kept."""
+    if progress.on_record:
+        short = progress.on_record[:SHORT]
+        st.caption(f"On record as run `{short}`: `retail-seg runs show {short}` shows everything that is kept of it.")
+    for note in progress.notes:
+        st.caption(f":material/info: {plain(note)}.")
+
+
 def _scores(progress: Progress) -> None:
     """What a training came to, a row a measure."""
     result = progress.result or {}
     early = "; it stopped early, as it no longer improved" if result["stopped_early"] else ""
     st.write(
-        f"**{result['steps']}** steps in {result['seconds']:.0f} s on {len(result['photos'])} photos with "
-        f"{result['instances']} things, from {result['start']}{early}."
+        f"**{counted(result['steps'], 'step')}** in {result['seconds']:.0f} s on "
+        f"{counted(len(result['photos']), 'photo')} with {counted(result['instances'], 'thing')}, "
+        f"from {plain(result['start'])}{early}."
     )
     columns = {"Composed scenes": _written(result["scene_scores"])}
     if result["scores"]:
@@ -157,7 +172,7 @@ def _curves(progress: Progress) -> None:
 
 def _title(shop: Workshop, run: Training) -> str:
     state = shop.trainings.progress(run.id).state
-    return f"{_when(run)} · {len(run.photos)} photos · {WORDS[state]}"
+    return f"{_when(run)} · {counted(len(run.photos), 'photo')} · {WORDS[state]}"
 
 
 def _when(run: Training) -> str:
