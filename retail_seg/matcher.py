@@ -124,26 +124,29 @@ class Matcher:
 
     # -- answers
 
-    def scan(self, photo: PhotoSource, *, name: str | None = None, top: int = 5) -> Report:
-        """Which products a photo shows, how many and where. Raises PhotoError for a photo that cannot be read."""
-        return self._report(take_apart(self.segmenter, photo, name), top)
+    def scan(self, photo: PhotoSource, *, name: str | None = None, top: int = 5, side: int | None = None) -> Report:
+        """Which products a photo shows, how many and where. Raises PhotoError for a photo that cannot be read.
+
+        `side`, in pixels, is how closely the segmenter looks, see `Segmenter.segment`; it chooses without it.
+        """
+        return self._report(take_apart(self.segmenter, photo, name, side), top)
 
     def scan_many(
-        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5
+        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
     ) -> Iterator[Report | PhotoError]:
         """The reports of many photos, in their order; one that fails is a PhotoError in its place and stops nothing.
 
         `workers` threads (one a core without it) decode and segment while the photos before are matched; memory
         does not grow with the number of photos.
         """
-        for found in self.scan_each(photos, workers=workers, top=top):
+        for found in self.scan_each(photos, workers=workers, top=top, side=side):
             yield found if isinstance(found, PhotoError) else found.report
 
     def scan_each(
-        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5
+        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
     ) -> Iterator[Scanned | PhotoError]:
         """As `scan_many`, with the photo and its instances beside each report."""
-        return scan_each(photos, self.segmenter, lambda views: self._match(views, top), self.versions, workers)
+        return scan_each(photos, self.segmenter, lambda views: self._match(views, top), self.versions, workers, side)
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""

@@ -68,11 +68,11 @@ class Scanned:
 Match = Callable[[Sequence[Crop]], list[Identification]]
 
 
-def take_apart(segmenter: Segmenter, photo: PhotoSource, name: str | None = None) -> Seen:
-    """Decode a photo and find its instances; raises PhotoError for one that cannot be read."""
+def take_apart(segmenter: Segmenter, photo: PhotoSource, name: str | None = None, side: int | None = None) -> Seen:
+    """Decode a photo and find its instances, at a working `side` if given; PhotoError for one that cannot be read."""
     picture, size = load_enough(photo, ENOUGH, name=name)
     shown = name or (str(photo) if isinstance(photo, (str, Path)) else "photo")
-    return outline(picture, segmenter.segment(picture), shown, size)
+    return outline(picture, segmenter.segment(picture, side), shown, size)
 
 
 def outline(picture: np.ndarray, instances: Instances, name: str, size: tuple[int, int] | None = None) -> Seen:
@@ -97,6 +97,7 @@ def scan_each(
     match: Match,
     versions: Callable[[], dict[str, str | int]],
     workers: int | None = None,
+    side: int | None = None,
 ) -> Iterator[Scanned | PhotoError]:
     """Scan photos, in order: `workers` threads take them apart while the caller's thread matches those before.
 
@@ -107,7 +108,7 @@ def scan_each(
 
     def work(photo: PhotoSource) -> Seen | PhotoError:
         try:
-            return take_apart(segmenter, photo)
+            return take_apart(segmenter, photo, side=side)
         except PhotoError as error:
             return error
         except (MemoryError, IndexingError) as error:

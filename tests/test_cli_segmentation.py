@@ -51,6 +51,10 @@ def last_json(result: Result) -> dict:
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
+def world_side(world: Path) -> str:
+    return str(json.loads((world / "model" / "config.json").read_text())["side"])
+
+
 class TestSegment:
     def test_ids_at_the_photos_size_and_a_bad_one_among_good(self, world: Path, tmp_path: Path) -> None:
         (tmp_path / "bad.jpg").write_bytes(b"no photo")
@@ -74,6 +78,17 @@ class TestSegment:
         assert code(onto) == 2 and "would be replaced by its mask" in str(onto.exception)
         same = call("segment", photo, world / "photos", "--out", tmp_path / "out", "--model", world / "model")
         assert code(same) == 0 and len(list((tmp_path / "out").iterdir())) == 6
+
+    def test_a_given_side_is_worked_at(self, world: Path, tmp_path: Path) -> None:
+        photo = world / "photos" / "p0.png"
+        for out, more in (("usual", ()), ("same", ("--side", world_side(world))), ("half", ("--side", "64"))):
+            done = call("segment", photo, "--out", tmp_path / out, "--model", world / "model", *more)
+            assert code(done) == 0
+        usual, same, half = (cv2.imread(str(tmp_path / out / "p0.png"), -1) for out in ("usual", "same", "half"))
+        assert usual.shape == same.shape == half.shape
+        assert np.array_equal(usual, same) and not np.array_equal(usual, half)
+        refused = call("segment", photo, "--out", tmp_path / "no", "--model", world / "model", "--side", "7")
+        assert code(refused) == 2 and not (tmp_path / "no").exists()
 
     def test_upright_size_of_a_turned_photo(self, world: Path, tmp_path: Path) -> None:
         from PIL import Image

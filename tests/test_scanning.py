@@ -67,9 +67,11 @@ class Square:
     def __init__(self) -> None:
         self.free = threading.Event()
         self.free.set()
+        self.sides: list[int | None] = []
 
-    def segment(self, photo: np.ndarray) -> Instances:
+    def segment(self, photo: np.ndarray, side: int | None = None) -> Instances:
         assert self.free.wait(30)
+        self.sides.append(side)
         labels = np.zeros(photo.shape[:2], np.int32)
         height, width = labels.shape
         labels[height // 4 : height // 2, width // 4 : width // 2] = 1
@@ -109,6 +111,14 @@ def test_crops_that_cannot_be_matched_fail_their_own_photo_alone() -> None:
     found = list(scan([grey(1), grey(77), grey(3)], match))
     assert [isinstance(one, PhotoError) for one in found] == [False, True, False]
     assert "odd" in str(found[1])
+
+
+def test_a_side_is_handed_to_the_segmenter() -> None:
+    square = Square()
+    for side in (None, 900):
+        found = scanning.scan_each([grey(1), grey(2)], square, lambda v: [NOTHING] * len(v), dict, 2, side)  # type: ignore[arg-type]
+        assert len(list(found)) == 2
+    assert square.sides == [None, None, 900, 900]
 
 
 def test_no_photos_give_no_reports(matcher: Matcher) -> None:

@@ -27,6 +27,11 @@ store_option = click.option(
 model_option = click.option(
     "--model", type=click.Path(path_type=Path), help="Folder of a segmenter; the store's or the shipped one without it."
 )
+side_option = click.option(
+    "--side",
+    type=click.IntRange(64, 16384),
+    help="Longer side in pixels to work at.  [default: the model's own, larger where things come out small]",
+)
 json_option = click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON Lines here, not to stdout."
 )

@@ -15,6 +15,7 @@ from retail_seg.cli.common import (
     output,
     progress,
     say,
+    side_option,
     store_option,
     write_json_line,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
+@side_option
 @click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
 @click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
 @by_option
@@ -43,6 +45,7 @@ def scan(
     json_file: Path | None,
     csv_file: Path | None,
     overlay: Path | None,
+    side: int | None,
     workers: int | None,
     keep: bool,
     by: str,
@@ -62,7 +65,7 @@ def scan(
     failed = 0
     with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
         paths = expand(photos)
-        scanned = progress(matcher.scan_each(paths, workers=workers), total=len(paths))
+        scanned = progress(matcher.scan_each(paths, workers=workers, side=side), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
             if isinstance(found, PhotoError):
                 say(f"Error: {found}")

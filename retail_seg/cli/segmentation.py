@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from retail_seg.cli.common import each, json_option, model_option, output, progress, say, write_json_line
+from retail_seg.cli.common import each, json_option, model_option, output, progress, say, side_option, write_json_line
 from retail_seg.cli.evaluate import report_selection
 from retail_seg.cli.scan import expand
 from retail_seg.segmentation.config import TRAINABLE
@@ -26,7 +26,8 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.argument("photos", nargs=-1, required=True, type=PATH)
 @click.option("--out", required=True, type=FOLDER, help="Folder for <stem>.png, one a photo.")
 @model_option
-def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
+@side_option
+def segment(photos: tuple[Path, ...], out: Path, model: Path | None, side: int | None) -> int:
     """Write the instances of PHOTOS (files, or folders of photos) as 16-bit PNGs of ids, 0 = background.
 
     Each has the size of the upright photo.
@@ -43,7 +44,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None) -> int:
     found = []
 
     def one(path: Path) -> None:
-        instances = segmenter.segment(load_photo(path))
+        instances = segmenter.segment(load_photo(path), side)
         write_ids(out / f"{path.stem}.png", instances.labels)
         found.append(len(instances))
 

@@ -7,7 +7,7 @@ joined where they point to the same centre (Cheng et al., Panoptic-DeepLab, 2020
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,6 +28,8 @@ class Thresholds:
                 are one thing
     min_area    smallest instance, as a share of the photo
     min_confidence  instances less sure than this are dropped
+    small       median diameter of a photo's instances, as a share of the working side, below which a photo that has
+                more pixels is looked at closer (see `closer`); 0: never
     """
 
     foreground: float = 0.5
@@ -35,6 +37,11 @@ class Thresholds:
     join: float = 0.25
     min_area: float = 4e-4
     min_confidence: float = 0.5
+    small: float = 0.075
+
+    def at(self, scale: float) -> Thresholds:
+        """The thresholds at `scale` times the usual side: what is large enough in pixels stays large enough."""
+        return replace(self, min_area=self.min_area / scale**2) if scale > 1 else self
 
     def to_json(self) -> dict[str, float]:
         return {key: round(float(value), 6) for key, value in asdict(self).items()}
