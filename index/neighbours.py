@@ -77,7 +77,7 @@ def _lists(vectors: np.ndarray) -> Any:
     """An IVF index of the rows, in half precision; what it finds is compared again with the rows themselves."""
     count, dim = vectors.shape
     lists = int(2 * np.sqrt(count))
-    index = faiss.index_factory(dim, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(dim, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
     index.cp.niter = 8
     sample = np.random.default_rng(0).choice(count, min(count, lists * _TRAINING_ROWS_PER_LIST), replace=False)
     index.train(vectors[np.sort(sample)])

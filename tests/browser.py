@@ -35,13 +35,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(store: Path, *, log: Path, bare: bool = False) -> Iterator[str]:
+def running_app(store: Path, *, log: Path, bare: bool = False, secrets: Path | None = None) -> Iterator[str]:
     """The address of `retail-seg app` on a store, until the block ends; what it says goes to the file `log`.
 
-    `bare` runs Streamlit itself instead, listening on every address, which `retail-seg app` would refuse.
+    `secrets` names an identity provider. `bare` runs Streamlit itself instead, listening on every address, which
+    `retail-seg app` would refuse.
     """
     port = free_port()
     command = [sys.executable, "-m", "retail_seg", "app", "--store", str(store), "--port", str(port)]
+    command += ["--secrets", str(secrets)] if secrets else []
     if bare:
         options = [f"--server.port={port}", "--server.address=0.0.0.0"]
         command = [sys.executable, "-P", "-m", "streamlit", "run", str(ROOT / "app.py"), *options]
