@@ -216,7 +216,7 @@ def test_the_ranking_is_by_quality_then_outline_then_time() -> None:
 
 def test_the_page_needs_nothing_beside_itself(job: Job) -> None:
     results = ranked([
-        result_of("otsu", job.key, 0.4), result_of("retail-seg", job.key, 0.8),
+        result_of("otsu", job.key, 0.4, seconds=0.25), result_of("retail-seg", job.key, 0.8),
         result_of("ensemble", job.key, 0.85, settings={"members": ["retail-seg", "fcn"]}),
     ])  # fmt: skip
     page = write_report(Comparison(job, results, {"fcn": "needs <a> package"}), "a machine & a half")
@@ -226,6 +226,11 @@ def test_the_page_needs_nothing_beside_itself(job: Job) -> None:
     assert "Against the best of them alone (retail-seg) its quality changes by +0.050" in text
     assert not re.findall(r"(?:src|href)='(?!data:|#)", text) and "<script" not in text
     assert text.count("data:image/jpeg;base64,") == 4  # the truth of both photos, mask and instances
+    assert re.findall(r"<img alt='([^']*)'", text) == [
+        f"{kind} of held out · {name} · 2 things: the truth"
+        for name in ("p03", "p04") for kind in ("Mask", "Instances")
+    ]  # fmt: skip
+    assert text.count("<td>100 ms</td><td>250 ms *</td>") == 1 and text.count("<td>100 ms</td><td>100 ms</td>") == 2
     for anchor in re.findall(r"href='#([^']+)'", text):
         assert f"id='{anchor}'" in text
     numbers = json.loads((page.parent / "results.json").read_text())

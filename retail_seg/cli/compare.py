@@ -242,5 +242,5 @@ def machine_text() -> str:
 
     threads = os.environ.get("OMP_NUM_THREADS")
     load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    limit = f", {threads} thread(s) a method" if threads else ""
+    limit = f", {threads} {'thread' if threads == '1' else 'threads'} a method" if threads else ""
     return f"{processor()[0]}, {cores()} cores{limit}{load}, Python {platform.python_version()}"

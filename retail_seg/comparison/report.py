@@ -21,8 +21,11 @@ from retail_seg.comparison.worker import picture_name
 from retail_seg.files import replace_file
 
 #: Width of a picture in the page, in pixels, and its JPEG quality; the PNGs beside the page are larger.
-WIDTH, QUALITY = 300, 82
+WIDTH, QUALITY = 340, 82
 PAGE, NUMBERS = "report.html", "results.json"
+#: How scores are written that are not shares of one, and what marks a time that says little.
+_FORMATS = {"exact_count": ".0%", "count_error": ".1f"}
+_BUSY = "*"
 
 
 def write_report(comparison: Comparison, machine: str) -> Path:
@@ -77,16 +80,21 @@ def _head(comparison: Comparison, machine: str) -> str:
 
 
 def _bars(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
-    rows = []
-    for one in comparison.results:
+    rows, several = [], len(comparison.job.tests) > 1
+    for rank, one in enumerate(comparison.results, 1):
         method = methods[one.method]
-        rows.append(
-            f"<a href='#{one.method}'>{escape(method.title)}</a><span class='track {method.kind}'>"
-            f"<b style='width:{100 * one.quality:.1f}%'></b><i>{one.quality:.3f}</i></span>"
+        each = " · ".join(
+            f"<span>{escape(name)} {quality_of(scores):.2f}</span>" for name, scores in one.scores.items()
         )
+        rows.append(
+            f"<span>{rank}. <a href='#{one.method}'>{escape(method.title)}</a></span><span class='track {method.kind}'>"
+            f"<b style='width:{100 * one.quality:.1f}%'></b><i>{one.quality:.3f}</i>"
+            + (f"<small>{each}</small>" if several else "") + "</span>"
+        )  # fmt: skip
     return (
         "<h2>Ranking</h2><p>Quality is the mean of three scores on each test set: F1 at IoU .5 (things found), F1 at "
-        "IoU .75 (found with a good outline) and the share of photos with the exact count. 1 is perfect.</p>"
+        "IoU .75 (found with a good outline) and the share of photos with the exact count. 0 is nothing, 1 is perfect"
+        f"{'; below each bar stands the quality on each test set' if several else ''}.</p>"
         "<p class='key soft'><span><i class='learned'></i>learned network</span><span><i></i>classical</span></p>"
         f"<div class='bars'>{''.join(rows)}</div>"
     )
@@ -101,15 +109,16 @@ def _table(comparison: Comparison, tested: str, methods: dict[str, BenchMethod])
     rows = []
     for name, found in sorted(scores.items(), key=lambda pair: -quality_of(pair[1])):
         cells = "".join(
-            f"<td{' class=best' if found[c] == best[c] else ''}>{found[c]:.{2 if c == 'count_error' else 3}f}</td>"
+            f"<td{' class=best' if found[c] == best[c] else ''}>{found[c]:{_FORMATS.get(c, '.3f')}}</td>"
             for c in columns
         )
         named = f"{_name(methods[name])}<td>{quality_of(found):.3f}</td>"
         rows.append(f"<tr class='{methods[name].kind}'>{named}{cells}</tr>")
     return (
-        f"<h2>Scores on “{escape(tested)}”</h2><div class='scroll'><table><thead><tr><th class='name'>method</th>"
-        "<th>quality</th><th>F1<br>at .5</th><th>F1<br>at .75</th><th>exact<br>counts</th><th>foreground<br>IoU</th>"
-        f"<th>count<br>error</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<h2>Scores on “{escape(tested)}”</h2>{_scroll(f'Scores on {escape(tested)}')}<table><thead><tr>"
+        "<th class='name'>method</th><th>quality</th><th>F1<br>at .5</th><th>F1<br>at .75</th><th>photos with<br>exact "
+        "count</th><th>foreground<br>IoU</th><th>things off<br>a photo</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -119,20 +128,21 @@ def _cost(comparison: Comparison, methods: dict[str, BenchMethod]) -> str:
         learned = f"{one.train_seconds:.0f} s" if one.train_seconds else "–"
         weights = f"{one.parameters / 1e6:.1f} M" if one.parameters else "–"
         rows.append(
-            f"<tr class='{methods[one.method].kind}'>{_name(methods[one.method])}<td>{one.seconds * 1000:.0f} ms</td>"
-            f"<td>{one.work_seconds * 1000:.0f} ms</td>"
-            f"<td>{learned}</td><td>{one.segment_mb:.0f}</td><td>{one.train_mb:.0f}</td><td>{one.knobs}</td>"
-            f"<td>{weights}</td></tr>"
+            f"<tr class='{methods[one.method].kind}'>{_name(methods[one.method])}"
+            f"<td>{one.work_seconds * 1000:.0f} ms</td><td>{_passed(one)}</td><td>{learned}</td>"
+            f"<td>{one.segment_mb:.0f}</td><td>{one.train_mb:.0f}</td><td>{one.knobs}</td><td>{weights}</td></tr>"
         )
     return (
-        "<h2>What each one costs</h2><div class='scroll'><table><thead><tr><th class='name'>method</th>"
-        "<th>time per<br>photo</th><th>work per<br>photo</th><th>training<br>or tuning</th>"
+        f"<h2>What each one costs</h2>{_scroll('What each one costs')}<table><thead><tr><th class='name'>method</th>"
+        "<th>work per<br>photo</th><th>time that<br>passed</th><th>training<br>or tuning</th>"
         "<th>memory at<br>work, MiB</th><th>memory in<br>training, MiB</th><th>knobs</th><th>weights</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         "<p class='soft'>Knobs are the settings that a person has to choose for new photos: for a classical method its "
         "own and those of the steps before and after it, here turned automatically; for a trained one the minutes. "
-        "Time is the median from a photo's pixels to its instances as it passed on the machine, with all else that it "
-        "did; work is the processor's time for it, all cores together. Training and tuning are counted in work, too. "
+        "Work is the processor's time from a photo's pixels to its instances, all cores together, the median of all "
+        "photos: compare methods by it. Beside it stands the time that passed meanwhile; where the machine was busy "
+        f"with something else for longer than with the method, it is marked {_BUSY} and says little about the method. "
+        "Training and tuning are counted in work, too. "
         "Memory is the whole process's peak, Python and libraries included.</p>"
     )
 
@@ -176,7 +186,7 @@ def _truth(job: Job) -> str:
             if (one.name, photo.name) in wanted:
                 pixels = load_photo(photo.path)
                 pictures = [mask_overlay(pixels, photo.labels, photo.labels), instance_overlay(pixels, photo.labels)]
-                figures.append(_figure(pictures, f"{one.name} · {photo.name} · {len(photo.ids)} things"))
+                figures.append(_figure(pictures, f"{one.name} · {photo.name} · {len(photo.ids)} things", "the truth"))
     head = "<header><h3>The truth</h3></header>"
     return f"<section class='method'>{head}<div class='photos'>{''.join(figures)}</div></section>"
 
@@ -191,7 +201,8 @@ def _method(rank: int, result: Result, method: BenchMethod, comparison: Comparis
     for tested, photo in comparison.job.shown:
         paths = [folder / picture_name(kind, tested, photo) for kind in ("mask", "instances")]
         if all(path.is_file() for path in paths):
-            figures.append(_figure([np.asarray(Image.open(path)) for path in paths], f"{tested} · {photo}"))
+            pictures = [np.asarray(Image.open(path)) for path in paths]
+            figures.append(_figure(pictures, f"{tested} · {photo}", method.title))
     note = " ".join(filter(None, [result.note, _gain(result, comparison)]))
     settings = escape(", ".join(f"{key} {_short(value)}" for key, value in result.settings.items()))
     chosen = f"<details><summary>Settings found</summary><p><code>{settings}</code></p></details>" if settings else ""
@@ -213,8 +224,12 @@ def _gain(result: Result, comparison: Comparison) -> str:
     return f"Against the best of them alone ({best.method}) its quality changes by {gain:+.3f}."
 
 
-def _figure(pictures: Sequence[np.ndarray], caption: str) -> str:
-    images = "".join(f"<img alt='' loading='lazy' src='{_embedded(picture)}'>" for picture in pictures)
+def _figure(pictures: Sequence[np.ndarray], caption: str, by: str) -> str:
+    """The mask and the instances of a photo, side by side."""
+    images = "".join(
+        f"<img alt='{escape(f'{kind} of {caption}: {by}', quote=True)}' loading='lazy' src='{_embedded(picture)}'>"
+        for kind, picture in zip(("Mask", "Instances"), pictures, strict=True)
+    )
     return f"<figure><div>{images}</div><figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -224,6 +239,17 @@ def _embedded(picture: np.ndarray) -> str:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _scroll(label: str) -> str:
+    """A table that is too wide for a phone moves by itself, with the keyboard, too."""
+    return f"<div class='scroll' role='region' tabindex='0' aria-label='{escape(label, quote=True)}'>"
+
+
+def _passed(result: Result) -> str:
+    """The time of a photo that passed, marked where the machine did more of something else meanwhile."""
+    mark = f" {_BUSY}" if result.seconds > 2 * result.work_seconds else ""
+    return f"{result.seconds * 1000:.0f} ms{mark}"
 
 
 def _name(method: BenchMethod) -> str:

@@ -33,12 +33,15 @@ tr.learned td.name::before, .key i.learned { background: var(--bar); }
 .bars .track { display: grid; grid-template-columns: 1fr 44px; gap: 8px; align-items: center; }
 .bars b { display: block; height: 13px; border-radius: 3px; background: var(--bar2); min-width: 2px; }
 .bars .learned b { background: var(--bar); }
+.bars small { grid-column: 1 / -1; color: var(--soft); line-height: 1.2; margin-bottom: 4px; }
+.bars small span { white-space: nowrap; }
 .bars i { font-style: normal; text-align: right; font-variant-numeric: tabular-nums; }
 section.method { border-top: 1px solid var(--line); margin-top: 28px; padding-top: 18px; }
 section.method header { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: baseline; }
 .facts { margin: 8px 0; display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--soft); font-size: .92rem; }
 .facts b { color: var(--ink); }
-.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 14px; margin-top: 12px; }
+.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); gap: 14px;
+  margin-top: 12px; align-items: start; }
 figure { margin: 0; background: var(--card); border-radius: 8px; overflow: hidden; }
 figure div { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
 figure img { display: block; width: 100%; height: auto; }
