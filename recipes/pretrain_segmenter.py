@@ -128,7 +128,7 @@ def save_state(path: Path, fit: Fit, seconds: float) -> None:
 def ship(fit: Fit, held: Source, out: Path, seed: int, seconds: float) -> None:
     """Thresholds and scores on scenes of kept-back things, then the model folder OUT/segmenter."""
     rng = np.random.default_rng((seed, 1))
-    scenes = [compose(held, STYLE, (640, 512), rng) for _ in range(40)]
+    scenes = [compose(held, STYLE, (SIDE, SIDE * 3 // 4), rng) for _ in range(40)]
     model = Segmenter(fit.config, Thresholds(), fit.average, "retail-seg")
     seen = look_at(model, scenes)
     model.thresholds = tune(seen, model.thresholds)
