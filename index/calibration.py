@@ -7,8 +7,11 @@ runner-up product, and the evidence of local features. A logistic regression on 
 it is monotone in each by bounds, and keeps to a shipped prior as long as the catalogue has too few products with
 several references to say otherwise.
 
-`known` is another question, and another regression answers it: is the product in the catalogue at all? The lead has no
-say in it, because look-alike flavours of one brand have little of it and are no less in the catalogue.
+`known` is another question, and another regression answers it: is the product in the catalogue at all? What it weighs
+is the score with half of the lead. References asked as crops are as alike as references are; a photo's light or ground
+may bring a crop nearer to all products than any reference is, and the lead does not grow with that. Half of it, because
+look-alike flavours of one brand have little of it and are no less in the catalogue; and a share that is set, not
+learned, because references asked as crops cannot show what photos do.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ _TAIL_PRIOR_TRIALS = 10.0  # trials that the prior counts for in the tail, which
 _TAIL_SHARE, _TAIL_LEAST = 0.1, 5  # of the trials, those that the tail is fitted to
 _TAIL_TRUSTED = 50.0  # trials from which on nothing else is needed
 _TAIL_TRIALS = 10.0  # trials above the threshold from which on the tail is counted and not modelled
-_ACCEPTANCE = (-3.0, 1.5, 4.5)  # before trials: constant, score in spreads, evidence
+_ACCEPTANCE = (-3.0, 1.5, 4.5)  # before trials: constant, score with its share of the lead in spreads, evidence
+_LEAD_SHARE = 0.5  # of the lead that `known` adds to the score
+_MISSING_LEAD = 0.5  # spreads that a missing product's first answer leads by, before trials
 _CHANCE, _TELLING = 3, 12.0  # agreeing features: what any two packs show, and how many more say something
 
 
@@ -88,7 +93,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class Calibration:
-    """probability(score, lead, evidence) and known(score, evidence); JSON through `to_json` and `from_json`.
+    """probability and known (score, lead, evidence); JSON through `to_json` and `from_json`.
 
     `score` is the best product's before the second look, `lead` its lead after it.
     """
@@ -96,9 +101,10 @@ class Calibration:
     centre: float
     spread: float
     weights: tuple[float, float, float, float]
-    acceptance: tuple[float, float]  # of the score above the centre in spreads, and of the evidence
+    acceptance: tuple[float, float]  # of score and share of the lead above the centre in spreads, and of the evidence
     threshold: float  # on what acceptance makes of them: above it, known
     false_accept_rate: float = FALSE_ACCEPT_RATE
+    lead_share: float = 0.0  # what stores of earlier versions, which have no such number, go by
     trials: dict[str, int] = field(default_factory=dict)
 
     def probability(self, score: Numbers, lead: Numbers, evidence: Numbers = 0.0) -> np.ndarray:
@@ -107,10 +113,11 @@ class Calibration:
         value = constant + of_score * self._above(score) + of_lead * np.asarray(lead, float) / self.spread
         return 1 / (1 + np.exp(-np.clip(value + of_evidence * np.asarray(evidence, float), -30, 30)))
 
-    def known(self, score: Numbers, evidence: Numbers = 0.0) -> np.ndarray:
-        """True where at most `false_accept_rate` of missing products would look as good."""
+    def known(self, score: Numbers, lead: Numbers, evidence: Numbers = 0.0) -> np.ndarray:
+        """True where at most `false_accept_rate` of missing products would look as good, any shape."""
         of_score, of_evidence = self.acceptance
-        return of_score * self._above(score) + of_evidence * np.asarray(evidence, float) >= self.threshold
+        above = self._above(np.asarray(score, float) + self.lead_share * np.asarray(lead, float))
+        return of_score * above + of_evidence * np.asarray(evidence, float) >= self.threshold
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON document."""
@@ -139,16 +146,11 @@ def calibrate(trials: Trials, prior: Prior, false_accept_rate: float = FALSE_ACC
     present, missing = _designs(trials, centre, spread)
     unknown = UNKNOWN_SHARE / (1 - UNKNOWN_SHARE) * len(present) / max(len(missing), 1)
     weights = _regression(present, trials.right, missing, unknown, np.array(prior.weights))
-    without_lead = [0, 1, 3]
-    found = present[trials.right][:, without_lead]
-    equal = len(found) / max(len(missing), 1)
-    acceptance = _regression(found, np.ones(len(found)), missing[:, without_lead], equal, np.array(_ACCEPTANCE))[1:]
-    threshold = _threshold(missing[:, [1, 3]] @ acceptance, float(acceptance[0]), false_accept_rate)
+    acceptance, threshold = _acceptance(present[trials.right], missing, false_accept_rate)
     counts = {"present": len(present), "missing": len(missing)}
     constant, of_score, of_lead, of_evidence = (float(weight) for weight in weights)
     weighted = (constant, of_score, of_lead, of_evidence)
-    accepted = (float(acceptance[0]), float(acceptance[1]))
-    return Calibration(centre, spread, weighted, accepted, threshold, false_accept_rate, counts)
+    return Calibration(centre, spread, weighted, acceptance, threshold, false_accept_rate, _LEAD_SHARE, counts)
 
 
 def expected_calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
@@ -178,6 +180,19 @@ def _designs(trials: Trials, centre: float, spread: float) -> tuple[np.ndarray, 
     return present, design(trials.missing_score, trials.missing_lead, trials.missing_evidence)
 
 
+def _acceptance(found: np.ndarray, missing: np.ndarray, rate: float) -> tuple[tuple[float, float], float]:
+    """What `known` weighs, and its threshold, from rows (n, 4) of right answers and of missing products."""
+
+    def design(rows: np.ndarray) -> np.ndarray:
+        return np.stack([rows[:, 0], rows[:, 1] + _LEAD_SHARE * rows[:, 2], rows[:, 3]], axis=1)
+
+    equal = len(found) / max(len(missing), 1)
+    rows = design(missing)
+    weights = _regression(design(found), np.ones(len(found)), rows, equal, np.array(_ACCEPTANCE))[1:]
+    threshold = _threshold(rows[:, 1:] @ weights, float(weights[0]), rate)
+    return (float(weights[0]), float(weights[1])), threshold
+
+
 def _regression(
     present: np.ndarray, right: np.ndarray, missing: np.ndarray, weight: float, prior: np.ndarray
 ) -> np.ndarray:
@@ -198,17 +213,19 @@ def _regression(
     return minimize(loss, prior, jac=True, bounds=bounds, method="L-BFGS-B").x
 
 
-def _threshold(values: np.ndarray, prior_spread: float, rate: float) -> float:
+def _threshold(values: np.ndarray, of_score: float, rate: float) -> float:
     """The value that missing products exceed at the stated rate.
 
     With many trials it is counted. With fewer, the largest tenth has an exponential tail (peaks over a threshold,
-    Pickands 1975, of shape 0), and with very few all are normal with the prior (mean 0) as some trials more.
+    Pickands 1975, of shape 0), and with very few all are normal with the prior (a spread of 1, weighed by `of_score`,
+    around the lead's share) as some trials more.
     """
     from scipy.stats import norm
 
     total = len(values) + _TAIL_PRIOR_TRIALS
-    mean = values.sum() / total
-    square = ((values - mean) ** 2).sum() + _TAIL_PRIOR_TRIALS * (prior_spread**2 + mean**2)
+    before = of_score * _LEAD_SHARE * _MISSING_LEAD
+    mean = (values.sum() + _TAIL_PRIOR_TRIALS * before) / total
+    square = ((values - mean) ** 2).sum() + _TAIL_PRIOR_TRIALS * (of_score**2 + (before - mean) ** 2)
     normal = mean + norm.ppf(1 - rate) * np.sqrt(square / total)
     if len(values) <= 2 * _TAIL_LEAST:
         return float(normal)

@@ -138,7 +138,7 @@ class Ranker:
             tuple(Candidate(one.owner, then.reference_id, then.score, then.inliers) for one, then in pairs[:top]),
             margin,
             float(self.calibration.probability(score, margin, seen.evidence)),
-            bool(self.calibration.known(score, seen.evidence)),
+            bool(self.calibration.known(score, margin if len(pairs) > 1 else 0.0, seen.evidence)),
         )
 
     def to_bytes(self) -> bytes:

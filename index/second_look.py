@@ -133,7 +133,8 @@ def second_look(
     half a millisecond, and the crop's own features.
     """
     first, runner_up = float(candidates[0][1][0]), float(candidates[1][1][0])
-    if calibration.known(first) and calibration.probability(first, first - runner_up) >= _CLOSE_BELOW:
+    lead = first - runner_up
+    if calibration.known(first, lead) and calibration.probability(first, lead) >= _CLOSE_BELOW:
         return None
     stored = look.references(_asked(candidates))
     if not stored:

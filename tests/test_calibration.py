@@ -46,8 +46,8 @@ def test_probabilities_hold_on_new_pictures_and_strangers_are_rejected() -> None
     assert 0.6 < right.mean() < 0.99
     assert expected_calibration_error(calibration.probability(score, lead), right) < 0.06
     strangers = catalogue(300, 8, noise=0.75, seed=1)
-    score, _, _ = answers(gallery, strangers)
-    assert calibration.known(score).mean() < 0.03
+    score, lead, _ = answers(gallery, strangers)
+    assert calibration.known(score, lead).mean() < 0.03
 
 
 def test_a_better_score_and_a_larger_lead_never_lower_the_probability() -> None:
@@ -58,9 +58,10 @@ def test_a_better_score_and_a_larger_lead_never_lower_the_probability() -> None:
     assert (np.diff(probability, axis=1) >= 0).all()
     assert probability.min() >= 0 and probability.max() <= 1
     assert (calibration.probability(score, lead, 0.5) >= probability).all()
-    known = calibration.known(score[:, 0])
-    assert (np.diff(known.astype(int)) >= 0).all()
-    assert (calibration.known(score[:, 0], 0.5) >= known).all()
+    known = calibration.known(score, lead)
+    assert (np.diff(known.astype(int), axis=0) >= 0).all() and (np.diff(known.astype(int), axis=1) >= 0).all()
+    assert known.any() and not known.all()
+    assert (calibration.known(score, lead, 0.5) >= known).all()
 
 
 def test_leaving_one_out_and_leaving_the_product_out_by_hand() -> None:
@@ -79,7 +80,7 @@ def test_small_catalogues_lean_on_the_prior(products: int, references: int) -> N
     calibration = calibrate(run_trials(Recipe("identity"), gallery), PRIOR)
     assert 0.2 < calibration.centre < 0.6
     assert np.isfinite(calibration.threshold)
-    assert calibration.known(0.99) and not calibration.known(0.3)
+    assert calibration.known(0.99, 0.0) and not calibration.known(0.3, 0.0)
     assert calibration.probability(0.95, 0.5) > 0.9
     assert calibration.probability(0.3, 0.0) < 0.5
 
@@ -101,6 +102,27 @@ def test_json_brings_the_same_calibration_back() -> None:
         Calibration.from_json({"weights": [1, 2]})
 
 
+def test_what_comes_nearer_to_every_product_is_not_known_for_it() -> None:
+    """A photo's light may lift all scores above what references reach among themselves; the lead stays small."""
+    rng = np.random.default_rng(5)
+    count = 64
+    none = np.zeros(count)
+    missing, missing_lead = rng.normal(0.25, 0.1, count), np.abs(rng.normal(0, 0.05, count))
+    trials = Trials(rng.normal(0.9, 0.03, count), none + 0.6, none, none == 0, missing, missing_lead, none)
+    calibration = calibrate(trials, PRIOR)
+    assert calibration.known(0.45, 0.4) and not calibration.known(0.45, 0.02)
+
+
+def test_a_calibration_of_an_earlier_version_goes_on_without_the_lead() -> None:
+    calibration = calibrate(Trials.none(), PRIOR)
+    old = calibration.to_json()
+    del old["lead_share"]
+    found = type(calibration).from_json(old)
+    score = np.linspace(0, 1, 101)
+    assert (found.known(score, 0.5) == found.known(score, 0.0)).all()
+    assert calibration.known(score, 0.5).sum() > found.known(score, 0.5).sum()
+
+
 def test_calibration_error_by_hand() -> None:
     probability = np.array([0.95, 0.95, 0.15, 0.15])
     assert expected_calibration_error(probability, np.array([1, 1, 0, 0])) == pytest.approx(0.1)
@@ -117,10 +139,10 @@ def test_evidence_of_local_features_is_learned() -> None:
     lead = np.full(count, 0.1)
     trials = Trials(score, lead, told, np.ones(count, bool), missing, lead, nothing)
     calibration = calibrate(trials, PRIOR)
-    assert calibration.known(score, told).mean() > 0.4
-    assert calibration.known(missing, nothing).mean() <= 0.015
+    assert calibration.known(score, lead, told).mean() > 0.4
+    assert calibration.known(missing, lead, nothing).mean() <= 0.015
     blind = calibrate(replace(trials, evidence=0 * told, missing_evidence=0 * nothing), PRIOR)
-    assert blind.known(score).mean() < 0.2
+    assert blind.known(score, lead).mean() < 0.2
 
 
 def test_a_second_look_is_part_of_the_trials() -> None:
@@ -143,5 +165,5 @@ def test_the_tail_of_few_trials_is_not_underestimated() -> None:
         skewed = rng.gamma(2.0, 0.05, 60) + 0.3
         none = np.zeros(60)
         present = Trials(skewed + 0.5, none, none, np.ones(60, bool), skewed, none, none)
-        rates.append(calibrate(present, PRIOR).known(rng.gamma(2.0, 0.05, 4000) + 0.3).mean())
+        rates.append(calibrate(present, PRIOR).known(rng.gamma(2.0, 0.05, 4000) + 0.3, 0.0).mean())
     assert np.mean(rates) < 0.015
