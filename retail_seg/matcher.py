@@ -13,11 +13,13 @@ import numpy as np
 from catalogue import Catalogue, Product, UnknownReference, history
 from catalogue.history import Change
 from index import Embedder, Ranking
+from index.embedder import too_small
 from index.second_look import Look, local_features
 from index.views import Crop, upright
 from retail_seg import __version__
 from retail_seg.acceleration import load_embedder, load_segmenter
 from retail_seg.accounts import require, sign
+from retail_seg.embedding import embed_views
 from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import PhotoError, StoreError
 from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
@@ -152,6 +154,14 @@ class Matcher:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
         return self._report(outline(photo, instances, name), top)
 
+    def report_with_vectors(
+        self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5
+    ) -> tuple[Report, np.ndarray]:
+        """As `report`, with the raw vectors (n, dim) float32 of its instances, which need not be embedded again."""
+        seen = outline(photo, instances, name)
+        vectors = self._embed(seen.views)
+        return report_of(seen, self._ranked(seen.views, vectors, top), self.versions()), vectors
+
     def _report(self, seen: Seen, top: int) -> Report:
         return report_of(seen, self._match(seen.views, top), self.versions())
 
@@ -162,11 +172,18 @@ class Matcher:
         return self._match([upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)], top)
 
     def _match(self, views: Sequence[Crop], top: int) -> list[Identification]:
-        if not len(views):
-            return []
-        vectors = self.embedder.embed([crop for crop, _ in views], [mask for _, mask in views])
-        look = Look(lambda i: local_features(*views[i]), self.catalogue.reference_features)
-        return self._identified(self._gallery.rank(vectors, top, look))
+        return self._ranked(views, self._embed(views), top)
+
+    def _embed(self, views: Sequence[Crop]) -> np.ndarray:
+        return embed_views(self.embedder, views)
+
+    def _ranked(self, views: Sequence[Crop], vectors: np.ndarray, top: int) -> list[Identification]:
+        """What crops are; one too small to show anything is unknown, says why, and stops no other."""
+        rows = [at for at, (crop, _) in enumerate(views) if not too_small(crop)]
+        look = Look(lambda i: local_features(*views[rows[i]]), self.catalogue.reference_features)
+        found = self._identified(self._gallery.rank(vectors[rows], top, look)) if rows else []
+        answers = dict(zip(rows, found, strict=True))
+        return [answers[at] if at in answers else _sliver(crop) for at, (crop, _) in enumerate(views)]
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""
@@ -315,6 +332,11 @@ class Matcher:
             sku, name = matches[0].sku, matches[0].name
             return Identification("known", sku, name, ranking.probability, ranking.margin, tuple(matches))
         return Identification("unknown", None, "", ranking.probability, ranking.margin, tuple(matches))
+
+
+def _sliver(crop: np.ndarray) -> Identification:
+    reason = f"{crop.shape[1]} × {crop.shape[0]} pixels are too few to recognise anything"
+    return Identification("unknown", None, "", 0.0, 0.0, (), reason)
 
 
 def open_catalogue(folder: Path) -> Catalogue:

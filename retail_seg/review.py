@@ -154,10 +154,11 @@ def scan_photo(matcher: Matcher, data: bytes, name: str, say: Say, *, force: boo
     say(0.2, "finding the products")
     instances = matcher.segmenter.segment(photo)
     say(0.6, f"recognising {len(instances)} products")
-    report = matcher.report(photo, instances, name)
+    report, vectors = matcher.report_with_vectors(photo, instances, name)
     say(0.9, "keeping the scan")
     sentences = [one.text for one in [*found, *advice.check_crops(instances.boxes)]]
-    return upkeep.keep(matcher, photo, instances, report, data=data, by=by, details={"advice": sentences})
+    details = {"advice": sentences}
+    return upkeep.keep(matcher, photo, instances, report, data=data, by=by, details=details, vectors=vectors)
 
 
 def photo_name(name: str) -> str:

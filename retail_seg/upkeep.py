@@ -170,14 +170,18 @@ def keep(
     path: str = "",
     by: str = "",
     details: Mapping[str, Any] | None = None,
+    vectors: np.ndarray | None = None,
 ) -> int:
     """Keep a scan that was made, with its crops as they were matched; returns its number.
 
-    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
+    `vectors` (n, dim) float32 are those of its instances, by which look-alikes are found; without them they are
+    embedded when they are first asked for. `details` are the caller's own JSON-able values, kept beside what the
+    instances' rows have no column for.
     """
     from retail_seg.scanning import MARGIN
 
     cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
+    kept = [b""] * len(cuts) if vectors is None else [np.asarray(v, np.float32).tobytes() for v in vectors]
     versions = report.versions
     scan = scans.NewScan(
         image=report.image,
@@ -186,7 +190,9 @@ def keep(
         model=str(versions.get("segmenter", "")),
         embedder=str(versions.get("embedder", "")),
         revision=int(versions.get("revision", matcher.revision)),
-        instances=[kept_instance(line, *cut) for line, cut in zip(report.instances, cuts, strict=True)],
+        instances=[
+            kept_instance(line, *cut, vector) for line, cut, vector in zip(report.instances, cuts, kept, strict=True)
+        ],
         photo=data,
         path=path,
         details={"version": versions.get("version", ""), "lines": _lines(report), **(details or {})},
@@ -203,8 +209,8 @@ def _lines(report: Report) -> dict[str, list[Any]]:
     }
 
 
-def kept_instance(line: ReportLine, crop: np.ndarray, mask: np.ndarray) -> scans.NewInstance:
-    """A line of a report as it is kept, with its crop (h, w, 3) uint8 and mask (h, w) bool."""
+def kept_instance(line: ReportLine, crop: np.ndarray, mask: np.ndarray, vector: bytes = b"") -> scans.NewInstance:
+    """A line of a report as it is kept, with its crop (h, w, 3) uint8, mask (h, w) bool and vector."""
     return scans.NewInstance(
         line.id,
         line.box,
@@ -215,6 +221,7 @@ def kept_instance(line: ReportLine, crop: np.ndarray, mask: np.ndarray) -> scans
         line.probability,
         [match.to_dict() for match in line.matches],
         _png(cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)),
+        vector=vector,
         mask=_png(mask.astype(np.uint8) * 255),
     )
 

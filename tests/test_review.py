@@ -208,6 +208,20 @@ def test_a_correction_becomes_a_reference_only_when_told(matcher: Matcher) -> No
     assert len(matcher.catalogue.references(sku)) == references
 
 
+def test_vectors_are_kept_with_the_scan_and_are_those_of_its_crops(
+    matcher: Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = opened(matcher)
+    fresh = {}
+    for number, crop, mask, kept in scans.crops(matcher.catalogue, 1):
+        view = upright(*corrections.decode_kept(crop, mask))
+        fresh[number] = matcher.embedder.embed([view[0]], [view[1]])[0]
+        assert len(kept) == 4 * matcher.embedder.dim
+    monkeypatch.setattr(matcher.embedder, "embed", None)  # picking an instance embeds nothing
+    for number, vector in corrections.vectors_of(matcher, found).items():
+        assert float(vector @ fresh[number]) > 0.999
+
+
 def test_look_alikes_are_the_copies_and_not_what_was_decided(matcher: Matcher) -> None:
     first = opened(matcher).report.instances[0]
     crop, mask = review.crop_of(matcher, 1, first.id)
