@@ -16,7 +16,7 @@ import math
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: A batch of MLflow holds at most so many values (its REST API, "Log Batch").
 BATCH_METRICS, BATCH_PARAMETERS, PARAMETER_LENGTH = 1000, 100, 6000
+#: Seconds between two writings of the curve of a training under way.
+CURVE_EVERY = 10.0
 #: Folder of the model among a run's artifacts.
 MODEL = "model"
 #: Digits of a run's id that people are shown, and that name it as long as no other begins with them.
@@ -79,6 +81,7 @@ class Record:
         self.say, self._client, self._experiment, self._id = say, client, experiment, id_
         self.name = ""
         self._curve: list[tuple[str, float, int, int]] = []
+        self._written = time.monotonic()
 
     @property
     def id(self) -> str | None:
@@ -86,7 +89,10 @@ class Record:
         return self._id if self._client is not None else None
 
     def hook(self, shown: ProgressHook | None = None, prefix: str = "") -> ProgressHook:
-        """A progress hook that keeps the curve (loss and validation score by step), then calls `shown`."""
+        """A progress hook that keeps the curve (loss and validation score by step), then calls `shown`.
+
+        What has come is written every CURVE_EVERY seconds, so that a training under way can be looked at.
+        """
 
         def keep(progress: Progress) -> None:
             now = int(time.time() * 1000)
@@ -102,6 +108,19 @@ class Record:
     def _point(self, key: str, value: float, at: int, step: int) -> None:
         if self._client is not None and math.isfinite(value):
             self._curve.append((key, float(value), at, step))
+            if time.monotonic() - self._written > CURVE_EVERY:
+                self._write_curve()
+
+    def _write_curve(self) -> None:
+        points, self._curve = self._curve, []
+        self._write(lambda client: _log_points(client, self._id, points))
+        self._written = time.monotonic()
+
+    def curve(self, points: Iterable[tuple[str, float, int]]) -> None:
+        """The points (name, value, step) of a training that went on in another process."""
+        now = int(time.time() * 1000)
+        for name, value, step in points:
+            self._point(name, value, now, step)
 
     def parameters(self, values: Mapping[str, Any]) -> None:
         """What the run was given; a parameter is written once and cannot be changed afterwards."""
@@ -172,8 +191,8 @@ class Record:
         self.parameters(parameters)
 
     def end(self, status: str) -> None:
-        """Write the curve, and how it ended: FINISHED, FAILED or KILLED."""
-        self._write(lambda client: _log_points(client, self._id, self._curve))
+        """Write the rest of the curve, and how it ended: FINISHED, FAILED or KILLED."""
+        self._write_curve()
         self._write(lambda client: client.set_terminated(self._id, status))
 
     def _write(self, work: Callable[[MlflowClient], Any]) -> None:

@@ -15,7 +15,16 @@ from click.testing import Result as Called
 
 from retail_seg.cli import cli
 from retail_seg.comparison import methods as bench
-from retail_seg.comparison.job import Comparison, ComparisonError, Job, Result, quality_of, ranked, read_result
+from retail_seg.comparison.job import (
+    Comparison,
+    ComparisonError,
+    Job,
+    Result,
+    quality_of,
+    ranked,
+    read_curve,
+    read_result,
+)
 from retail_seg.comparison.manifests import change_note, changed_since, previous_job, whole_manifest
 from retail_seg.comparison.memory import peak_mb, reset_peak
 from retail_seg.comparison.methods import BenchMethod, Ready, all_methods, recipe_of, spread
@@ -373,6 +382,8 @@ def test_trained_methods_become_an_ensemble(job: Job, monkeypatch: pytest.Monkey
     for name in ("retail-seg-scratch", "unet"):
         result = run_method(short, name, lambda what, share: None)
         assert result.settings["steps"] == 2 and result.parameters > 1000 and result.validation is not None
+        losses = [(value, step) for kind, value, step in read_curve(short.method_folder(name)) if kind == "loss"]
+        assert [step for _, step in losses] == [1, 2] and all(value > 0 for value, _ in losses)
     joined = run_method(short, "ensemble", lambda what, share: None)
     assert sorted(joined.settings["members"]) == ["retail-seg-scratch", "unet"]
     config = json.loads((short.method_folder("ensemble") / "model" / "config.json").read_text())

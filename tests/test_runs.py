@@ -258,6 +258,15 @@ class TestRecord:
         assert all(one.kind != "method" for one in found.all())
         assert {"otsu", "unet"} <= {one.name for one in found.all(parts=True)}
 
+    def test_a_training_under_way_shows_its_curve(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("retail_seg.record.CURVE_EVERY", 0.0)
+        with recorded("train", "going on", {}, say=print) as run:
+            run.hook()(Progress("train", 1, 0.75, None, 0.0, 0.0))
+            found = Runs().find(run.id)
+            assert (found.state, found.scores["loss"]) == ("running", 0.75)
+            run.curve([("loss", 0.5, 2)])
+        assert Runs().find(run.id).scores["loss"] == 0.5
+
     def test_long_curves_and_odd_values(self) -> None:
         with recorded("train", "long", {"text": "x" * 9000, "none": None}, say=print) as run:
             hook = run.hook()

@@ -197,7 +197,7 @@ def _parameters(job: Job, names: Sequence[str]) -> dict[str, Any]:
 
 def _keep(run: Record, job: Job, result: Result) -> None:
     """A method's result on record, with its pictures and its model."""
-    from retail_seg.comparison.job import MODEL
+    from retail_seg.comparison.job import MODEL, read_curve
 
     folder = job.method_folder(result.method)
     with run.child("method", result.method, result.settings) as child:
@@ -207,6 +207,7 @@ def _keep(run: Record, job: Job, result: Result) -> None:
             "quality": result.quality, "seconds a photo": result.seconds, "work seconds a photo": result.work_seconds,
             "training seconds": result.train_seconds, "memory MiB": result.segment_mb,
         })  # fmt: skip
+        child.curve(read_curve(folder))
         for picture in sorted(folder.glob("instances-*.png")):
             child.artifact(picture, "samples")
         if (folder / MODEL).is_dir():

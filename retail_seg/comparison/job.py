@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.formats.instance_png import open_mask, write_ids
 from retail_seg.segmentation.manifest import file_hash, labels_hash
 
+if TYPE_CHECKING:
+    from retail_seg.segmentation.training import Progress
+
 #: Version of the layout of a result and of the way in which methods are measured; an older result is done again.
 FORMAT = 2
-JOB, RESULT, MODEL, LOG = "job.json", "result.json", "model", "log.txt"
+JOB, RESULT, MODEL, LOG, CURVE = "job.json", "result.json", "model", "log.txt", "curve.jsonl"
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,23 @@ def read_result(folder: Path, key: str) -> Result | None:
     except (OSError, ValueError, TypeError):  # nothing usable is there: the method is done again
         return None
     return result if result.key == key else None
+
+
+def keep_progress(folder: Path, progress: Progress, *, begin: bool) -> None:
+    """Add a step of a training to the curve in the method's folder; `begin` with the first of this process."""
+    if progress.phase not in ("train", "check"):
+        return
+    name, value = ("loss", progress.loss) if progress.phase == "train" else ("validation score", progress.score)
+    again = begin and progress.step <= 1  # a training that is gone on with goes on with its curve
+    with (folder / CURVE).open("w" if again else "a", encoding="utf-8") as file:
+        file.write(json.dumps([name, value, progress.step]) + "\n")
+
+
+def read_curve(folder: Path) -> list[tuple[str, float, int]]:
+    """The points (name, value, step) of a method's training; none where it has none."""
+    path = folder / CURVE
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [(name, value, step) for name, value, step in map(json.loads, lines) if value is not None]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retail_seg.comparison.job import MODEL, ComparisonError, Job, Result, read_result
+from retail_seg.comparison.job import MODEL, ComparisonError, Job, Result, keep_progress, read_result
 from retail_seg.files import whole_file
 from retail_seg.segmentation.instances import Instances
 from retail_seg.segmentation.manifest import file_hash
@@ -242,8 +243,11 @@ def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
         from retail_seg.segmentation.architectures import build
         from retail_seg.segmentation.training import Progress, train
 
+        steps = itertools.count()
+
         def tell(progress: Progress) -> None:
             report("training", min(progress.share, 1.0))
+            keep_progress(folder, progress, begin=next(steps) == 0)
 
         recipe = recipe_of(architecture, start, **shape)
         build(recipe.config)  # what its library takes to be imported is no part of its minutes
