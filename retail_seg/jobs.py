@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -17,6 +18,8 @@ from retail_seg.errors import RetailSegError
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 #: Finished jobs that a process remembers; the oldest go first.
 KEPT = 50
+#: Seconds that a process that ends waits for its jobs, which are told to stop.
+PATIENCE = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -104,6 +107,16 @@ class Jobs:
         self._kept = kept
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
+        atexit.register(self.leave)
+
+    def leave(self, seconds: float = PATIENCE) -> None:
+        """Cancel what is going on and wait for it, so many seconds at most; the end of the process does this."""
+        going_on = [job for job in list(self._jobs.values()) if job.running]
+        for job in going_on:
+            job.cancel()
+        until = time.monotonic() + seconds
+        for job in going_on:
+            job.wait(max(until - time.monotonic(), 0.0))
 
     def start(self, kind: str, title: str, work: Callable[[Job], Any], *, by: str = "", alone: bool = False) -> Job:
         """Run `work(job)` in a thread of its own, with the caller's context variables; returns at once.
@@ -118,6 +131,7 @@ class Jobs:
             self._forget()
         context = context_of_acting()
         # A daemon: a server that is told to stop does not wait for hours; what is written is written in transactions.
+        # But for a moment it does: a thread that Python ends amid a library's compiled code takes the process down.
         threading.Thread(target=context.run, args=(job._run, work), name=f"job-{kind}", daemon=True).start()
         return job
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_demo(folder / "store", folder / "out", photos=1, say=lambda line: None)
 
     return shutil.copytree(made_once(tmp_path_factory, "demo", make), tmp_path_factory.mktemp("own") / "demo")
+
+
+def pytest_sessionfinish() -> None:
+    """Wait for the threads of the pages: one that Python ends amid compiled code takes the whole process down."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("ScriptRunner"):
+            thread.join(30)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import subprocess
+import sys
 import threading
 import time
 
@@ -115,3 +117,36 @@ def test_the_share_stays_between_nothing_and_all() -> None:
     assert (job.share, job.text) == (1.0, "almost")
     job.report(-1.0)
     assert (job.share, job.text) == (0.0, "almost")
+
+
+def test_a_process_that_ends_stops_its_jobs_first() -> None:
+    script = """
+import time
+from retail_seg.jobs import Jobs
+
+def work(job):
+    begun.append(job)
+    try:
+        while True:
+            job.report(0.5)
+            time.sleep(0.01)
+    finally:
+        print("stopped", flush=True)
+
+begun = []
+Jobs().start("scan", "Scan", work)
+while not begun:
+    time.sleep(0.01)
+print("leaving", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["leaving", "stopped"] and not done.stderr
+
+
+def test_work_that_does_not_stop_is_waited_for_only_so_long() -> None:
+    jobs, gate = Jobs(), threading.Event()
+    job = jobs.start("scan", "Scan", lambda job: gate.wait(60))
+    jobs.leave(0.05)
+    assert job.running and job.cancelling
+    gate.set()
+    assert job.wait(10)
