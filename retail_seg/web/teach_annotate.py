@@ -51,9 +51,9 @@ def show(shop: Workshop) -> None:
     with right:
         _things(shop, photo)
     with left:
-        hand = _tools(shop, photo)
-        _picture(shop, photo, hand)
+        _picture(shop, photo, _tools(photo))
         _outline_in_work(shop, photo)
+        _below(shop, photo)
     with right:
         _done(shop, photo, photos)
 
@@ -127,7 +127,7 @@ def _things(shop: Workshop, photo: TaughtPhoto) -> None:
         st.button("Zoom to it", icon=":material/zoom_in:", disabled=not number, on_click=zoom)
 
 
-def _tools(shop: Workshop, photo: TaughtPhoto) -> Hand:
+def _tools(photo: TaughtPhoto) -> Hand:
     """The tool and its settings: the hand that the next mark is drawn with."""
     tools = [tool for tool in TOOLS if tool != MOVE or st.session_state.get("teach-zoom", 1) > 1]
     if st.session_state.get("teach-tool") not in tools:
@@ -144,30 +144,33 @@ def _tools(shop: Workshop, photo: TaughtPhoto) -> Hand:
             help="Otherwise, and where the model sees no such thing, the colours decide (GrabCut).",
         )  # fmt: skip
         brush = st.slider("Brush", 1, 20, 4, key="teach-brush", width=150) if tool == "brush" else 4
-        zoom = st.select_slider("Zoom", [1, 2, 3, 4, 6, 8], key="teach-zoom", format_func="{}×".format, width=150)
-        _history(shop, photo)
+    zoom = st.session_state.get("teach-zoom", 1)
     view = window(photo.width, photo.height, zoom, st.session_state.get("teach-centre"))
     return Hand(photo.id, tool, view, _number(photo), bool(erase), brush / 100, bool(by_model))
 
 
-def _history(shop: Workshop, photo: TaughtPhoto) -> None:
+def _below(shop: Workshop, photo: TaughtPhoto) -> None:
+    """Below the picture, which stands near its tool: how near it is, and what was done to it."""
+
     def take_over() -> None:
         count = shop.editor.take_over(photo.id)[1]
         taken = f"{counted(count, 'outline')} taken over; mend what is wrong."
         flash(taken if count else "The model sees nothing more here.")
 
-    st.button(
-        "Undo", icon=":material/undo:", disabled=not shop.teaching.can_undo(photo),
-        on_click=trying(lambda: shop.teaching.undo(photo.id)),
-    )  # fmt: skip
-    st.button(
-        "Redo", icon=":material/redo:", disabled=not shop.teaching.can_redo(photo),
-        on_click=trying(lambda: shop.teaching.redo(photo.id)),
-    )  # fmt: skip
-    st.button(
-        "Take over the model's outlines", icon=":material/auto_awesome:", on_click=trying(take_over),
-        help="Where nothing is outlined yet, the model in use gives a start.",
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Undo", icon=":material/undo:", disabled=not shop.teaching.can_undo(photo),
+            on_click=trying(lambda: shop.teaching.undo(photo.id)),
+        )  # fmt: skip
+        st.button(
+            "Redo", icon=":material/redo:", disabled=not shop.teaching.can_redo(photo),
+            on_click=trying(lambda: shop.teaching.redo(photo.id)),
+        )  # fmt: skip
+        st.select_slider("Zoom", [1, 2, 3, 4, 6, 8], key="teach-zoom", format_func="{}×".format, width=110)
+        st.button(
+            "Take over the model's outlines", icon=":material/auto_awesome:", on_click=trying(take_over),
+            help="Where nothing is outlined yet, the model in use gives a start.",
+        )  # fmt: skip
 
 
 # -- the picture -----------------------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ def _kept_jpeg(id_: str, view: View, _picture: Any) -> bytes:
 def _outline_in_work(shop: Workshop, photo: TaughtPhoto) -> None:
     """What can be done with a polygon, where there is one or its tool is in hand."""
     number = _number(photo)
-    if not photo.outline and st.session_state["teach-tool"] != "outline":
+    if not photo.outline and (st.session_state["teach-tool"] != "outline" or number is None):
         return
 
     def fill(way: str) -> None:
@@ -219,20 +222,18 @@ def _outline_in_work(shop: Workshop, photo: TaughtPhoto) -> None:
     ways = {"replace": f"Make it number {number}" if number else "Make it a new thing"}
     ways |= {"add": "Add it", "erase": "Take it away"} if number else {}
     with st.container(horizontal=True):
+        if not photo.outline:
+            st.button(
+                "Change its points", icon=":material/polyline:", help="Its outline as points, set anew one by one.",
+                on_click=trying(lambda: shop.editor.outline_of(photo.id, number or 0)),
+            )  # fmt: skip
+            return
         for way, text in ways.items():
             st.button(
                 text, key=f"fill-{way}", disabled=len(photo.outline) < 3, icon=":material/format_shapes:",
                 on_click=trying(partial(fill, way)),
             )  # fmt: skip
-        st.button(
-            "Change its points", icon=":material/polyline:", disabled=number is None,
-            help="Its outline as points, to be set anew one by one.",
-            on_click=trying(lambda: shop.editor.outline_of(photo.id, number or 0)),
-        )  # fmt: skip
-        st.button(
-            "Give up", icon=":material/close:", disabled=not photo.outline,
-            on_click=trying(lambda: shop.editor.drop_outline(photo.id)),
-        )  # fmt: skip
+        st.button("Give up", icon=":material/close:", on_click=trying(lambda: shop.editor.drop_outline(photo.id)))
 
 
 def _done(shop: Workshop, photo: TaughtPhoto, photos: list[TaughtPhoto]) -> None:

@@ -93,7 +93,7 @@ def _live(shop: Workshop, id_: str) -> None:
         st.rerun()
     run = shop.trainings.get(id_)
     st.subheader("A training is under way")
-    st.progress(progress.share, text=f"{progress.part}: {progress.share:.0%}")
+    st.progress(progress.share, text=f"{progress.part.capitalize()}: {progress.share:.0%}")
     by = f" by {run.by}" if run.by else ""
     st.caption(f"Started {_when(run)}{by} on {counted(len(run.photos), 'photo')}. It goes on when you leave this page.")
     _curves(progress)
