@@ -77,6 +77,11 @@ def open_embedder(name: str = "retail-vgg", weights: Path | None = None) -> Embe
 EMBEDDERS = ("retail-vgg", "vgg16")
 
 
+def too_small(crop: np.ndarray) -> bool:
+    """True for a crop (h, w, ...) that `Embedder.embed` would refuse because it shows nothing."""
+    return min(crop.shape[:2]) < MIN_SIDE
+
+
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows scaled to unit length, float32; a row of zeros stays zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -113,6 +118,6 @@ def _check_crop(at: int, crop: np.ndarray) -> None:
     if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3:
         found = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
         raise EmbedderError(f"crop {at} is {found}; give an RGB uint8 array of shape (h, w, 3)")
-    if min(crop.shape[:2]) < MIN_SIDE:
+    if too_small(crop):
         size = f"{crop.shape[1]} × {crop.shape[0]}"
         raise EmbedderError(f"crop {at} is {size} pixels; give at least {MIN_SIDE} × {MIN_SIDE}")

@@ -13,6 +13,7 @@ from catalogue.errors import UndoError
 from index.views import upright
 from retail_seg import upkeep
 from retail_seg.accounts import require
+from retail_seg.embedding import embed_views
 from retail_seg.enrolment import Upload, decode_kept
 from retail_seg.errors import RetailSegError
 from retail_seg.review import Review, crop_of, photo_of
@@ -87,7 +88,7 @@ def vectors_of(matcher: Matcher, review: Review) -> dict[int, np.ndarray]:
     missing = [(n, *decode_kept(crop, mask)) for n, crop, mask, _ in rows if n not in found]
     if missing:
         views = [upright(crop, mask) for _, crop, mask in missing]
-        fresh = matcher.embedder.embed([crop for crop, _ in views], [mask for _, mask in views])
+        fresh = embed_views(matcher.embedder, views)
         made = {n: vector for (n, _, _), vector in zip(missing, fresh, strict=True)}
         if current:
             scans.set_vectors(matcher.catalogue, review.scan.id, {n: v.tobytes() for n, v in made.items()})

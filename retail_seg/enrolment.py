@@ -83,10 +83,10 @@ def prepare(upload: Upload) -> Prepared:
         photo, mask = _cut(photo, mask, upload.box, name)
     if mask is not None and mask.any():
         photo, mask = _cut_to_mask(photo, mask)
+    photo = shrink(photo, REFERENCE_SIDE)
     if min(photo.shape[:2]) < MIN_SIDE:
         size = f"{photo.shape[1]} × {photo.shape[0]}"
         raise PhotoError(f"{name}: is {size} pixels, too small to recognise; give at least {MIN_SIDE} × {MIN_SIDE}")
-    photo = shrink(photo, REFERENCE_SIDE)
     height, width = photo.shape[:2]
     return Prepared(name, digest.hexdigest(), encode_picture(photo), _encode_mask(mask, width, height), width, height)
 

@@ -39,7 +39,8 @@ class Match:
 class Identification:
     """What a crop is: the product when it is known, how probable that is, and the candidates, best first.
 
-    `margin` is the score by which the best product leads the runner-up.
+    `margin` is the score by which the best product leads the runner-up. `reason` says why a crop was not compared at
+    all, and is empty otherwise.
     """
 
     decision: Decision
@@ -48,6 +49,7 @@ class Identification:
     probability: float
     margin: float
     matches: tuple[Match, ...]
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -56,6 +58,7 @@ class Identification:
             "probability": round(self.probability, 4),
             "margin": round(self.margin, 4),
             "matches": [m.to_dict() for m in self.matches],
+            **({"reason": self.reason} if self.reason else {}),
         }
 
 

@@ -117,6 +117,75 @@ def test_embed_writes_unit_vectors(run: Run, place: Path) -> None:
         np.testing.assert_allclose(np.linalg.norm(found["vectors"], axis=1), 1, atol=1e-4)
 
 
+def test_match_and_embed_take_lists_with_boxes(run: Run, place: Path) -> None:
+    """A box of a larger picture is the same crop as the picture cut out beforehand; the order is the list's."""
+    import cv2
+
+    whole = encode_picture(references(ARTICLES[1])[0][0])
+    (place / "lists").mkdir()
+    (place / "lists" / "whole.png").write_bytes(whole)
+    picture = cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR)
+    cv2.imwrite(str(place / "lists" / "cut.png"), picture[20:220, 30:150])
+    rows = "image,label,x,y,w,h\nwhole.png,a,30,20,120,200\ncut.png,b,,,,\nwhole.png,c,1,1,2,50\n"
+    (place / "lists" / "asked.csv").write_text(rows)
+    code, out, err = run("match", "lists/asked.csv")
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert code == 1 and "2 × 50 pixels" in err
+    assert (first["image"], first["label"], first["box"]) == ("lists/whole.png", "a", [30, 20, 120, 200])
+    assert "box" not in second and first["matches"] == second["matches"]
+    code, _, err = run("embed", "lists/asked.csv", f"{ARTICLES[0].sku}.jpg", "--out", "v.npz")
+    assert code == 1 and "2 × 50 pixels" in err
+    with np.load(place / "v.npz") as found:
+        assert found["labels"].tolist() == ["a", "b", ""] and found["vectors"].shape[0] == 3
+        np.testing.assert_allclose(found["vectors"][0], found["vectors"][1], atol=1e-5)
+
+
+PICTURES = {
+    "black": np.zeros((90, 60), np.uint8),
+    "white": np.full((60, 90, 3), 255, np.uint8),
+    "grey": np.tile(np.arange(0, 250, 2, dtype=np.uint8), (80, 1)),
+    "alpha": np.zeros((50, 50, 4), np.uint8),
+    "deep": np.full((40, 40), 40_000, np.uint16),
+    "huge": np.full((40, 9000, 3), 90, np.uint8),
+    "thread": np.full((300, 1, 3), 90, np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_odd_pictures_have_an_answer_or_one_sentence(run: Run, place: Path, name: str) -> None:
+    import cv2
+
+    cv2.imwrite(str(place / "odd.png"), PICTURES[name])
+    code, out, err = run("match", "odd.png")
+    if name == "thread":
+        assert (code, out) == (1, "") and "1 × 300 pixels" in err
+    else:
+        assert code == 0 and json.loads(out)["decision"] in ("known", "unknown")
+    code, out, _ = run("scan", "odd.png")
+    assert code == 0 and len(out.splitlines()) == 1
+    code, _, err = run("add", "ODD", "odd.png")
+    assert code == 0 or (code == 1 and err.count("Error: ") == 1 and "too small to recognise" in err)
+
+
+def test_a_store_of_other_weights_asks_for_reindex_and_works_after_it(run: Run, place: Path) -> None:
+    before = json.loads(run("match", "photo.jpg")[1])
+    with sqlite3.connect(place / "store" / "catalogue.db") as db:
+        db.execute("UPDATE settings SET value = 'older' WHERE key = 'embedder'")
+        db.execute("UPDATE ref_vectors SET embedder = 'older'")
+    db.close()
+    sku = ARTICLES[0].sku
+    (place / "products.csv").write_text(f"sku,name,image\nNEW,New,{sku}.jpg\n")
+    for command in (["scan", "photo.jpg"], ["match", "photo.jpg"], ["add", "NEW", f"{sku}.jpg"], ["replay", "1"],
+                    ["import", "products.csv"], ["remove", sku], ["undo", "1"]):  # fmt: skip
+        code, out, err = run(*command)
+        assert code == 2 and out == "" and err.count("Error: ") == 1, command
+        assert "of other weights" in err and "retail-seg reindex" in err, command
+    assert run("products")[0] == 0 and run("show", sku)[0] == 0
+    assert run("reindex")[0] == 0
+    after = json.loads(run("match", "photo.jpg")[1])
+    assert [m["sku"] for m in after["matches"]] == [m["sku"] for m in before["matches"]]
+
+
 def test_a_picture_too_small_to_recognise_fails_alone(run: Run, place: Path) -> None:
     (place / "tiny.jpg").write_bytes(encode_picture(np.zeros((5, 5, 3), np.uint8)))
     code, _, err = run("add", "NEW", "tiny.jpg", "photo.jpg")

@@ -70,6 +70,25 @@ def test_an_empty_store_knows_nothing(tmp_path: Path, pictures: dict[str, list[U
     assert found.decision == "unknown" and found.sku is None and found.matches == ()
 
 
+def test_a_sliver_is_unknown_with_its_reason_and_stops_nothing(
+    store: Path, pictures: dict[str, list[Upload]]
+) -> None:
+    upload = pictures[ARTICLES[0].sku][0]
+    assert isinstance(upload.source, np.ndarray)
+    height, width = upload.source.shape[:2]
+    ids = np.zeros((height, width + 9), np.int32)
+    ids[:, :width] = 1
+    ids[5:65, width + 4 : width + 6] = 2
+    photo = np.pad(upload.source, ((0, 0), (0, 9), (0, 0)), mode="edge")
+    with Matcher.open(store) as matcher:
+        whole, sliver = matcher.report(photo, Instances.from_labels(ids), "shelf").instances
+        alone = matcher.match([photo[:3, :50], photo[:, :width]])
+    assert whole.matches and not whole.identification.reason
+    assert (sliver.decision, sliver.sku, sliver.matches) == ("unknown", None, ())
+    assert sliver.to_dict()["reason"] == "2 × 60 pixels are too few to recognise anything"
+    assert "50 × 3" in alone[0].reason and alone[1].matches
+
+
 def test_no_crops_give_no_answers(store: Path) -> None:
     with Matcher.open(store) as matcher:
         assert matcher.match([]) == []

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from retail_seg.cli.common import (
-    each,
     json_option,
     model_option,
     output,
@@ -91,19 +90,25 @@ def scan(
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 100), help="Candidates per picture.")
 @json_option
 def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | None) -> int:
-    """Name the one product that each of IMAGES shows (no segmentation): one JSON line a picture."""
+    """Name the one product that each of IMAGES shows (no segmentation): one JSON line a picture.
+
+    IMAGES are files, folders of photos, or lists: CSV with columns image[,label][,x,y,w,h], paths relative to the list,
+    an empty box is the whole picture. Of a list, each line also holds the label and the box.
+    """
     from retail_seg.enrolment import REFERENCE_SIDE
-    from retail_seg.errors import RetailSegError
+    from retail_seg.errors import PhotoError
+    from retail_seg.labelled_crops import as_rows, load_crops
     from retail_seg.matcher import Matcher
-    from retail_seg.photos import load_photo
 
+    rows = as_rows(expand(images))
+    failed = 0
     with Matcher.open(store) as matcher, output(json_file) as out:
-
-        def one(path: Path) -> None:
-            found = matcher.match([load_photo(path, max_side=REFERENCE_SIDE)], top=top)[0]
-            write_json_line(out, {"image": str(path), **found.to_dict()})
-
-        failed = each(progress(expand(images), unit=" picture"), one, (RetailSegError,))
+        for at, crop in progress(load_crops(rows, REFERENCE_SIDE), total=len(rows), unit=" picture"):
+            if isinstance(crop, PhotoError):
+                say(f"Error: {crop}")
+                failed += 1
+                continue
+            write_json_line(out, {**rows[at].to_dict(), **matcher.match([crop], top=top)[0].to_dict()})
     return int(failed > 0)
 
 
@@ -113,12 +118,19 @@ def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | Non
 @click.option("--embedder", default="retail-vgg", show_default=True, help="retail-vgg or vgg16.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the embedder, for closed networks.")
 def embed(images: tuple[Path, ...], out: Path, embedder: str, weights: Path | None) -> int:
-    """Write the vectors of IMAGES to a .npz: "vectors" (n, d) float32 of unit length, and "images" (n,)."""
+    """Write the vectors of IMAGES to a .npz: "vectors" (n, d) float32 of unit length, "images" and "labels" (n,).
+
+    IMAGES are files, folders of photos, or lists: CSV with columns image[,label][,x,y,w,h], paths relative to the list,
+    an empty box is the whole picture. The order is kept; a picture that cannot be read is left out, and said.
+    """
     from retail_seg.acceleration import load_embedder
     from retail_seg.embedding import embed_pictures, write_vectors
+    from retail_seg.labelled_crops import as_rows
 
-    paths = expand(images)
-    done, vectors, errors = embed_pictures(load_embedder(embedder, weights), paths, progress=_bar)
+    rows = as_rows(expand(images))
+    done, vectors, errors = embed_pictures(
+        load_embedder(embedder, weights), rows, progress=lambda crops: progress(crops, total=len(rows), unit=" picture")
+    )
     for error in errors:
         say(f"Error: {error}")
     if done:
@@ -161,10 +173,6 @@ def expand(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         found.extend(find_photos(path) if path.is_dir() else [path])
     return found
-
-
-def _bar(items: Sequence[Path]) -> object:
-    return progress(items, total=len(items), unit=" picture")
 
 
 def _say_summary(reports: list[Report], failed: int) -> None:
