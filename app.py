@@ -3,7 +3,7 @@
 import streamlit as st
 
 from retail_seg.accounts import acting_as
-from retail_seg.web import health, imports, login, products, scan, scans, settings, teach
+from retail_seg.web import health, imports, login, products, scan, scans, settings, style, teach
 from retail_seg.web.shared import nothing_unsaid
 
 PAGES = (
@@ -18,6 +18,7 @@ PAGES = (
 
 st.set_page_config(page_title="retail-seg", page_icon="🛒", layout="wide")
 visitor = login.visitor()
+style.apply()
 pages = [
     st.Page(module.page, title=title, icon=f":material/{icon}:", url_path=address, default=module is scan)
     for module, address, title, icon in PAGES

@@ -126,3 +126,45 @@ def no_traceback(page: Page) -> None:
     """What a visitor never sees: an exception's box or the words of one."""
     assert page.locator("[data-testid=stException]").count() == 0
     assert not re.search(r"Traceback \(most recent call last\)", page.locator("body").inner_text())
+
+
+#: Every visible text of the page whose contrast with what is behind it is too small, as [text, ratio]. Disabled parts
+#: need none (WCAG 1.4.3), nor do signs that stand beside their words, and pictures and gradients cannot be computed.
+_LOW = """least => {
+  const parse = text => {
+    const canvas = parse.canvas ??= Object.assign(document.createElement('canvas'), {width: 1, height: 1});
+    const pen = canvas.getContext('2d', {willReadFrequently: true});
+    pen.clearRect(0, 0, 1, 1); pen.fillStyle = text; pen.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) => top.slice(0, 3).map((c, i) => c * top[3] + below[i] * (1 - top[3]));
+  const light = rgb => rgb.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.push(parse(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((ground, layer) => over(layer, ground), [255, 255, 255]);
+  };
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const element = walk.currentNode.parentElement, text = walk.currentNode.textContent.trim();
+    if (!text || !element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    if (element.closest('script, style, [data-testid=stIconMaterial], :disabled, [aria-disabled=true]')) continue;
+    const box = element.getBoundingClientRect();
+    if (box.width < 2 || box.height < 2) continue;
+    let shown = parse(getComputedStyle(element).color);
+    for (let at = element; at; at = at.parentElement) shown[3] *= getComputedStyle(at).opacity;
+    const ground = behind(element);
+    const [low, high] = [light(over(shown, ground)), light(ground)].sort((a, b) => a - b);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < least) found.push([text.slice(0, 60), Math.round(ratio * 100) / 100]);
+  }
+  return found;
+}"""
+
+
+def low_contrast(page: Page, least: float = 4.5) -> list[tuple[str, float]]:
+    """The texts on a page that cannot be read well, with their contrast ratio (WCAG 2.2, 1.4.3)."""
+    return [(text, ratio) for text, ratio in page.evaluate(_LOW, least)]

@@ -15,11 +15,6 @@ from retail_seg.scan_view import ZOOMS, View, draw_view, pick
 from retail_seg.web import scan_fix
 from retail_seg.web.parts import plain
 
-#: What is tapped with a thumb is at least 44 pixels high (WCAG 2.5.5); a mouse needs no such room.
-TOUCH = """<style>@media (pointer: coarse) {
-[data-testid=stRadio] label, [data-testid=stCheckbox] label, [data-testid=stButton] button,
-[data-testid=stButtonGroup] button, [data-testid=stDownloadButton] button {min-height: 44px}
-[data-testid=stButtonGroup] button {min-width: 44px}}</style>"""
 #: How sure a product is, as a sign that is read without colours.
 SIGNS = {"sure": "✓", "likely": "~", "unknown": "?"}
 
@@ -40,7 +35,6 @@ def totals(reviews: Sequence[Review]) -> None:
 def show(found: Matcher, review: Review) -> None:
     """A scan: the count first, where a phone shows it, then the picture, then what can be mended."""
     scan = review.scan
-    st.html(TOUCH)
     st.subheader(plain(scan.image))
     by = f" by {plain(scan.by)}" if scan.by else ""
     address = f"/scans?scan={scan.id}"
