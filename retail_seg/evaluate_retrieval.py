@@ -33,6 +33,12 @@ DEPTH = 100
 #: Products are left out in this many parts, one part at a time.
 PARTS = 3
 
+#: Said where no product has two references.
+ONE_REFERENCE = (
+    "With one reference a product nothing shows how much pictures of one product differ, so little is called known: "
+    "add a second picture of each, from where it is photographed."
+)
+
 _BATCH = 64
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -129,6 +135,8 @@ class RetrievalResult:
             rate = f"a third of the products left out at a time, false-accept rate {one.false_accept_rate:.1%}"
             rest = f"{one.accepted:.1%} of the others accepted, {one.accepted_right:.1%} right"
             lines.append(f"{rate}: {one.rejected:.1%} of theirs rejected, {rest}")
+        if self.references == self.products:
+            lines.append(ONE_REFERENCE)
         return "\n".join(lines)
 
 

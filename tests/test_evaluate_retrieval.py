@@ -15,7 +15,7 @@ from PIL import Image
 from index.embedder import Embedder
 from retail_seg.cli.evaluate import evaluate
 from retail_seg.errors import LabelledCropsError
-from retail_seg.evaluate_retrieval import evaluate_retrieval
+from retail_seg.evaluate_retrieval import ONE_REFERENCE, evaluate_retrieval
 from retail_seg.labelled_crops import load_crops, read_labelled_crops
 from retail_seg.retrieval_plots import plot_recall, plot_reliability
 
@@ -71,7 +71,7 @@ def test_scores_and_plots(lists: tuple[Path, Path], tmp_path: Path) -> None:
     assert all(row.top1 <= row.top5 and row.top1 <= row.map <= 1 for row in result.rows)
     assert result.rows[-1].top1 > 0.9
     assert result.rejection is not None and result.rejection.queries_left_out == 2 * PRODUCTS
-    assert "9 products, 36 references, 18 queries" in result.table()
+    assert "9 products, 36 references, 18 queries" in result.table() and ONE_REFERENCE not in result.table()
     plot_reliability(result, tmp_path / "plots" / "reliability.png")
     plot_recall([result], tmp_path / "plots" / "recall.png")
     for name in ("reliability", "recall"):
@@ -89,6 +89,7 @@ def test_ranks_by_hand(lists: tuple[Path, Path], tmp_path: Path) -> None:
     result, _ = evaluate_retrieval(gallery, [row for row in queries if row.label == "label 8"], Colours())
     assert result.rows[-1].top1 == result.rows[-1].plain_top1 == 0
     assert 0 < result.rows[-1].map <= 0.5
+    assert ONE_REFERENCE in result.table()
 
 
 def test_products_that_the_embedder_learned_from_are_scored_apart(lists: tuple[Path, Path]) -> None:
