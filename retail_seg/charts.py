@@ -18,7 +18,10 @@ _INK, _GREY, _GRID = "#222222", "#777777", "#e4e4e4"
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: points (x, y), in the order drawn; `dashed` for what is only a guide."""
+    """One line of a chart: points (x, y), in the order drawn; `dashed` for what is only a guide.
+
+    One without a name stands alone and is not explained.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -86,6 +89,8 @@ class _Chart:
         right, bottom = self._at(self._x.high, self._y.low)
         for place, (one, colour) in enumerate(series):
             self._line([self._at(*point) for point in one.points], colour, one.dashed)
+            if not one.name:
+                continue
             height = bottom - (len(series) - place) * 26 * _SCALE
             self._text((right - 52 * _SCALE, height), one.name, "rm", 15)
             self._line([(right - 44 * _SCALE, height), (right, height)], colour, one.dashed)

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from discs import annotated_discs
 
-from retail_seg.benchmark import floors, made_up, peers
+from retail_seg.benchmark import floors, made_up, many, peers, training
 from retail_seg.benchmark.growth import Curve, Point, benchmark_growth
 from retail_seg.benchmark.many import benchmark_many
 from retail_seg.benchmark.measure import Row, Section, faster, in_turns, machine
 from retail_seg.benchmark.profile import Stage, document, next_steps, profile_scan
 from retail_seg.benchmark.whole_scan import agree, plain_match
 from retail_seg.cli.benchmark import benchmark
+from retail_seg.comparison.job import Comparison, Job, Result
 from retail_seg.errors import MissingExtraError
 from retail_seg.matcher import Matcher
 from retail_seg.segmentation.instances import Instances
@@ -62,11 +64,13 @@ def test_the_scan_and_plain_parts_name_the_same_products(matcher: Matcher) -> No
     assert set(plain_match(matcher, photo.photo, Instances.from_labels(photo.labels))) <= set(photo.skus)
 
 
-def test_many_photos_report_floors_and_memory(work: Path) -> None:
-    found = benchmark_many(work, count=11, labels=LABELS, references=REFERENCES, packs=2, megapixels=0.3, workers=2)
+def test_many_photos_report_floors_and_memory(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "PHOTOS", 2)
+    monkeypatch.setattr(many, "_EVERY", 3)
+    found = benchmark_many(work, count=5, labels=LABELS, references=REFERENCES, packs=2, megapixels=0.1, workers=2)
     data = found.to_dict()
     assert set(data["floors"]) == {"decode", "segment", "cut and outline", "embed and match", "report"}
-    assert data["photos"] == 11 and len(data["memory_mb"]) == 2
+    assert data["photos"] == 5 and len(data["memory_mb"]) == 2
     assert "<= 1.15 x" in found.table()
 
 
@@ -84,21 +88,41 @@ def test_the_furthest_from_its_floor_is_named_first() -> None:
     assert [text.split("**")[1] for text in next_steps(stages)] == ["group", "enlarge", "decode"]
 
 
-def test_growth_is_drawn_and_said_in_words(tmp_path: Path) -> None:
+def test_growth_is_drawn_and_said_in_words(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made_up, "DESIGNS", 10)  # the second store is made with few different packs
     found = benchmark_growth(
-        tmp_path / "out", tmp_path, labels=[50, 100], instances=[1, 4], megapixels=[0.3, 0.6], references=1
-    )
+        tmp_path / "out", work, labels=[LABELS, LABELS + 10], instances=[1, 4], megapixels=[0.1, 0.2],
+        references=REFERENCES, size=0.3, rounds=1,
+    )  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "growth-instances.png", "growth-labels.png", "growth-photo-size.png",
     ]  # fmt: skip
     assert all(word in found.table() for word in ("for each label", "for each instance", "for each megapixel"))
 
 
+def test_trainings_are_held_against_each_other_and_what_fails_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(job: Job, methods: list[str], show: object) -> Comparison:
+        if methods == ["smp-unet"]:
+            return Comparison(job, (), {"smp-unet": "needs a package"})
+        scores = {"kept back": {"f1_50": 0.9, "f1_75": 0.8, "exact_count": 0.5, "fg_iou": 0.95}}
+        return Comparison(job, (Result(methods[0], job.key, 1, {}, 7.0, 0.1, 0.1, 1, 1, scores),))
+
+    monkeypatch.setattr(training, "run_all", run)
+    monkeypatch.setattr(training, "rendered_scenes", annotated_discs)
+    found = training.benchmark_training(tmp_path, minutes=0.1, photos=3, tests=2)
+    rows = {row.name: (row.ours, row.peer) for row in found.rows}
+    assert rows["F1 at IoU 0.75"] == ("0.800", "-") and rows["work of the training"] == ("7 s", "-")
+    assert "smp-unet: needs a package" in found.notes and "3 photos, 0.1 minutes each, 2 photos" in found.title
+    assert found.to_dict()["scores"]["retail-seg"]["f1_50"] == 0.9
+
+
 def test_the_slope_in_words() -> None:
     steep = Curve("things", "thing", "Work", [Point(1, 0.1, 0), Point(2, 0.2, 10), Point(10, 1.0, 90)])
-    assert "0 ms and 100 ms more for each thing" in steep.words() and "(in proportion)" in steep.words()
-    flat = Curve("things", "thing", "Work", [Point(1, 0.1, 5), Point(10, 0.101, 5)])
-    assert "(hardly at all)" in flat.words()
+    assert "0 ms and 100 ms more for each thing" in steep.words() and "(growth: in proportion)" in steep.words()
+    flat = Curve("things", "thing", "Work", [Point(1, 0.1, 5.1), Point(10, 0.101, 5)])
+    assert "(growth: hardly at all)" in flat.words() and "Memory: no MB more for each thing" in flat.words()
 
 
 def test_without_smp_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

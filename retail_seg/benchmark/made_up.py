@@ -52,9 +52,9 @@ class MadePhoto:
 
 
 @cache
-def designs() -> tuple[ProductDesign, ...]:
-    """The packs that photos show, always the same."""
-    return tuple(random_design(np.random.default_rng([7, seed])) for seed in range(DESIGNS))
+def design(number: int) -> ProductDesign:
+    """The look of pack `number`, always the same."""
+    return random_design(np.random.default_rng([7, number]))
 
 
 def sku_of(number: int) -> str:
@@ -109,7 +109,7 @@ def real_references(embedder: Embedder, number: int, references: int) -> list[Ne
     """Studio pictures of design `number`, embedded as those of any other product."""
     uploads = []
     for at in range(references):
-        rgba = render(designs()[number], 360, view=_LOOKS[at % len(_LOOKS)])
+        rgba = render(design(number), 360, view=_LOOKS[at % len(_LOOKS)])
         alpha = rgba[:, :, 3:].astype(np.float32) / 255
         white = (rgba[:, :, :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
         uploads.append(Upload(white, f"{sku_of(number)} view {at + 1}", rgba[:, :, 3] > 127))
@@ -121,7 +121,7 @@ def _products(
 ) -> Iterator[tuple[Product, list[NewReference]]]:
     """The packs themselves, then made-up labels around them."""
     for number, own in enumerate(real):
-        yield Product(sku_of(number), designs()[number].title, designs()[number].brand), own
+        yield Product(sku_of(number), design(number).title, design(number).brand), own
     rng = np.random.default_rng(1)
     centres = [np.frombuffer(own[0].vectors, np.float32)[: embedder.dim] for own in real]
     picture = encode_picture(np.full((16, 16, 3), 200, np.uint8))
@@ -161,7 +161,7 @@ def _write(catalogue: Catalogue, products: Iterator[tuple[Product, list[NewRefer
 
 @cache
 def _sprite(number: int) -> np.ndarray:
-    return render(designs()[number], 700, view=View(yaw=8, light=0.3, folds=number))
+    return render(design(number), 700, view=View(yaw=8, light=0.3, folds=number))
 
 
 def _fitted(sprite: np.ndarray, width: float, height: float, turn: float) -> np.ndarray:

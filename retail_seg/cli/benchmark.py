@@ -27,7 +27,7 @@ work_option = click.option(
     "--work", type=click.Path(path_type=Path, file_okay=False), help="Where stores are made, and found again next time."
 )
 minutes_option = click.option(
-    "--minutes", default=8.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Training of each."
+    "--minutes", default=8.0, show_default=True, type=click.FloatRange(0.05, 1440), help="Training of each."
 )
 count_option = click.option(
     "--count", default=1000, show_default=True, type=click.IntRange(1), help="Scans of the long run."
