@@ -185,6 +185,15 @@ class TestMerged:
         disc(labels, 600, 100, 50, 5)
         assert self.flags(labels) == [False] * 5
 
+    def test_a_small_piece_among_large_things_is_none(self) -> None:
+        labels = np.zeros((300, 500), np.int32)
+        disc(labels, 40, 40, 16, 1)
+        disc(labels, 69, 40, 16, 1)
+        assert self.flags(labels) == [True]
+        for i in range(3):
+            disc(labels, 100 + 140 * i, 200, 50, 2 + i)
+        assert self.flags(labels) == [False] * 4
+
     def test_bottle_with_a_neck_is_single(self) -> None:
         labels = np.zeros((400, 300), np.int32)
         labels[150:380, 80:200] = 1
