@@ -8,10 +8,11 @@ fused into one; bottles with handles, trigger sprayers and long vegetables are a
 Measured on 42 photos of groceries apart and 40 scenes of touching ones: of 108 single ones apart none is flagged, of
 274 touching or partly hidden ones 8, of 256 fused pairs 227 (recall .89, precision .97); of 926 outlined packs 8. On
 touching cell nuclei and on pebbles, for which it was not made, it finds half of the fused pairs and flags 1 to 2 % of
-the single ones. These pairs are fused along
-the true outlines. (All this without MIN_RELATIVE, which came later.) What a segmenter really merges is harder: of 10
-merges among 506 instances of composed scenes 6 are flagged, and 17 others (25 without MIN_RELATIVE, chosen there); of
-16 merges among 254 instances of the touching scenes 5, and 4 others (9). The flag is a hint where to look, no count.
+the single ones. These pairs are fused along the true outlines, and all this is without MIN_RELATIVE, which came later.
+
+What a segmenter really merges is harder: of 10 merges among 506 instances of composed scenes 6 are flagged, and 17
+others (25 without MIN_RELATIVE, which was chosen there); of 16 merges among 254 instances of the touching scenes 5, and
+4 others (9 without). The flag is a hint where to look, not a count.
 """
 
 from __future__ import annotations
