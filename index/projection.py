@@ -92,19 +92,44 @@ def fit_projection(recipe: Recipe, vectors: np.ndarray, owners: np.ndarray) -> P
         return Projection(dim)
     mean = vectors.mean(axis=0, dtype=np.float64) * (len(vectors) / (len(vectors) + _CENTRE_PRIOR))
     mean = mean.astype(np.float32)
-    covariance = within_covariance(vectors, owners) if recipe.kind == "within" else None
-    if covariance is None:
+    spread = within_rows(vectors, owners) if recipe.kind == "within" else None
+    if spread is None:
         return Projection(dim, "centre", mean)
-    level = np.trace(covariance) / dim
-    shrunk = (1 - recipe.shrinkage) * covariance + recipe.shrinkage * level * np.eye(dim)
-    values, axes = np.linalg.eigh(shrunk)
+    values, axes = _principal(spread)
+    level = float((spread**2).sum()) / dim
     # scaled by the level, so that a direction of average spread keeps its length
-    scale = np.sqrt(level / np.maximum(values, 1e-6 * level))
-    return Projection(dim, f"within {recipe.shrinkage:g}", mean, ((axes * scale) @ axes.T).astype(np.float32))
+    rest = recipe.shrinkage * level
+    scale = np.sqrt(level / np.maximum((1 - recipe.shrinkage) * values + rest, 1e-6 * level))
+    # directions in which references never differ are all of one scale
+    other = np.sqrt(level / max(rest, 1e-6 * level))
+    matrix = other * np.eye(dim) + (axes * (scale - other)) @ axes.T
+    return Projection(dim, f"within {recipe.shrinkage:g}", mean, matrix.astype(np.float32))
+
+
+def _principal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (k,) and eigenvectors (dim, k) of rows' (n, dim) scatter; k is the lesser of n and dim.
+
+    From the n x n products where they are fewer: a small store learns anew with each product that it is given.
+    """
+    count, dim = rows.shape
+    if count >= dim:
+        values, axes = np.linalg.eigh(rows.T @ rows)
+        return np.maximum(values, 0), axes
+    values, mixes = np.linalg.eigh(rows @ rows.T)
+    kept = values > 1e-9 * values[-1]
+    return values[kept], rows.T @ (mixes[:, kept] / np.sqrt(values[kept]))
 
 
 def within_covariance(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray | None:
     """Covariance (dim, dim) float64 of references around their product's mean; None where no product has two."""
+    rows = within_rows(vectors, owners)
+    return None if rows is None else rows.T @ rows
+
+
+def within_rows(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray | None:
+    """References (n, dim) float64 less their product's mean, scaled so that rows' products are the unbiased pooled
+    covariance; None where no product has two that differ.
+    """
     _, owner, counts = np.unique(owners, return_inverse=True, return_counts=True)
     several = counts[owner] > 1
     if not several.any():
@@ -114,5 +139,5 @@ def within_covariance(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray | N
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     sizes = np.diff(np.r_[starts, len(group)])
     rows -= np.repeat(np.add.reduceat(rows, starts) / sizes[:, None], sizes, axis=0)
-    covariance = rows.T @ rows / (len(rows) - len(sizes))  # the unbiased pooled estimate
-    return covariance if np.trace(covariance) > 1e-9 else None
+    rows /= np.sqrt(len(rows) - len(sizes))
+    return rows if (rows**2).sum() > 1e-9 else None
