@@ -17,7 +17,9 @@ from retail_seg import users
 from retail_seg.accounts import acting_as, local_person
 from retail_seg.matcher import open_catalogue
 from retail_seg.photos import encode_picture
+from retail_seg.record import origin_of
 from retail_seg.rendering.assortment import demo_photos
+from retail_seg.runs import Runs
 from retail_seg.teaching import Teaching
 from retail_seg.users import add_user
 
@@ -179,6 +181,8 @@ def test_an_annotator_annotates_trains_and_switches(visit: Visit, store: Path, t
     press(page, "Use this model from now on")
     page.get_by_text("This model is the one in use").wait_for()
     assert (store / "segmenter" / "weights.safetensors").is_file()
+    origin = origin_of(store / "segmenter")  # on record like a training of the command line, which can use it, too
+    assert origin is not None and Runs().find(origin.id).by == "mara"
     press(page, "Switch back to the one before")
     page.get_by_text("Switched back").wait_for()
     with open_catalogue(store) as catalogue:

@@ -42,7 +42,7 @@ HELD_FROM, HELD_AT_MOST = 4, 12
 #: Fewest photos that are trained on, see `training.MIN_PHOTOS`; and fewest of a cross-validation.
 FEWEST, FEWEST_FOLDED = 3, 4
 #: Minutes that are offered, see `training.DEFAULT_MINUTES`, and trainings of a cross-validation (its import is heavy).
-MINUTES, FOLDS = 8.0, 5
+MINUTES, FOLDS = 9.5, 5
 _ID = re.compile(r"\d{8}-\d{6}(-\d+)?")
 
 

@@ -57,8 +57,9 @@ def _told(name: str, fingerprint: str, folder: Path) -> str:
     if folder == SHIPPED:
         return f"**{plain(name)}** `{fingerprint}`, as shipped"
     origin = origin_of(folder)
-    run = f" from the run **{plain(origin.name)}** `{origin.short}` on record" if origin else ""
-    return f"**{plain(name)}** `{fingerprint}`, this shop’s own{run}"
+    if origin is None:
+        return f"**{plain(name)}** `{fingerprint}`, this shop’s own"
+    return f"**{plain(origin.name)}** `{fingerprint}`, this shop’s own, on record as run `{origin.short}`"
 
 
 def _beside(shop: Workshop, run: Training) -> None:
