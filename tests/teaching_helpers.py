@@ -17,7 +17,7 @@ from retail_seg.segmentation.training import Recipe, train
 from retail_seg.teaching import Teaching
 
 TINY = Recipe(
-    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, style=SceneStyle(things=(1, 3)),
+    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
     config=SegmenterConfig(widths=(8, 16, 16), block=2, side=64), rate_fresh=1e-2,
 )  # fmt: skip
 

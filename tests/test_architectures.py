@@ -53,8 +53,8 @@ def two_discs(folder: Path, number: int) -> list[AnnotatedPhoto]:
 @pytest.mark.parametrize("name", SINGLE)
 def test_each_learns_and_comes_back_from_its_folder(name: str, tmp_path: Path) -> None:
     config = config_of(name)
-    recipe = Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, style=SceneStyle(things=(1, 2)),
-                    config=config)
+    recipe = Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, tuning_scenes=1,
+                    style=SceneStyle(things=(1, 2)), config=config)  # fmt: skip
     folder = tmp_path / "model"
     losses: list[float] = []
     result = train(two_discs(tmp_path, 3), folder, steps=2, from_scratch=True, recipe=recipe,
@@ -104,7 +104,8 @@ def test_another_network_is_trained_by_the_command(tmp_path: Path, monkeypatch: 
     refused = CliRunner().invoke(cli, [*words, "--start", "some-model"], standalone_mode=False)
     assert "a model has its own architecture" in str(refused.exception)
     monkeypatch.setattr("retail_seg.segmentation.config.config_of", lambda name: config_of(name))
-    monkeypatch.setattr("retail_seg.segmentation.training.Recipe", partial(Recipe, canvas=(64, 64), composed_checks=1))
+    tiny = partial(Recipe, canvas=(64, 64), composed_checks=1, tuning_scenes=1)
+    monkeypatch.setattr("retail_seg.segmentation.training.Recipe", tiny)
     called = CliRunner().invoke(cli, words, standalone_mode=False)
     assert called.exception is None, called.output
     model = Segmenter.load(tmp_path / "model")
@@ -114,7 +115,8 @@ def test_another_network_is_trained_by_the_command(tmp_path: Path, monkeypatch: 
 
 def test_another_clock_than_the_wall_s_decides_when_a_training_ends(tmp_path: Path) -> None:
     ticks = count()
-    recipe = Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, config=config_of("unet"))
+    recipe = Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, tuning_scenes=1,
+                    config=config_of("unet"))  # fmt: skip
     result = train(two_discs(tmp_path, 3), tmp_path / "model", minutes=10, from_scratch=True, recipe=recipe,
                    clock=lambda: 20.0 * next(ticks))  # fmt: skip
     assert 0 < result.steps < 40 and result.seconds > 400

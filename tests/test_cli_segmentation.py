@@ -21,7 +21,7 @@ from retail_seg.segmentation.synthesis import SceneStyle
 from retail_seg.segmentation.training import Recipe, train
 
 TINY = Recipe(
-    batch=2, canvas=(96, 96), evaluations=3, composed_checks=2, style=SceneStyle(things=(1, 3)),
+    batch=2, canvas=(96, 96), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
     config=SegmenterConfig(widths=(8, 16, 16), block=2, side=96), rate_fresh=1e-2,
 )  # fmt: skip
 

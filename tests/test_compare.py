@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Called
+from discs import write_discs
 
 from retail_seg.cli import cli
 from retail_seg.comparison import methods as bench
@@ -47,21 +48,8 @@ def _own_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_photos(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
-    """Photos of two bright discs on a dark ground in `folder`/photos, their ids in `folder`/masks."""
-    rng = np.random.default_rng(seed)
-    photos, masks = folder / "photos", folder / "masks"
-    photos.mkdir(parents=True)
-    masks.mkdir()
-    for i in range(count):
-        picture = np.full((72, 96, 3), 40, np.uint8) + rng.integers(0, 10, (72, 96, 3), np.uint8)
-        labels = np.zeros((72, 96), np.uint16)
-        for value, x in ((1, 26), (2, 70)):
-            centre, radius = (x + int(rng.integers(-5, 6)), 36), int(rng.integers(12, 17))
-            cv2.circle(picture, centre, radius, tuple(int(c) for c in rng.integers(120, 255, 3)), -1)
-            cv2.circle(labels, centre, radius, value, -1)
-        cv2.imwrite(str(photos / f"p{seed}{i}.png"), picture)
-        cv2.imwrite(str(masks / f"p{seed}{i}.png"), labels)
-    return photos, masks
+    """Photos of discs in `folder`/photos, their ids in `folder`/masks, by names that tell the seed."""
+    return write_discs(folder, count, seed=seed, prefix=f"p{seed}")
 
 
 def annotated_in(photos: Path, masks: Path) -> list[AnnotatedPhoto]:
@@ -374,8 +362,8 @@ def test_trained_methods_become_an_ensemble(job: Job, monkeypatch: pytest.Monkey
         from retail_seg.segmentation.training import Recipe
 
         config = SegmenterConfig(widths=(8, 8), block=2, side=64, architecture=architecture)
-        return Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, style=SceneStyle(things=(1, 2)),
-                      config=config)  # fmt: skip
+        return Recipe(batch=2, canvas=(64, 64), evaluations=1, composed_checks=1, tuning_scenes=1,
+                      style=SceneStyle(things=(1, 2)), config=config)  # fmt: skip
 
     monkeypatch.setattr(bench, "recipe_of", tiny)
     short = replace(job, steps=2)

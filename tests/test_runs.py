@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: A training that takes a second: a small network, one scene a step, one scene to check.
 TINY = training.Recipe(
-    batch=1, canvas=(64, 64), evaluations=2, composed_checks=1,
+    batch=1, canvas=(64, 64), evaluations=2, composed_checks=1, tuning_scenes=1,
     config=SegmenterConfig(widths=(8, 8), block=1, side=64),
 )  # fmt: skip
 

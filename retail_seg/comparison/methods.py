@@ -235,7 +235,7 @@ def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
     config = replace(config_of(architecture), **shape)
     if start:
         return Recipe(config=config, evaluations=3)
-    return Recipe(config=config, batch=2, canvas=(320, 320), evaluations=1, composed_checks=4)
+    return Recipe(config=config, batch=2, canvas=(320, 320), evaluations=1, composed_checks=4, tuning_scenes=4)
 
 
 def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:

@@ -48,7 +48,10 @@ ALL_PHOTOS_FROM = 0.7
 
 @dataclass(frozen=True)
 class Recipe:
-    """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels."""
+    """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels.
+
+    `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on.
+    """
 
     batch: int = 4
     canvas: tuple[int, int] = (448, 448)
@@ -57,6 +60,7 @@ class Recipe:
     evaluations: int = 8
     patience: int = 4
     composed_checks: int = 12
+    tuning_scenes: int = 32
     style: SceneStyle = field(default_factory=SceneStyle)
     config: SegmenterConfig = field(default_factory=SegmenterConfig)
 
@@ -224,7 +228,7 @@ class _Run:
         style = replace(self.recipe.style, real=0.0, on_photo=0.0, touching=0.5, overlapping=0.5, light=0.3,
                         things=(3, 9))
         rng = np.random.default_rng((self.seed, 1))
-        return [compose(source, style, (side * 3 // 4, side), rng) for _ in range(self.recipe.composed_checks)]
+        return [compose(source, style, (side * 3 // 4, side), rng) for _ in range(self.recipe.tuning_scenes)]
 
     # -- during ----------------------------------------------------------------------------------------------
 
@@ -279,7 +283,7 @@ class _Run:
         """Scores the averaged weights on the held-back photos and scenes; ends early where nothing has improved."""
         before = self.clock()
         model = self._model()
-        photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
+        photos, scenes = look_at(model, self.checks), look_at(model, self.scenes[: self.recipe.composed_checks])
         value = 0.5 * (score_held(photos, self.thresholds)["f1_75"] + score_held(scenes, self.thresholds)["f1_75"])
         self.history.append(value)
         self.evaluation_seconds = max(self.evaluation_seconds, self.clock() - before)
