@@ -115,8 +115,8 @@ def test_a_given_side_or_a_threshold_of_none_is_one_look() -> None:
 
 def test_the_rule() -> None:
     many, tiny_ones = np.full(20, 0.04), np.full(20, 0.001)
-    assert closer_side(Look(640, many), 640, 4000, 0.075) == 1920  # 1.6 x .075 / .04
-    assert closer_side(Look(640, many), 640, 1632, 0.075) == 1632  # never more than the photo has
+    assert closer_side(Look(640, many), 640, 4000, 0.075) == 1620  # 1.35 x .075 / .04
+    assert closer_side(Look(640, many), 640, 1500, 0.075) == 1500  # never more than the photo has
     assert closer_side(Look(640, tiny_ones), 640, 9000, 0.075) == 2560  # never more than 4 times
     assert closer_side(Look(640, many[:5]), 640, 4000, 0.075) == 1280  # of few finds only twice
     assert closer_side(Look(640, many), 640, 700, 0.075) is None  # not worth it

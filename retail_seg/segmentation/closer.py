@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 #: What a closer look aims at, in multiples of the diameter below which things are small.
-AIM = 1.6
+AIM = 1.35
 #: The same for the largest things (the 90th percentile): larger ones would begin to fall apart.
 TOO_LARGE = 7.0
 #: The closest look has at most so many times the usual side: its square is what it costs.
