@@ -33,12 +33,14 @@ def annotated_discs(folder: Path, count: int) -> list[AnnotatedPhoto]:
     return found
 
 
-def write_discs(folder: Path, count: int) -> None:
-    """Photos in `folder`/photos and their ids in `folder`/masks, p0.png and so on."""
-    rng = np.random.default_rng(0)
-    for name in ("photos", "masks"):
-        (folder / name).mkdir()
+def write_discs(folder: Path, count: int, *, seed: int = 0, prefix: str = "p") -> tuple[Path, Path]:
+    """Photos in `folder`/photos and their ids in `folder`/masks, p0.png and so on; returns both folders."""
+    rng = np.random.default_rng(seed)
+    photos, masks = folder / "photos", folder / "masks"
+    for path in (photos, masks):
+        path.mkdir(parents=True)
     for i in range(count):
         picture, labels = two_discs(rng)
-        cv2.imwrite(str(folder / "photos" / f"p{i}.png"), picture)
-        cv2.imwrite(str(folder / "masks" / f"p{i}.png"), labels)
+        cv2.imwrite(str(photos / f"{prefix}{i}.png"), picture)
+        cv2.imwrite(str(masks / f"{prefix}{i}.png"), labels)
+    return photos, masks
