@@ -47,13 +47,17 @@ def boundary_mask(labels: np.ndarray, radius: int = BOUNDARY_RADIUS) -> np.ndarr
 
 
 def shrink_labels(labels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Labels (H, W) ► (height, width) int32: each pixel goes to what covers most of it, so edges stay in place."""
+    """Labels (H, W) ► (height, width) int32: each pixel goes to what covers most of it, so edges stay in place.
+
+    Enlarged labels (small photos) get smooth edges.
+    """
+    how = cv2.INTER_AREA if width < labels.shape[1] else cv2.INTER_LINEAR
     best = np.full((height, width), 0.5, np.float32)
     small = np.zeros((height, width), np.int32)
     for value in np.unique(labels):
         if value == 0:
             continue
-        share = cv2.resize((labels == value).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        share = cv2.resize((labels == value).astype(np.float32), (width, height), interpolation=how)
         taken = (share > 0) & (share >= best)
         small[taken], best[taken] = value, share[taken]
     return small

@@ -34,6 +34,7 @@ from retail_seg.segmentation.segmenter import (
     Segmenter,
     SegmenterConfig,
     check_model_folder,
+    resized,
     working_size,
 )
 from retail_seg.segmentation.synthesis import OVERSAMPLING, SceneStyle, Source, compose, joined, source_of
@@ -369,7 +370,7 @@ def _resized(sample: Sample, side: int) -> Sample:
     """The sample with its longer side `side`, the labels by majority."""
     picture, labels = sample
     height, width = working_size(labels.shape[0], labels.shape[1], side)
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), shrink_labels(labels, width, height)
+    return resized(picture, width, height), shrink_labels(labels, width, height)
 
 
 def score_held(held: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:
