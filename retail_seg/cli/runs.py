@@ -28,16 +28,16 @@ MINUTE = len("2026-01-01T00:00")
 def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool, limit: int, store: Path) -> None:
     """List the trainings and comparisons on record, newest first, and say whose model the store uses.
 
-    Every `train` and `compare`, and every training started in the app, is put on record with MLflow, where the extra `record` is installed: in a SQLite file in
-    the folder RETAIL_SEG_RUNS (~/.local/share/retail-seg/runs without it), or on the server that MLFLOW_TRACKING_URI
-    names. RUN is the beginning of a run's id, a run's name (the newest of that name) or "latest".
+    Every `train` and `compare`, and every training started in the app, is put on record with MLflow, where the extra
+    `record` is installed: in a SQLite file in the folder RETAIL_SEG_RUNS (~/.local/share/retail-seg/runs without it),
+    or on the server that MLFLOW_TRACKING_URI names. RUN is the beginning of a run's id, a run's name (the newest of that name) or "latest".
     """
     if context.invoked_subcommand is not None:
         return
     from retail_seg import tracking
     from retail_seg.model_switch import SEGMENTER
     from retail_seg.record import origin_of
-    from retail_seg.runs import Run, Runs
+    from retail_seg.runs import Runs
 
     found, used = Runs().all(kind=kind, parts=parts, limit=limit), origin_of(store / SEGMENTER)
     if not found:
