@@ -74,7 +74,7 @@ def thresholding(job: Job, folder: Path, report: object) -> Ready:
         _, labels = cv2.connectedComponents((photo.mean(2) > 80).astype(np.uint8))
         return Instances.from_labels(labels)
 
-    return Ready(segment, 1, {"level": 80}, 0.5, "A note.")
+    return Ready(segment, 1, {"level": 80}, 0.5, "A note.", seconds=70.0)
 
 
 def invoke(*words: object) -> Called:
@@ -105,6 +105,7 @@ def test_a_method_is_run_scored_and_kept_with_its_pictures(job: Job, monkeypatch
     reports: list[tuple[str, float]] = []
     result = run_method(job, "otsu", lambda what, share: reports.append((what, share)))
     assert result.quality == 1 and result.scores["held out"]["photos"] == 2 and result.settings == {"level": 80}
+    assert result.train_seconds == 70  # with what an interrupted process had done before
     assert result.seconds > 0 and result.segment_mb >= 0 and reports[-1] == ("testing", 1.0)
     folder = job.method_folder("otsu")
     assert read_result(folder, job.key) == result and read_result(folder, "another") is None

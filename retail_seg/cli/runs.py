@@ -30,7 +30,8 @@ def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool,
 
     Every `train` and `compare`, and every training started in the app, is put on record with MLflow, where the extra
     `record` is installed: in a SQLite file in the folder RETAIL_SEG_RUNS (~/.local/share/retail-seg/runs without it),
-    or on the server that MLFLOW_TRACKING_URI names. RUN is the beginning of a run's id, a run's name (the newest of that name) or "latest".
+    or on the server that MLFLOW_TRACKING_URI names. RUN is the beginning of a run's id, a run's name (the newest of
+    that name) or "latest".
     """
     if context.invoked_subcommand is not None:
         return

@@ -42,6 +42,8 @@ class Ready:
     validation: float | None = None
     note: str = ""
     parameters: int = 0
+    #: Work of a training with that of the processes in which it was interrupted.
+    seconds: float = 0.0
 
 
 #: Makes a method ready: the job, the folder that the method may write to, and who wants to know how far it is.
@@ -257,7 +259,7 @@ def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
         )  # fmt: skip
         known = [scores["f1_75"] for scores in (result.scores, result.scene_scores) if scores]
         settings = {"steps": result.steps, **result.thresholds}
-        return _ready(folder / MODEL, 1, settings, float(np.mean(known)))
+        return replace(_ready(folder / MODEL, 1, settings, float(np.mean(known))), seconds=result.seconds)
 
     return prepare
 

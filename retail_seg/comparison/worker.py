@@ -41,7 +41,7 @@ def run_method(job: Job, name: str, report: Report) -> Result:
     key = method.key(job)  # as the models are now that it begins with
     begun = working_seconds()
     ready = method.prepare(job, folder, report)
-    train_seconds, train_mb = working_seconds() - begun, peak_mb()
+    train_seconds, train_mb = max(working_seconds() - begun, ready.seconds), peak_mb()
     reset_peak()
     scores: dict[str, dict[str, float]] = {}
     seconds: list[tuple[float, float]] = []
