@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import chromium, new_page, no_traceback, running_app, settle
+from browser import chromium, low_contrast, new_page, no_traceback, running_app, settle
 
 from retail_seg import Matcher, review
 from retail_seg.photos import encode_picture
@@ -59,6 +59,13 @@ def test_a_phone_taps_an_instance_zooms_and_splits_it(page: Page, kept: tuple[Pa
     x = sum(point[0] for point in line.polygon) / len(line.polygon) / before.report.width
     y = sum(point[1] for point in line.polygon) / len(line.polygon) / before.report.height
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.reload()
+        page.get_by_text("4×", exact=True).wait_for()
+        settle(page)
+        dark = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme") == "dark"
+        assert dark == (scheme == "dark") and low_contrast(page, 21.01) and not low_contrast(page)
     tap(picture(page), x, y)
     heading = page.get_by_role("heading", name=f"Number {line.id}")
     heading.wait_for()
