@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,6 +59,11 @@ class ImportFile:
     wanted: list[Wanted]
     refused: list[Refusal]
     notes: list[str]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """SKU ► the product's name, of those that the file gives one."""
+        return {wanted.sku: wanted.fields["name"] for wanted in self.wanted if wanted.fields.get("name")}
 
     @property
     def pictures(self) -> int:

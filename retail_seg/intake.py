@@ -50,21 +50,21 @@ class Line:
     """What becomes of one product of the file, or of a line that is none (`status` "refused", `sku` empty).
 
     `changes` holds (field, old, new), `pictures` counts new ones, `change` is the log's number of what was written
-    (None: nothing was).
+    (None: nothing was). `name` is the product's, as the file gives it.
     """
 
     line: int
     sku: str
     status: str
+    name: str = ""
     changes: tuple[tuple[str, str, str], ...] = ()
     pictures: int = 0
     problems: tuple[str, ...] = ()
     change: int | None = None
 
-    @property
-    def name(self) -> str:
-        """The product's name as the file gives it, where it says something new."""
-        return next((new for name, _, new in self.changes if name == "name"), "")
+    def writes(self, *, replace: bool) -> bool:
+        """Whether importing the line changes anything in the catalogue."""
+        return self.status == "added" or self.pictures > 0 or (bool(self.changes) and replace)
 
     def text(self, *, replace: bool) -> str:
         """What changes, in words; of an existing product's fields also whether they are overwritten."""
@@ -188,7 +188,7 @@ def check(catalogue: Catalogue, upload: Upload, report: Report) -> Upload:
     upload.lines = _refused(file)
     counter = _Counter(file, report, "Checked")
     for outcome in bulk.plan(catalogue, file, fetch=upload.fetch, pulse=counter.pictures):
-        upload.lines.append(_line(outcome))
+        upload.lines.append(_line(file, outcome))
         counter.product()
     return upload
 
@@ -216,7 +216,7 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     )
     try:
         for outcome in outcomes:
-            into.lines.append(_line(outcome, _written(matcher.catalogue, outcome, first)))
+            into.lines.append(_line(upload.file, outcome, _written(matcher.catalogue, outcome, first)))
             counter.product()
     finally:
         matcher.refresh()
@@ -270,10 +270,11 @@ def _refused(file: ImportFile) -> list[Line]:
     return [Line(line, "", "refused", problems=(text,)) for line, text in found]
 
 
-def _line(outcome: Outcome, change: int | None = None) -> Line:
+def _line(file: ImportFile, outcome: Outcome, change: int | None = None) -> Line:
     problems = tuple(str(refusal) for refusal in outcome.refused)
     changes = tuple(outcome.changes)
-    return Line(outcome.line, outcome.sku, outcome.status, changes, outcome.pictures, problems, change)
+    name = file.names.get(outcome.sku, "")
+    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, change)
 
 
 def _written(catalogue: Catalogue, outcome: Outcome, first: int) -> int | None:

@@ -86,6 +86,18 @@ def test_differences_are_overwritten_only_when_asked_for(store: Path) -> None:
     assert names(store)["A"] == "Milk"
 
 
+def test_what_is_there_already_is_not_offered_again(store: Path) -> None:
+    app = uploaded("goods.zip", goods())
+    checked(app.toggle[0].set_value(True).run())
+    ended(press(app, "Import 2 products"))
+    again = uploaded("goods.zip", goods())
+    table = again.dataframe[0].value
+    assert list(table["Result"]) == ["= unchanged", "= unchanged", "✕ refused"]
+    assert list(table["Product"]) == ["Milk", "=Tea", ""]
+    assert "Nothing to import" in again.success[0].value
+    assert not any(label.startswith("Import ") for label in labels(again))
+
+
 def test_lines_are_shown_by_what_becomes_of_them(store: Path) -> None:
     app = uploaded("goods.zip", goods())
     shown = {"added": ["B"], "problems": ["B", ""], "": ["A", "B", ""]}

@@ -116,7 +116,11 @@ def _checked(found: Matcher, job: Job, upload: Upload) -> None:
     if not upload.kept:
         st.info("This file has been imported, or is no longer kept here. To import it again, choose it again.")
         return
-    what = f"Import {len(upload.file.wanted):,} {'product' if len(upload.file.wanted) == 1 else 'products'}"
+    writing = sum(line.writes(replace=replace) for line in upload.lines)
+    if not writing:
+        st.success("Nothing to import: the catalogue holds all of this already.", icon=":material/check:")
+        return
+    what = f"Import {writing:,} {'product' if writing == 1 else 'products'}"
     if st.button(what, type="primary", icon=":material/download_done:"):
         _start(found, upload, replace)
 
