@@ -122,7 +122,7 @@ def test_the_slope_in_words() -> None:
     steep = Curve("things", "thing", "Work", [Point(1, 0.1, 0), Point(2, 0.2, 10), Point(10, 1.0, 90)])
     assert "0 ms and 100 ms more for each thing" in steep.words() and "(growth: in proportion)" in steep.words()
     flat = Curve("things", "thing", "Work", [Point(1, 0.1, 5.1), Point(10, 0.101, 5)])
-    assert "(growth: hardly at all)" in flat.words() and "Memory: no MB more for each thing" in flat.words()
+    assert "(growth: hardly at all)" in flat.words() and "Memory: no kB more for each thing" in flat.words()
 
 
 def test_without_smp_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

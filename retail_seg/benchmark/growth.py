@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from retail_seg.benchmark.made_up import made_photo, store_in
-from retail_seg.benchmark.measure import Section, memory_mb, timed
+from retail_seg.benchmark.measure import Section, give_memory_back, memory_mb, timed
 from retail_seg.charts import Axis, Series, draw_chart
 from retail_seg.matcher import Matcher
 from retail_seg.segmentation.instances import Instances
@@ -56,7 +56,7 @@ class Curve:
         return (
             f"{self.done}: {1000 * max(base, 0):.0f} ms and {_more(1000 * step, 'ms')} for each {self.unit}; "
             f"{times:,.0f} times the {self.what} take {factor:.1f} times as long (growth: {_shape(times, factor)}). "
-            f"Memory: {_more(more, 'MB')} for each {self.unit}, {memory[-1]:.0f} MB at {amounts[-1]:,.0f}."
+            f"Memory: {_more(1024 * more, 'kB')} for each {self.unit}, {memory[-1]:.0f} MB at {amounts[-1]:,.0f}."
         )
 
 
@@ -143,6 +143,7 @@ def _by_size(work: Path, megapixels: Sequence[float], labels: int, references: i
 
 def _measured(amount: float, work: Callable[[], Any], rounds: int) -> Point:
     work()
+    give_memory_back()
     before = memory_mb()
     with Peak() as peak:
         seconds = [timed(work) for _ in range(rounds)]

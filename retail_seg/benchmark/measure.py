@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -157,6 +159,13 @@ def memory_mb() -> float:
         return 0.0
     found = [line for line in path.read_text().splitlines() if line.startswith("RssAnon")]
     return int(found[0].split()[1]) / 1024 if found else 0.0
+
+
+def give_memory_back() -> None:
+    """Hand what was freed back to the system, where the C library can (glibc): else it counts as held."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def rounded(value: Any) -> Any:
