@@ -314,7 +314,8 @@ class TestRecord:
 
 
 def test_a_comparison_s_data_is_told_apart_by_content_and_use(tmp_path: Path) -> None:
-    sets = [PhotoSet(name, (tmp_path / name,), (tmp_path / "ids",), (digit * 128,)) for name, digit in ("a1", "b2")]
+    ids = (tmp_path / "ids",)
+    sets = [PhotoSet(name, (tmp_path / name,), ids, (digit * 128,), (1,)) for name, digit in ("a1", "b2")]
     tags = comparison_tags(Job(tmp_path, sets[0], (sets[1],), 1.0))
     assert tags["photos"] == "1 train, 1 test" and re.fullmatch("[0-9a-f]{12}", tags["data"])
     assert comparison_tags(Job(tmp_path / "x", sets[0], (sets[1],), 2.0)) == tags
