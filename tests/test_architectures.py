@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -148,9 +149,22 @@ def test_an_ensemble_averages_probabilities_and_is_a_model_like_the_others(tmp_p
     np.testing.assert_allclose(loaded.maps(photo).foreground, joined.maps(photo).foreground, atol=0.02)
     with pytest.raises(ModelError, match="1 models make no ensemble"):
         ensemble_of(models[:1])
-    larger = Segmenter(config_of("unet", side=96), Thresholds(), build(config_of("unet")), "larger")
-    with pytest.raises(ModelError, match="larger: works at another size"):
-        ensemble_of([models[0], larger])
+    other = Segmenter(replace(config_of("unet"), mean=(0.1, 0.2, 0.3)), Thresholds(), models[0].net, "other")
+    with pytest.raises(ModelError, match="other: works with other colours"):
+        ensemble_of([models[0], other])
+
+
+def test_members_of_an_ensemble_look_at_the_sizes_that_they_were_trained_for() -> None:
+    config = config_of("unet")
+    net = build(config)
+    small = Segmenter(config, Thresholds(), net, "small")
+    large = Segmenter(replace(config, side=2 * config.side), Thresholds(), net, "large")
+    photo = np.random.default_rng(0).integers(0, 256, (48, config.side, 3), np.uint8)
+    both, alone, above = ensemble_of([small, large]).maps(photo), small.maps(photo), large.maps(photo)
+    half = cv2.resize(above.foreground, alone.foreground.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(both.foreground, (alone.foreground + half) / 2, atol=0.05)
+    across = cv2.resize(above.offset_x, alone.offset_x.shape[::-1], interpolation=cv2.INTER_LINEAR) / 2
+    np.testing.assert_allclose(both.offset_x, (alone.offset_x + across) / 2, atol=2.0)
 
 
 def test_detections_become_maps_that_group_to_the_same_instances() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from retail_seg.errors import ModelError
@@ -37,17 +38,35 @@ class Architecture:
 
 
 class Ensemble(nn.Module):
-    """Several networks as one: the mean of their probabilities, and of their offsets."""
+    """Several networks as one: the mean of their probabilities, and of their offsets.
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
+    Each looks at the picture at the size that it was trained for: `scales` are those sizes over the ensemble's, and
+    what goes through a member is a multiple of its stride.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], scales: Sequence[float], strides: Sequence[int]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.scales, self.strides = tuple(scales), tuple(strides)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        raw = [member(pictures).float() for member in self.members]
+        every = zip(self.members, self.scales, self.strides, strict=True)
+        raw = [_at_its_size(member, pictures, scale, stride) for member, scale, stride in every]
         likely = torch.stack([torch.sigmoid(one[:, :3]) for one in raw]).mean(0).clamp(1e-6, 1 - 1e-6)
         offsets = torch.stack([one[:, 3:] for one in raw]).mean(0)
         return torch.cat([torch.log(likely / (1 - likely)), offsets], 1)
+
+
+def _at_its_size(member: nn.Module, pictures: torch.Tensor, scale: float, stride: int) -> torch.Tensor:
+    """The maps (n, 5, h, w) float32 of pictures (n, c, h, w) that the member sees at `scale` times their size."""
+    if scale == 1:
+        return member(pictures).float()
+    height, width = pictures.shape[2:]
+    size = [max(round(side * scale / stride), 1) * stride for side in (height, width)]
+    seen = F.interpolate(pictures.float(), size, mode="bilinear", antialias=True).to(pictures.dtype)
+    raw = F.interpolate(member(seen).float(), (height, width), mode="bilinear")
+    in_pixels = torch.tensor([1.0, 1.0, 1.0, width / size[1], height / size[0]])  # offsets are in the member's
+    return raw * in_pixels.view(1, -1, 1, 1)
 
 
 def build(config: SegmenterConfig) -> nn.Module:
@@ -63,7 +82,8 @@ def build(config: SegmenterConfig) -> nn.Module:
 def ensemble_of(models: Sequence[Segmenter], name: str = "ensemble") -> Segmenter:
     """One segmenter that averages several; its thresholds are the first one's until they are tuned.
 
-    Raises ModelError for fewer than two, or for models that see photos differently (size, mean, spread).
+    It works at the first one's size. Raises ModelError for fewer than two, or for models that see colours differently
+    (mean, spread).
     """
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -71,11 +91,16 @@ def ensemble_of(models: Sequence[Segmenter], name: str = "ensemble") -> Segmente
         raise ModelError(f"{len(models)} models make no ensemble; give at least two")
     first = models[0].config
     for model in models[1:]:
-        if (model.config.side, model.config.mean, model.config.std) != (first.side, first.mean, first.std):
-            raise ModelError(f"{model.name}: works at another size or with other colours than {models[0].name}")
+        if (model.config.mean, model.config.std) != (first.mean, first.std):
+            raise ModelError(f"{model.name}: works with other colours than {models[0].name}")
     members = tuple(model.config for model in models)
     config = replace(first, architecture="ensemble", members=members)
-    return Segmenter(config, models[0].thresholds, Ensemble([model.net for model in models]), name)
+    return Segmenter(config, models[0].thresholds, _joined([model.net for model in models], config), name)
+
+
+def _joined(nets: Sequence[nn.Module], config: SegmenterConfig) -> Ensemble:
+    scales = [member.side / config.side for member in config.members]
+    return Ensemble(nets, scales, [member.stride for member in config.members])
 
 
 def learns_labels(config: SegmenterConfig) -> bool:
@@ -119,7 +144,7 @@ def _mask_rcnn(config: SegmenterConfig) -> nn.Module:
 
 
 def _ensemble(config: SegmenterConfig) -> nn.Module:
-    return Ensemble([build(member) for member in config.members])
+    return _joined([build(member) for member in config.members], config)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
