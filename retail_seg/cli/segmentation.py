@@ -89,7 +89,9 @@ def train(
     training is put on record, see `retail-seg runs`; the model's folder keeps the manifest of what it was trained on.
     """
     from retail_seg.cli.training import run_training, training_set
+    from retail_seg.threads import let_waiting_threads_sleep
 
+    let_waiting_threads_sleep()
     data = training_set(photos_dir, annotations, photos_list, manifest)
     report_selection(data.problems, data.notes)
     settings = {"seed": seed, "steps": steps, "start": start, "minutes": minutes, "architecture": architecture}

@@ -25,6 +25,7 @@ from retail_seg.photos import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.instances import Instances
 from retail_seg.segmentation.scores import PhotoScore, combine, score_photo
+from retail_seg.threads import let_waiting_threads_sleep
 
 #: Exit code of a method that said in one sentence what it wants.
 SAID = 3
@@ -112,6 +113,7 @@ def main(arguments: list[str]) -> int:
     """Run one method; what a person can mend becomes a line of JSON and exit code SAID."""
     import cv2
 
+    let_waiting_threads_sleep()
     if threads := os.environ.get("OMP_NUM_THREADS", ""):  # PyTorch heeds it by itself, OpenCV does not
         cv2.setNumThreads(int(threads))
     try:
