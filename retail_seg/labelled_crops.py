@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from index.embedder import MIN_SIDE
+from index.embedder import too_small
 from retail_seg.errors import LabelledCropsError, PhotoError
 from retail_seg.photos import load_photo, shrink
 
@@ -91,7 +91,7 @@ def _cut(photo: np.ndarray, row: LabelledCrop) -> np.ndarray:
 
 
 def _checked(crop: np.ndarray, row: LabelledCrop) -> np.ndarray:
-    if min(crop.shape[:2]) >= MIN_SIDE:
+    if not too_small(crop):
         return crop
     part = f"the box {row.box} of line {row.line}" if row.box is not None else "the picture"
     size = f"{crop.shape[1]} × {crop.shape[0]} pixels"

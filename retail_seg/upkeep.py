@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from catalogue import health, scans
-from catalogue.health import Health, Limits, Look, Neighbour
+from catalogue.health import Health, Limits, Look, Neighbour, Progress
 from index import Ranker
 from retail_seg import advice
 from retail_seg.enrolment import decode_kept
@@ -36,8 +36,6 @@ THUMBNAIL_SIDE = 256
 #: Thumbnails of one picture, saved anew, differ by less than this on average (of 255).
 SAME_DIFFERENCE = 6.0
 LIMITS = Limits(sharpness=MIN_SHARPNESS, brightness=MIN_BRIGHTNESS)
-
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 def check_health(catalogue: Catalogue, *, progress: Progress = lambda items, total: items) -> Health:

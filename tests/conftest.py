@@ -1,4 +1,4 @@
-"""Shared by several test modules: the demo, run once for the whole session, whatever number of processes tests."""
+"""Shared by several test modules: an annotation set, and the demo, run once whatever number of processes tests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from retail_seg.files import locked
+
+if TYPE_CHECKING:
+    from retail_seg.teaching import Teaching
+    from retail_seg.teaching.editor import Editor
 
 # An error of the program is raised in a test, not shown as a sentence.
 os.environ["RETAIL_SEG_DEBUG"] = "1"
@@ -62,3 +67,21 @@ def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from teaching_helpers import tiny_model
 
     return tiny_model(tmp_path_factory.mktemp("disc-model"))
+
+
+@pytest.fixture
+def teaching(tmp_path: Path) -> Teaching:
+    """An empty annotation set."""
+    from retail_seg.teaching import Teaching
+
+    return Teaching(tmp_path / "store")
+
+
+@pytest.fixture
+def editor(teaching: Teaching, disc_model: Path) -> Editor:
+    """The tools over `teaching`, with the tiny model."""
+    from retail_seg.segmentation.segmenter import Segmenter
+    from retail_seg.teaching.editor import Editor
+
+    loaded = Segmenter.load(disc_model)
+    return Editor(teaching, lambda: loaded)

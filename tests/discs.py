@@ -8,6 +8,21 @@ import cv2
 import numpy as np
 
 from retail_seg.segmentation.annotations import AnnotatedPhoto
+from retail_seg.segmentation.segmenter import SegmenterConfig
+from retail_seg.segmentation.synthesis import SceneStyle
+from retail_seg.segmentation.training import Recipe
+
+
+def tiny_recipe(side: int = 64) -> Recipe:
+    """How a small network is trained on such photos in a second, at a working side of so many pixels."""
+    return Recipe(
+        batch=2, canvas=(side, side), evaluations=3, composed_checks=2, tuning_scenes=2,
+        style=SceneStyle(things=(1, 3)), config=SegmenterConfig(widths=(8, 16, 16), block=2, side=side),
+        rate_fresh=1e-2,
+    )  # fmt: skip
+
+
+TINY = tiny_recipe()
 
 
 def two_discs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -8,18 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from discs import TINY
 
 from retail_seg.photos import encode_picture
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.segmenter import SegmenterConfig
-from retail_seg.segmentation.synthesis import SceneStyle
-from retail_seg.segmentation.training import Recipe, train
+from retail_seg.segmentation.training import train
 from retail_seg.teaching import Teaching
-
-TINY = Recipe(
-    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
-    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=64), rate_fresh=1e-2,
-)  # fmt: skip
 
 
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,19 +11,15 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from discs import write_discs
+from discs import tiny_recipe, write_discs
 
 from retail_seg.cli import cli
 from retail_seg.errors import RetailSegError
 from retail_seg.segmentation.annotations import load_annotations
-from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
-from retail_seg.segmentation.synthesis import SceneStyle
-from retail_seg.segmentation.training import Recipe, train
+from retail_seg.segmentation.segmenter import Segmenter
+from retail_seg.segmentation.training import train
 
-TINY = Recipe(
-    batch=2, canvas=(96, 96), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
-    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=96), rate_fresh=1e-2,
-)  # fmt: skip
+TINY = tiny_recipe(96)
 
 
 @pytest.fixture(scope="module")

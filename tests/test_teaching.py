@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,24 +12,12 @@ from teaching_helpers import jpeg, masks_zip, one, scene
 
 from retail_seg.accounts import NotAllowed, Person, acting_as
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.teaching import DONE, DRAFT, NEW, Teaching, TeachingError
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.edits import stroke_region, touched
 from retail_seg.teaching.imports import import_annotations
 from retail_seg.teaching.trainings import Trainings
 from retail_seg.teaching.view import View, centre_of, ids_png, photo_jpeg, whole, window
-
-
-@pytest.fixture
-def teaching(tmp_path: Path) -> Teaching:
-    return Teaching(tmp_path / "store")
-
-
-@pytest.fixture
-def editor(teaching: Teaching, disc_model: Path) -> Editor:
-    loaded = Segmenter.load(disc_model)
-    return Editor(teaching, lambda: loaded)
 
 
 class TestPhotos:

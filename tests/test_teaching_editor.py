@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 from teaching_helpers import iou, one, scene
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.teaching import Teaching, TeachingError
 from retail_seg.teaching.editor import Editor, Hand, Hands
 from retail_seg.teaching.edits import Click, box_proposal, click_proposal, outline_points
 from retail_seg.teaching.view import View, whole
-
-
-@pytest.fixture
-def teaching(tmp_path: Path) -> Teaching:
-    return Teaching(tmp_path / "store")
-
-
-@pytest.fixture
-def editor(teaching: Teaching, disc_model: Path) -> Editor:
-    loaded = Segmenter.load(disc_model)
-    return Editor(teaching, lambda: loaded)
 
 
 class TestProposals:

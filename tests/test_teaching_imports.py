@@ -12,21 +12,9 @@ import pytest
 from teaching_helpers import iou, jpeg, masks_zip, scene
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.teaching import DONE, Teaching
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.imports import import_annotations
-
-
-@pytest.fixture
-def teaching(tmp_path: Path) -> Teaching:
-    return Teaching(tmp_path / "store")
-
-
-@pytest.fixture
-def editor(teaching: Teaching, disc_model: Path) -> Editor:
-    loaded = Segmenter.load(disc_model)
-    return Editor(teaching, lambda: loaded)
 
 
 class TestImport:

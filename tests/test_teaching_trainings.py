@@ -35,11 +35,6 @@ from retail_seg.teaching.trainings import (
 )
 
 
-@pytest.fixture
-def teaching(tmp_path: Path) -> Teaching:
-    return Teaching(tmp_path / "store")
-
-
 def waited(runs: Trainings, id_: str, until: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for a run of its own process."""
     end = time.monotonic() + seconds

@@ -8,22 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from discs import annotated_discs
+from discs import TINY, annotated_discs
 
 from retail_seg.errors import ModelError, TrainingError
 from retail_seg.photos import load_photo
 from retail_seg.segmentation.grouping import Maps, Thresholds
 from retail_seg.segmentation.scores import score
-from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
-from retail_seg.segmentation.synthesis import SceneStyle
+from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.targets import target_maps
-from retail_seg.segmentation.training import Progress, Recipe, train
+from retail_seg.segmentation.training import Progress, train
 from retail_seg.segmentation.tuning import Held, foreground_iou, tune
-
-TINY = Recipe(
-    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
-    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=64), rate_fresh=1e-2,
-)
 
 
 def test_training_writes_a_model_that_has_learned(tmp_path: Path) -> None:

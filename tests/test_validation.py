@@ -6,14 +6,12 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
-from discs import annotated_discs
+from discs import TINY, annotated_discs
 
 from retail_seg.errors import TrainingError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.scores import Scores
-from retail_seg.segmentation.segmenter import SegmenterConfig
-from retail_seg.segmentation.synthesis import SceneStyle
-from retail_seg.segmentation.training import Recipe, train
+from retail_seg.segmentation.training import train
 from retail_seg.segmentation.validation import (
     LearningCurve,
     TrainingSettings,
@@ -22,11 +20,6 @@ from retail_seg.segmentation.validation import (
     planned_minutes,
     score_model,
 )
-
-TINY = Recipe(
-    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
-    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=64), rate_fresh=1e-2,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
