@@ -25,6 +25,11 @@ CANDIDATES = 3000
 #: References whose similarities lie closer together than this are not told apart as odd ones.
 MIN_GAP = 0.05
 _SIGN = 1 << 63
+#: Said where most products have a single reference.
+ONE_REFERENCE = (
+    "With one reference a product nothing shows how much pictures of one product differ, so little is called known: "
+    "add a second picture of each, from where it is photographed."
+)
 #: What a finding is accepted under: its kind and what it is about.
 Key = tuple[str, str, str]
 #: Wraps what is worked through, with its number, to show progress; it may raise to end the work.
@@ -111,6 +116,11 @@ class Health:
     unlike_siblings: list[Poor]
     poor_pictures: list[Poor]
     gain_most: list[Gain]
+
+    @property
+    def mostly_one_reference(self) -> bool:
+        """Whether more than half of the products that have pictures have a single one."""
+        return 2 * len(self.with_one_reference) > self.products - len(self.without_reference)
 
 
 def measure(catalogue: Catalogue, look: Callable[[bytes, bytes | None], Look], batch: int = 100) -> Iterator[int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from catalogue.health import ONE_REFERENCE
 from index.calibration import FALSE_ACCEPT_RATE, expected_calibration_error
 from index.ranking import Look, Ranker, Ranking
 from index.second_look import local_features
@@ -32,12 +33,6 @@ MAX_SIDE = 1024
 DEPTH = 100
 #: Products are left out in this many parts, one part at a time.
 PARTS = 3
-
-#: Said where no product has two references.
-ONE_REFERENCE = (
-    "With one reference a product nothing shows how much pictures of one product differ, so little is called known: "
-    "add a second picture of each, from where it is photographed."
-)
 
 _BATCH = 64
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from catalogue.health import ONE_REFERENCE
 from retail_seg.cli import cli
-from retail_seg.matcher import Matcher
+from retail_seg.matcher import Matcher, open_catalogue
 from retail_seg.photos import encode_picture
 from retail_seg.rendering.assortment import articles, references
 from retail_seg.user_errors import USER_ERRORS
@@ -149,5 +150,9 @@ def test_health_is_json_and_a_table(store: Path, tmp_path: Path) -> None:
     result = call("health", "--store", store, "--json", tmp_path / "health.json")
     report = json.loads((tmp_path / "health.json").read_text())
     assert report["without_reference"] == ["NO-PICTURE"] and report["references"] == 6
-    assert "no picture       NO-PICTURE" in result.stderr
+    assert "no picture       NO-PICTURE" in result.stderr and ONE_REFERENCE not in result.stderr
+    with open_catalogue(store) as catalogue:
+        for article in ARTICLES[:2]:
+            catalogue.remove_references([catalogue.references(article.sku)[0].id])
+    assert ONE_REFERENCE in call("health", "--store", store, "--json", tmp_path / "health.json").stderr
     call("replay", "7", "--store", store, code=1)

@@ -51,6 +51,7 @@ def test_a_report_names_what_weakens(catalogue: Catalogue) -> None:
     found = health.report(catalogue, neighbours, LIMITS, lambda one, two: one == two)
     assert (found.products, found.references) == (4, 6)
     assert found.without_reference == ["none"] and found.with_one_reference == ["single"]
+    assert not found.mostly_one_reference
     assert [(p.sku, p.other_sku, p.reference_id, p.other_id, p.score) for p in found.doubles] == [("A", "B", a1, b1, 0)]
     assert [(p.sku, p.other_sku, p.score) for p in found.confusable] == [("A", "B", 1.0), ("single", "B", 0.3)]
     assert [poor.reference_id for poor in found.unlike_siblings] == [a1, b1]
@@ -100,6 +101,7 @@ def test_removed_references_are_out_of_the_report(catalogue: Catalogue) -> None:
     catalogue.remove_product("B")
     found = health.report(catalogue, [Neighbour(gone, None, 1, 0.9)], LIMITS, lambda one, two: True)
     assert (found.doubles, found.confusable, found.with_one_reference) == ([], [], ["A"])
+    assert found.mostly_one_reference
     assert [poor.sku for poor in found.poor_pictures] == ["A"]
 
 

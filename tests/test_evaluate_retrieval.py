@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from catalogue.health import ONE_REFERENCE
 from index.embedder import Embedder
 from retail_seg.cli.evaluate import evaluate
 from retail_seg.errors import LabelledCropsError
-from retail_seg.evaluate_retrieval import ONE_REFERENCE, evaluate_retrieval
+from retail_seg.evaluate_retrieval import evaluate_retrieval
 from retail_seg.labelled_crops import load_crops, read_labelled_crops
 from retail_seg.retrieval_plots import plot_recall, plot_reliability
 

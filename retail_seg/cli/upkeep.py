@@ -51,6 +51,7 @@ def undo(number: int, store: Path, by: str) -> None:
 @json_option
 def health(store: Path, json_file: Path | None) -> None:
     """Say what weakens the catalogue: the report as JSON, and as a table on stderr."""
+    from catalogue.health import ONE_REFERENCE
     from retail_seg.matcher import open_catalogue
     from retail_seg.upkeep import as_rows, check_health
 
@@ -62,6 +63,8 @@ def health(store: Path, json_file: Path | None) -> None:
     rows = as_rows(found)
     for heading, line in rows:
         say(f"{heading:16} {line}")
+    if found.mostly_one_reference:
+        say(ONE_REFERENCE)
     if not rows:
         say("Nothing weakens it.")
 

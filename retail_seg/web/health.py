@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from catalogue.health import Gain, Health, Pair, Poor
+from catalogue.health import ONE_REFERENCE, Gain, Health, Pair, Poor
 from retail_seg import checkup, products
 from retail_seg.checkup import Checkup
 from retail_seg.jobs import FAILED, Job
@@ -112,6 +112,8 @@ def _sections(found: Matcher, report: Health) -> None:
     if not number:
         st.success("Nothing weakens this catalogue.", icon=":material/check_circle:")
         return
+    if report.mostly_one_reference:
+        st.info(ONE_REFERENCE, icon=":material/add_photo_alternate:")
     name = st.selectbox(
         "What to look at",
         list(number),
