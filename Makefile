@@ -33,6 +33,7 @@ app: $(VENV)/installed
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 # The end-to-end tests open the app in Chromium; without one they are skipped, and say so.

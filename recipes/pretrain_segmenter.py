@@ -31,9 +31,7 @@ from retail_seg.segmentation.unet import UNet
 CANVAS = (512, 512)
 #: Longer side at which the model works on a photo. 640 is a third faster and draws its edges a little worse.
 SIDE = 768
-STYLE = SceneStyle(
-    real=0.0, on_photo=0.0, touching=0.5, overlapping=0.35, sizes=(0.1, 0.95), things=(1, 9), light=0.8
-)
+STYLE = SceneStyle(real=0.0, on_photo=0.0, touching=0.5, overlapping=0.35, sizes=(0.1, 0.95), things=(1, 9), light=0.8)
 #: Every twentieth cut-out and background is kept back for the score and the thresholds.
 KEEP_BACK = 20
 
@@ -134,8 +132,12 @@ def ship(fit: Fit, held: Source, out: Path, seed: int, seconds: float) -> None:
     model.thresholds = tune(seen, model.thresholds)
     scores = score_held(seen, model.thresholds)
     print(model.thresholds, scores)
-    card = CARD.format(steps=fit.steps, minutes=seconds / 60, versions=versions(), scores="\n".join(
-        f"| {key} | {value} |" for key, value in scores.items()))
+    card = CARD.format(
+        steps=fit.steps,
+        minutes=seconds / 60,
+        versions=versions(),
+        scores="\n".join(f"| {key} | {value} |" for key, value in scores.items()),
+    )
     model.save(out / "segmenter", card)
 
 

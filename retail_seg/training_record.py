@@ -48,9 +48,7 @@ def training_parameters(settings: TrainingSettings, **more: Any) -> dict[str, An
     return {**given, "start": start, **more, **knobs}
 
 
-def keep_training(
-    run: Record, result: TrainingResult, manifest: Manifest, annotated: Sequence[AnnotatedPhoto]
-) -> None:
+def keep_training(run: Record, result: TrainingResult, manifest: Manifest, annotated: Sequence[AnnotatedPhoto]) -> None:
     """Put what a training came to on record: scores, thresholds, data, the model's folder and sample overlays.
 
     `manifest` is the one used, with what was held back; `annotated` the photos of which samples may be taken.

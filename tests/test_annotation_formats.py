@@ -103,11 +103,14 @@ class TestCoco:
         mask = np.zeros((HEIGHT, WIDTH), bool)
         mask[30:40, 50:60] = True
         runs = rle.mask_to_runs(mask)
-        path = coco(tmp_path, [
-            {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8], [20, 2, 24, 2, 24, 8, 20, 8]]},
-            {"segmentation": {"size": [HEIGHT, WIDTH], "counts": runs}, "iscrowd": 1},
-            {"segmentation": {"size": [HEIGHT, WIDTH], "counts": rle.pack_runs([0, 5, HEIGHT * WIDTH - 5])}},
-        ])
+        path = coco(
+            tmp_path,
+            [
+                {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8], [20, 2, 24, 2, 24, 8, 20, 8]]},
+                {"segmentation": {"size": [HEIGHT, WIDTH], "counts": runs}, "iscrowd": 1},
+                {"segmentation": {"size": [HEIGHT, WIDTH], "counts": rle.pack_runs([0, 5, HEIGHT * WIDTH - 5])}},
+            ],
+        )
         (found,), problems = load_annotations([photo], path)
         assert found.ids == [1, 2, 3]
         assert ((found.labels == 1).sum(), (found.labels == 2).sum(), (found.labels == 3).sum()) == (84, 100, 5)
@@ -117,25 +120,31 @@ class TestCoco:
 
     def test_small_one_on_a_large_one_is_kept(self, tmp_path: Path) -> None:
         photo = save_photo(tmp_path / "a.jpg")
-        path = coco(tmp_path, [
-            {"segmentation": [[10, 10, 14, 10, 14, 14, 10, 14]]},
-            {"segmentation": [[0, 0, 40, 0, 40, 40, 0, 40]]},
-        ])
+        path = coco(
+            tmp_path,
+            [
+                {"segmentation": [[10, 10, 14, 10, 14, 14, 10, 14]]},
+                {"segmentation": [[0, 0, 40, 0, 40, 40, 0, 40]]},
+            ],
+        )
         (found,), problems = load_annotations([photo], path)
         assert (found.labels == 1).sum() == 16 and problems == []
 
     def test_faulty_instances_are_told_and_the_rest_goes_on(self, tmp_path: Path) -> None:
         photo = save_photo(tmp_path / "a.jpg")
-        path = coco(tmp_path, [
-            {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]},
-            {"segmentation": [[-20, 20, 10, 20, 10, 30, -20, 30]]},
-            {"segmentation": [[200, 200, 220, 200, 220, 220]]},
-            {"segmentation": [[1, 1, 2, 2]]},
-            {"segmentation": [[1, 1, "x", 2, 3, 4]]},
-            {"segmentation": [], "bbox": [1, 1, 4, 4]},
-            {"segmentation": {"size": [5, 5], "counts": [25]}},
-            {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]},
-        ])
+        path = coco(
+            tmp_path,
+            [
+                {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]},
+                {"segmentation": [[-20, 20, 10, 20, 10, 30, -20, 30]]},
+                {"segmentation": [[200, 200, 220, 200, 220, 220]]},
+                {"segmentation": [[1, 1, 2, 2]]},
+                {"segmentation": [[1, 1, "x", 2, 3, 4]]},
+                {"segmentation": [], "bbox": [1, 1, 4, 4]},
+                {"segmentation": {"size": [5, 5], "counts": [25]}},
+                {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]},
+            ],
+        )
         (found,), problems = load_annotations([photo], path)
         text = "\n".join(problems)
         assert found.ids == [2, 3]  # 1 and 3 are the same square, of which the later one is seen
@@ -182,12 +191,15 @@ class TestLabelMe:
     def test_shapes(self, tmp_path: Path) -> None:
         photo = save_photo(tmp_path / "a.jpg")
         square = [[2, 2], [12, 2], [12, 8], [2, 8]]
-        folder = self.write(tmp_path / "labelme", [
-            {"label": "tin", "points": square, "group_id": 1, "shape_type": "polygon"},
-            {"label": "tin", "points": [[30, 2], [20, 8]], "group_id": 1, "shape_type": "rectangle"},
-            {"label": "lid", "points": [[50, 30], [50, 40]], "shape_type": "circle"},
-            {"label": "line", "points": [[1, 1], [5, 5]], "shape_type": "line"},
-        ])
+        folder = self.write(
+            tmp_path / "labelme",
+            [
+                {"label": "tin", "points": square, "group_id": 1, "shape_type": "polygon"},
+                {"label": "tin", "points": [[30, 2], [20, 8]], "group_id": 1, "shape_type": "rectangle"},
+                {"label": "lid", "points": [[50, 30], [50, 40]], "shape_type": "circle"},
+                {"label": "line", "points": [[1, 1], [5, 5]], "shape_type": "line"},
+            ],
+        )
         (found,), problems = load_annotations([photo], folder)
         assert (found.labels == 1).sum() == 60 + 60
         assert (found.labels == 2).sum() == pytest.approx(np.pi * 100, rel=0.02)
@@ -270,11 +282,18 @@ class TestGroundTruth:
             entries = {"0": {"class-name": "BACKGROUND", "hex-color": "#ffffff", "confidence": 0.09}}
             for number, (name, colour) in enumerate(colours.items(), 1):
                 entries[str(number)] = {"class-name": name, "hex-color": colour, "confidence": 0.09}
-            lines.append(json.dumps({
-                "source-ref": f"s3://shop/photos/{'abc'[i]}.jpg",
-                "job-ref": f"s3://shop/out/job/{key}/{i}_2024.png",
-                "job-ref-metadata": {"internal-color-map": entries, "type": "groundtruth/semantic-segmentation"},
-            }))
+            lines.append(
+                json.dumps(
+                    {
+                        "source-ref": f"s3://shop/photos/{'abc'[i]}.jpg",
+                        "job-ref": f"s3://shop/out/job/{key}/{i}_2024.png",
+                        "job-ref-metadata": {
+                            "internal-color-map": entries,
+                            "type": "groundtruth/semantic-segmentation",
+                        },
+                    }
+                )
+            )
         (folder / "output.manifest").write_text("\n".join(lines) + "\n")
         return folder
 

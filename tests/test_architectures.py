@@ -58,8 +58,14 @@ def test_each_learns_and_comes_back_from_its_folder(name: str, tmp_path: Path) -
                     style=SceneStyle(things=(1, 2)), config=config)  # fmt: skip
     folder = tmp_path / "model"
     losses: list[float] = []
-    result = train(two_discs(tmp_path, 3), folder, steps=2, from_scratch=True, recipe=recipe,
-                   progress=lambda report: losses.append(report.loss))
+    result = train(
+        two_discs(tmp_path, 3),
+        folder,
+        steps=2,
+        from_scratch=True,
+        recipe=recipe,
+        progress=lambda report: losses.append(report.loss),
+    )
     assert result.steps == 2 and np.isfinite(losses).all()
     assert json.loads((folder / "config.json").read_text()).get("architecture", "unet") == name
     photo = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)

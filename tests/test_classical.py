@@ -38,8 +38,18 @@ def scene(seed: int = 0, ground: tuple[int, int, int] = (30, 34, 48)) -> tuple[n
 
 def knobs_of(method: Method) -> dict[str, object]:
     """The method's gentlest settings for a picture as small as the scene."""
-    wanted = {"channel": "grey", "window": 1.5, "offset": -8.0, "gap": 4, "level": 0.4, "sigma": 2.0, "k": 4,
-              "sure": 0.5, "apart": 0.1, "high": 0.93}
+    wanted = {
+        "channel": "grey",
+        "window": 1.5,
+        "offset": -8.0,
+        "gap": 4,
+        "level": 0.4,
+        "sigma": 2.0,
+        "k": 4,
+        "sure": 0.5,
+        "apart": 0.1,
+        "high": 0.93,
+    }
     return {name: wanted.get(name, values[0]) if wanted.get(name) in values else values[0]
             for name, values in method.knobs.items()}  # fmt: skip
 

@@ -192,7 +192,7 @@ def test_a_method_that_dies_is_named_with_its_log(job: Job, monkeypatch: pytest.
 def test_an_interruption_ends_the_worker(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script, mark = tmp_path / "python", tmp_path / "ended"
     script.write_text(
-        f"#!/bin/sh\ntrap 'touch {mark}; exit 130' TERM\necho '{{\"what\": \"training\", \"share\": 0.5}}'\n"
+        f'#!/bin/sh\ntrap \'touch {mark}; exit 130\' TERM\necho \'{{"what": "training", "share": 0.5}}\'\n'
         "while true; do sleep 0.1; done\n"
     )
     script.chmod(0o755)
@@ -377,4 +377,3 @@ def test_trained_methods_become_an_ensemble(job: Job, monkeypatch: pytest.Monkey
     assert sorted(joined.settings["members"]) == ["retail-seg-scratch", "unet"]
     config = json.loads((short.method_folder("ensemble") / "model" / "config.json").read_text())
     assert config["architecture"] == "ensemble" and len(config["members"]) == 2
-

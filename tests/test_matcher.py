@@ -70,9 +70,7 @@ def test_an_empty_store_knows_nothing(tmp_path: Path, pictures: dict[str, list[U
     assert found.decision == "unknown" and found.sku is None and found.matches == ()
 
 
-def test_a_sliver_is_unknown_with_its_reason_and_stops_nothing(
-    store: Path, pictures: dict[str, list[Upload]]
-) -> None:
+def test_a_sliver_is_unknown_with_its_reason_and_stops_nothing(store: Path, pictures: dict[str, list[Upload]]) -> None:
     upload = pictures[ARTICLES[0].sku][0]
     assert isinstance(upload.source, np.ndarray)
     height, width = upload.source.shape[:2]

@@ -79,7 +79,10 @@ def test_a_model_folder_gives_the_same_model_back(tmp_path: Path) -> None:
     model = tiny()
     model.save(tmp_path / "model", "# card\n")
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
-        "README.md", "config.json", "thresholds.json", "weights.safetensors"
+        "README.md",
+        "config.json",
+        "thresholds.json",
+        "weights.safetensors",
     ]
     again, third = Segmenter.load(tmp_path / "model"), Segmenter.load(tmp_path / "model")
     photo = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)

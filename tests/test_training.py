@@ -29,7 +29,10 @@ def test_training_writes_a_model_that_has_learned(tmp_path: Path) -> None:
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
     assert [r.score is not None for r in reports if r.phase == "check"] == [True, True]
     assert {p.name for p in (tmp_path / "model").iterdir()} == {
-        "README.md", "config.json", "thresholds.json", "weights.safetensors"
+        "README.md",
+        "config.json",
+        "thresholds.json",
+        "weights.safetensors",
     }
     model = Segmenter.load(tmp_path / "model")
     assert score((a.labels, model.segment(load_photo(a.path)).labels) for a in annotated).fg_iou > 0.7

@@ -43,6 +43,7 @@ def brightness(colour: Colour) -> float:
 
 def readable_on(ground: Colour, *candidates: Colour) -> Colour:
     """The candidate that stands out most from `ground`; white and black are tried as well, at a small handicap."""
+
     def contrast(colour: Colour) -> float:
         handicap = 0 if colour in candidates else 40
         return abs(brightness(colour) - brightness(ground)) - handicap

@@ -39,7 +39,7 @@ def front(design: ProductDesign, width: int, height: int) -> np.ndarray:
     """The front of the label as RGB uint8 (height, width, 3)."""
     rng = np.random.default_rng([design.seed, 1])
     canvas = ground(design, width, height)
-    slots = (_WIDE if width > 1.25 * height else _TALL)
+    slots = _WIDE if width > 1.25 * height else _TALL
     brand, name, flavour, picture, small = slots[rng.integers(len(slots))]
     motif_first = rng.random() < 0.75
     if motif_first:

@@ -14,9 +14,12 @@ def training_card(result: Mapping[str, Any], config: SegmenterConfig) -> str:
     """Markdown card of a model trained on annotated photos; `result` is TrainingResult.to_json()."""
     held = ", ".join(result["held_back"]) or "none (fewer than five photos): no score on unseen photos"
     lines = [
-        "# Segmenter", "",
-        "Finds the things in a photo and tells touching ones apart. Load it with `--model` or `Segmenter.load`.", "",
-        "| | |", "| --- | --- |",
+        "# Segmenter",
+        "",
+        "Finds the things in a photo and tells touching ones apart. Load it with `--model` or `Segmenter.load`.",
+        "",
+        "| | |",
+        "| --- | --- |",
         f"| Photos | {len(result['photos'])} with {result['instances']} instances: {', '.join(result['photos'])} |",
         f"| Held back for the scores | {held} |",
         f"| Network | {ARCHITECTURES[config.architecture].title} |",
@@ -24,15 +27,21 @@ def training_card(result: Mapping[str, Any], config: SegmenterConfig) -> str:
         f"| Training | {result['steps']} steps in {result['seconds']} s, seed {result['seed']}"
         f"{', stopped early' if result['stopped_early'] else ''} |",
         f"| Working size | longer side {config.side} pixels |",
-        f"| Versions | {versions()} |", "",
-        "## Scores", "",
+        f"| Versions | {versions()} |",
+        "",
+        "## Scores",
+        "",
         "At working size, on what the network had not seen when it was scored; it saw the held-back photos afterwards.",
-        "", "| | " + " | ".join(result["scene_scores"]) + " |",
+        "",
+        "| | " + " | ".join(result["scene_scores"]) + " |",
         "| --- |" + " --- |" * len(result["scene_scores"]),
         _row("held-back photos", result["scores"], result["scene_scores"]),
-        _row("composed scenes", result["scene_scores"], result["scene_scores"]), "",
-        "## Thresholds", "",
-        *(f"- {key}: {value}" for key, value in result["thresholds"].items()), "",
+        _row("composed scenes", result["scene_scores"], result["scene_scores"]),
+        "",
+        "## Thresholds",
+        "",
+        *(f"- {key}: {value}" for key, value in result["thresholds"].items()),
+        "",
     ]
     return "\n".join(lines)
 

@@ -21,8 +21,7 @@ def smp_library() -> Any:
         import segmentation_models_pytorch as smp
     except ImportError:
         raise MissingExtraError(
-            "this network needs segmentation_models_pytorch, which is not installed: "
-            'pip install "retail-seg[compare]"'
+            'this network needs segmentation_models_pytorch, which is not installed: pip install "retail-seg[compare]"'
         ) from None
     return smp
 

@@ -47,9 +47,7 @@ def loss_of(raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     foreground = F.binary_cross_entropy_with_logits(mask_logit, mask) + 0.5 * _dice(mask_logit, mask)
     miss = (torch.sigmoid(distance_logit) - far).abs()
     distance = (miss * (0.2 + mask)).sum() / inside
-    entropy = F.binary_cross_entropy_with_logits(
-        boundary_logit, thin, pos_weight=torch.tensor(12.0), reduction="none"
-    )
+    entropy = F.binary_cross_entropy_with_logits(boundary_logit, thin, pos_weight=torch.tensor(12.0), reduction="none")
     boundary = (entropy * (0.1 + mask)).sum() / inside + 0.5 * _dice(boundary_logit, thin)
     huber = sum(
         F.smooth_l1_loss(o, c / OFFSET_UNIT, beta=0.2, reduction="none") for o, c in zip(offsets, centre, strict=True)
@@ -112,8 +110,10 @@ class Fit:
     def state(self) -> dict[str, Any]:
         """Everything needed to go on later."""
         return {
-            "net": self.net.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "steps": self.steps,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps": self.steps,
         }
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -373,8 +373,7 @@ def _turn(rgba: np.ndarray, scale: float, angle: float, rng: np.random.Generator
     low, high = corners.min(1), corners.max(1)
     size = np.maximum(np.ceil(high - low).astype(int), 2)
     matrix = np.concatenate([linear, -low[:, None]], 1).astype(np.float32)
-    return cv2.warpAffine(rgba, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR,
-                          borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
+    return cv2.warpAffine(rgba, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
 
 
 def source_of(photo: np.ndarray, labels: np.ndarray) -> Source:

@@ -172,8 +172,15 @@ class _Run:
     """One training from its photos to its model folder."""
 
     def __init__(
-        self, annotated: Sequence[AnnotatedPhoto], folder: Path, recipe: Recipe, seed: int,
-        clock: Callable[[], float], seconds: float, steps: int | None, progress: ProgressHook,
+        self,
+        annotated: Sequence[AnnotatedPhoto],
+        folder: Path,
+        recipe: Recipe,
+        seed: int,
+        clock: Callable[[], float],
+        seconds: float,
+        steps: int | None,
+        progress: ProgressHook,
     ) -> None:
         self.annotated = [a for a in annotated if (a.labels > 0).any()]
         self.folder, self.recipe, self.seed, self.progress = folder, recipe, seed, progress
@@ -226,8 +233,9 @@ class _Run:
     def _compose_checks(self, source: Source) -> list[Sample]:
         """Scenes of the held-back things, on which separation is checked: the photos may hold nothing that touches."""
         side = self.config.side
-        style = replace(self.recipe.style, real=0.0, on_photo=0.0, touching=0.5, overlapping=0.5, light=0.3,
-                        things=(3, 9))
+        style = replace(
+            self.recipe.style, real=0.0, on_photo=0.0, touching=0.5, overlapping=0.5, light=0.3, things=(3, 9)
+        )
         rng = np.random.default_rng((self.seed, 1))
         return [compose(source, style, (side * 3 // 4, side), rng) for _ in range(self.recipe.tuning_scenes)]
 
@@ -323,11 +331,18 @@ class _Run:
     def _checkpoint(self) -> None:
         self._checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._checkpoint_path.with_suffix(".new")
-        torch.save({
-            "key": self._key(), "fit": self.fit.state(), "seconds": self.seconds, "history": self.history,
-            "tuned": self.tuned, "thresholds": self.thresholds.to_json(), "scores": self.scores,
-            "scene_scores": self.scene_scores, "stop_at": self.stop_at,
-        }, fresh)
+        state = {
+            "key": self._key(),
+            "fit": self.fit.state(),
+            "seconds": self.seconds,
+            "history": self.history,
+            "tuned": self.tuned,
+            "thresholds": self.thresholds.to_json(),
+            "scores": self.scores,
+            "scene_scores": self.scene_scores,
+            "stop_at": self.stop_at,
+        }
+        torch.save(state, fresh)
         fresh.replace(self._checkpoint_path)
 
     def _resume(self) -> None:
@@ -349,12 +364,18 @@ class _Run:
         if not self.tuned:
             self._tune()
         result = TrainingResult(
-            folder=self.folder, scores=self.scores, scene_scores=self.scene_scores,
-            thresholds=self.thresholds.to_json(), seconds=round(self.seconds, 1), steps=self.fit.steps,
+            folder=self.folder,
+            scores=self.scores,
+            scene_scores=self.scene_scores,
+            thresholds=self.thresholds.to_json(),
+            seconds=round(self.seconds, 1),
+            steps=self.fit.steps,
             photos=tuple(a.name for a in self.annotated),
             held_back=tuple(self.annotated[i].name for i in self.held),
             instances=sum(len(a.ids) for a in self.annotated),
-            stopped_early=self.stopped_early, start=self.start, seed=self.seed,
+            stopped_early=self.stopped_early,
+            start=self.start,
+            seed=self.seed,
         )
         self._model().save(self.folder, training_card(result.to_json(), self.config))
         return result

@@ -41,5 +41,5 @@ def set_of_manifest(path: Path) -> TrainingSet:
     tests, held = set(manifest.photos(TEST)), frozenset(manifest.photos(HELD_BACK))
     annotated = [one for one in everything if one.path not in tests]
     if not annotated:
-        raise ManifestError(f"{path}: has no photo to train on; give some the split \"train\"")
+        raise ManifestError(f'{path}: has no photo to train on; give some the split "train"')
     return TrainingSet(manifest, annotated, [one for one in everything if one.path in tests], held)

@@ -75,7 +75,8 @@ def grabcut(photo: np.ndarray, rounds: int = 3, margin: float = 0.03) -> np.ndar
         return np.zeros(photo.shape[:2], bool)
     cv2.setRNGSeed(0)
     unused = (0, 0, 1, 1)  # a rectangle counts only where there is no mask to begin from
-    cv2.grabCut(small[:, :, ::-1].copy(), state, unused, np.zeros((1, 65)), np.zeros((1, 65)), rounds,
-                cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(
+        small[:, :, ::-1].copy(), state, unused, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK
+    )
     mask = ((state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD)).astype(np.float32)
     return cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5

@@ -200,9 +200,7 @@ def paint(shown: Sequence[tuple[int, Region]], height: int, width: int) -> tuple
     return labels, [number for number, _ in shown if number not in seen]
 
 
-def draw_shapes(
-    shapes: Iterable[tuple[str, Callable[[list[str]], Region], str]], height: int, width: int
-) -> Drawing:
+def draw_shapes(shapes: Iterable[tuple[str, Callable[[list[str]], Region], str]], height: int, width: int) -> Drawing:
     """Drawing of (name in messages, function giving the region, class) triples; ids are 1..n in their order.
 
     A shape that raises AnnotationError, or that others cover completely, is a problem of the drawing.

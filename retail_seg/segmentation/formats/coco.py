@@ -54,14 +54,14 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
             by_image[str(annotation.get("image_id"))].append(annotation)
     for image in data["images"]:
         if not isinstance(image, dict) or not isinstance(image.get("file_name"), str) or "id" not in image:
-            yield AnnotationError(f"{found.name}: an entry of \"images\" has no id or file_name; export it again")
+            yield AnnotationError(f'{found.name}: an entry of "images" has no id or file_name; export it again')
             continue
         name = PurePosixPath(image["file_name"].replace("\\", "/")).name
         draw = partial(_draw, image, by_image.pop(str(image["id"]), []), names)
         yield Source(name, f"{found.name}: {name}", draw)
     for orphan, lost in by_image.items():
         yield AnnotationError(
-            f"{found.name}: {len(lost)} annotations belong to image {orphan}, which \"images\" does not list"
+            f'{found.name}: {len(lost)} annotations belong to image {orphan}, which "images" does not list'
         )
 
 
