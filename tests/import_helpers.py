@@ -55,3 +55,14 @@ def table(folder: Path, text: str, name: str = "goods.csv", encoding: str = "utf
 
 def refusals(path: Path) -> list[str]:
     return [str(refusal) for refusal in read_file(path).refused]
+
+
+def goods_folder(parent: Path) -> Path:
+    """A folder with four pictures and a damaged one in pics/, and beside it a picture that no table may reach."""
+    folder = parent / "goods"
+    (folder / "pics").mkdir(parents=True)
+    for name in ("a", "b", "c", "d"):
+        (folder / "pics" / f"{name}.jpg").write_bytes(f"picture {name}".encode())
+    (folder / "pics" / "bad.jpg").write_bytes(b"damaged")
+    (parent / "secret.jpg").write_bytes(b"secret")
+    return folder

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from import_helpers import Embedding, refusals, run, table
+from import_helpers import Embedding, goods_folder, refusals, run, table
 
 from catalogue import Catalogue, ImportFileError, Product, history
 from catalogue.errors import PictureRefused
@@ -22,13 +22,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "goods"
-    (folder / "pics").mkdir(parents=True)
-    for name in ("a", "b", "c", "d"):
-        (folder / "pics" / f"{name}.jpg").write_bytes(f"picture {name}".encode())
-    (folder / "pics" / "bad.jpg").write_bytes(b"damaged")
-    (folder.parent / "secret.jpg").write_bytes(b"secret")
-    return folder
+    return goods_folder(tmp_path)
 
 
 OWN = """sku,name,brand,category,gtin,image,Fat

@@ -338,7 +338,7 @@ def _tuned_thresholds(model: Segmenter, job: Job, report: Report) -> tuple[Thres
     """Thresholds tuned on the classical methods' samples, and F1 at IoU .75 there."""
     import cv2
 
-    from retail_seg.segmentation.segmenter import working_size
+    from retail_seg.segmentation.segmenter import resized, working_size
     from retail_seg.segmentation.training import score_held
     from retail_seg.segmentation.tuning import look_at, tune
 
@@ -347,7 +347,7 @@ def _tuned_thresholds(model: Segmenter, job: Job, report: Report) -> tuple[Thres
     for done, sample in enumerate(samples, 1):
         picture, labels = sample
         height, width = working_size(labels.shape[0], labels.shape[1], model.config.side)
-        large = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        large = resized(picture, width, height)
         ids = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
         held += look_at(model, [(large, ids)])
         report("tuning", 0.7 * done / len(samples))
