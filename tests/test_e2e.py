@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from browser import PATIENCE, chromium, log_in, new_page, no_traceback, running_app, settle
 
@@ -190,20 +191,66 @@ def test_an_annotator_annotates_trains_and_switches(visit: Visit, store: Path, t
     assert told == [("mara", ["use", "model"])] * 2
 
 
-def _draw_box(page: Page, labels) -> None:  # type: ignore[no-untyped-def]
-    """A box around the first thing of a photo, as a person draws it, with some room."""
+def _corners(page: Page, labels: np.ndarray) -> list[tuple[float, float]]:
+    """Where on the page two corners of a box around the first thing of a photo lie, with some room."""
     rows, columns = (labels == labels[labels > 0].min()).nonzero()
     height, width = labels.shape
     box = page.locator(".annotator .stage").bounding_box()
     assert box is not None
     x = [box["x"] + box["width"] * min(max(c / width, 0.01), 0.99) for c in (columns.min() - 4, columns.max() + 4)]
     y = [box["y"] + box["height"] * min(max(r / height, 0.01), 0.99) for r in (rows.min() - 4, rows.max() + 4)]
-    page.mouse.move(x[0], y[0])
-    page.mouse.down()
-    page.mouse.move(x[1], y[1], steps=5)
-    page.mouse.up()
+    return list(zip(x, y, strict=True))
+
+
+def _drawn(page: Page) -> None:
+    """Waits until what was drawn has been taken."""
     page.get_by_role("button", name="Undo").and_(page.locator(":enabled")).wait_for()
     settle(page)
+
+
+def _draw_box(page: Page, labels: np.ndarray) -> None:
+    """A box around the first thing of a photo, as a person draws it with a mouse."""
+    first, last = _corners(page, labels)
+    page.mouse.move(*first)
+    page.mouse.down()
+    page.mouse.move(*last, steps=5)
+    page.mouse.up()
+    _drawn(page)
+
+
+def test_a_finger_draws_on_a_phone(visit: Visit, store: Path, tmp_path: Path) -> None:
+    """A drag outlines the thing and does not move the page, and a second finger changes nothing."""
+    scene = demo_photos(4, size=(360, 480))[3].scene
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(encode_picture(scene.photo))
+    page = visit("mara", "/teach", width=390)
+    page.locator("input[type=file]").first.set_input_files(path)
+    page.get_by_text("1 photo added").wait_for()
+    press(page, "Annotate")
+    stage = page.locator(".annotator .stage")
+    settle(page)
+    stage.evaluate("stage => stage.scrollIntoView({block: 'center'})")
+    before = stage.bounding_box()
+    first, last = _corners(page, scene.labels)
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", first)
+    fingers("touchStart", first, last)
+    for share in (0.25, 0.5, 0.75, 1.0):
+        there = [a + share * (b - a) for a, b in zip(first, last, strict=True)]
+        fingers("touchMove", (there[0], there[1]), first)
+    fingers("touchEnd")
+    _drawn(page)
+    assert stage.bounding_box() == before, "the page stays where it is"
+    teaching = Teaching(store)
+    drawn = teaching.labels(next(photo for photo in teaching.photos() if photo.name == path.name))
+    thing = scene.labels == scene.labels[scene.labels > 0].min()
+    found = drawn > 0
+    assert (thing & found).sum() / (thing | found).sum() > 0.5
 
 
 def test_a_viewer_looks_and_is_refused(visit: Visit, address: str) -> None:
