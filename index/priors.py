@@ -11,7 +11,7 @@ from __future__ import annotations
 from index.calibration import Prior
 
 _PRIORS = {
-    "retail-vgg": Prior(0.48, 0.10, (-0.5, 0.3, 1.5, 3.0)),
+    "retail-vgg": Prior(0.52, 0.10, (-0.5, 0.3, 1.5, 3.0)),
     "vgg16": Prior(0.55, 0.12, (-0.5, 0.3, 1.5, 3.0)),
 }
 _UNKNOWN_NETWORK = Prior(0.55, 0.12, (-0.5, 0.3, 1.5, 3.0))

