@@ -25,11 +25,6 @@ CANDIDATES = 3000
 #: References whose similarities lie closer together than this are not told apart as odd ones.
 MIN_GAP = 0.05
 _SIGN = 1 << 63
-#: Said where most products have a single reference.
-ONE_REFERENCE = (
-    "With one reference a product nothing shows how much pictures of one product differ, so little is called known: "
-    "add a second picture of each, from where it is photographed."
-)
 #: What a finding is accepted under: its kind and what it is about.
 Key = tuple[str, str, str]
 #: Wraps what is worked through, with its number, to show progress; it may raise to end the work.

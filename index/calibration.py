@@ -29,6 +29,11 @@ Numbers = np.ndarray | float
 FALSE_ACCEPT_RATE = 0.01
 #: The share of pictures expected to show a product that is not in the catalogue; it weighs the two kinds of trial.
 UNKNOWN_SHARE = 0.1
+#: Said where most products have a single reference.
+ONE_REFERENCE = (
+    "With one reference a product nothing shows how much pictures of one product differ, so little is called known: "
+    "add a second picture of each, from where it is photographed."
+)
 
 _PRIOR_TRIALS = 3.0  # trials that the prior's centre and spread count for
 _PRIOR_STRENGTH = 4.0  # inverse variance of the weights around the prior's

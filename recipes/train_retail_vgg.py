@@ -124,6 +124,17 @@ def likeness(vectors: torch.Tensor, taught: torch.Tensor, temperature: float = 0
     return divergence + 20 * (ours - theirs)[~itself].square().mean()
 
 
+def imitation(
+    maps: torch.Tensor, mean: torch.Tensor, placed: torch.Tensor, guess: torch.Tensor, classifier: torch.nn.Module
+) -> torch.Tensor:
+    """How far (3,) the student is from one teacher's maps place by place, its pooled features, and its classes."""
+    there = F.adaptive_avg_pool2d(maps, placed.shape[2:])
+    places = (1 - F.cosine_similarity(F.relu(placed), there, dim=1)).mean()
+    pooled = (1 - F.cosine_similarity(guess, mean)).mean()
+    soft, ours = F.softmax(classifier(mean) / 2, 1), F.log_softmax(classifier(guess) / 2, 1)
+    return torch.stack([places, pooled, F.kl_div(ours, soft, reduction="batchmean")])
+
+
 class Lesson:
     """The teachers and the losses; `__call__` gives one batch's loss and its parts."""
 
@@ -155,20 +166,16 @@ class Lesson:
     def _from_teachers(
         self, taught: list[torch.Tensor], placed: list[torch.Tensor], described: torch.Tensor, general: torch.Tensor
     ) -> list[tuple[float, torch.Tensor]]:
-        """Weights and losses: places, pooled features and class probabilities, and the likenesses in the batch."""
-        each, pooled = [], []
-        for maps, map_, head, (_, classifier) in zip(taught, placed, self.student.pooled, self.teachers, strict=True):
-            there, mean, guess = F.adaptive_avg_pool2d(maps, map_.shape[2:]), maps.mean((2, 3)), F.relu(head(described))
-            soft, ours = F.softmax(classifier(mean) / 2, 1), F.log_softmax(classifier(guess) / 2, 1)
-            far = [1 - F.cosine_similarity(F.relu(map_), there, dim=1), 1 - F.cosine_similarity(guess, mean)]
-            surprise = F.kl_div(ours, soft, reduction="batchmean")
-            each.append(torch.stack([*(distance.mean() for distance in far), surprise]))
-            pooled.append(F.normalize(mean, dim=1))
-        joined = torch.cat(pooled, 1)
+        """Weights and losses: what `imitation` gives, the mean over teachers, and the likenesses in the batch."""
+        means = [maps.mean((2, 3)) for maps in taught]
+        joined = torch.cat([F.normalize(mean, dim=1) for mean in means], 1)
         self.mean = joined.mean(0) if self.mean is None else self.mean.lerp(joined.mean(0), 0.01)
-        losses = torch.stack(each).mean(0)
+        guesses = [F.relu(head(described)) for head in self.student.pooled]
+        classifiers = [classifier for _, classifier in self.teachers]
+        every = zip(taught, means, placed, guesses, classifiers, strict=True)
+        places, pooled, classes = torch.stack([imitation(*one) for one in every]).mean(0)
         alike = likeness(general, F.normalize(joined - self.mean, dim=1))
-        return [(3.0, losses[0]), (4.0, losses[1]), (1.2, losses[2]), (1.0, alike)]
+        return [(3.0, places), (4.0, pooled), (1.2, classes), (1.0, alike)]
 
 
 def train(student: Student, sampler: Sampler, lesson: Lesson, options: argparse.Namespace) -> RetailVGGNet:

@@ -7,14 +7,13 @@ the vectors as they come from the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catalogue.health import ONE_REFERENCE
-from index.calibration import FALSE_ACCEPT_RATE, expected_calibration_error
+from index.calibration import FALSE_ACCEPT_RATE, ONE_REFERENCE, expected_calibration_error
 from index.ranking import Look, Ranker, Ranking
 from index.second_look import local_features
 from index.vectors import VectorIndex
@@ -23,6 +22,7 @@ from retail_seg.errors import LabelledCropsError, PhotoError
 from retail_seg.labelled_crops import LabelledCrop, load_crops
 
 if TYPE_CHECKING:
+    from catalogue.health import Progress
     from index import Embedder
 
 #: References per product that are tried, the first ones of the gallery.
@@ -35,7 +35,6 @@ DEPTH = 100
 PARTS = 3
 
 _BATCH = 64
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True)

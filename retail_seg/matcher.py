@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -29,15 +29,13 @@ from retail_seg.report import Identification, Match, Report
 from retail_seg.scanning import Scanned, Seen, outline, report_of, scan_each, take_apart
 
 if TYPE_CHECKING:
+    from catalogue.health import Progress
     from retail_seg.segmentation.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
 
 CATALOGUE = "catalogue.db"
 #: References that a reindex embeds and commits at once.
 EMBED_BATCH = 32
-
-#: Wraps rows that are worked through, with their number, to show progress.
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 class Matcher:

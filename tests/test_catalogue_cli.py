@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from catalogue.health import ONE_REFERENCE
+from index.calibration import ONE_REFERENCE
 from retail_seg.cli import cli
 from retail_seg.matcher import Matcher, open_catalogue
 from retail_seg.photos import encode_picture

@@ -25,7 +25,7 @@ from retail_seg.teaching import Teaching
 from retail_seg.users import add_user
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 PASSWORD = "correct horse"
 ROLES = {"mara": "manager", "stan": "staff", "vera": "viewer"}
@@ -161,12 +161,7 @@ def test_an_annotator_annotates_trains_and_switches(visit: Visit, store: Path, t
     path = tmp_path / "table.jpg"
     path.write_bytes(encode_picture(scene.photo))
     page = visit("mara", "/teach")
-    page.locator("input[type=file]").first.set_input_files(path)
-    page.get_by_text("1 photo added").wait_for()
-    press(page, "Annotate")
-    stage = page.locator(".annotator .stage")
-    stage.wait_for()
-    settle(page)
+    _annotate(page, path)
     _draw_box(page, scene.labels)
     page.get_by_text("Every thing is outlined").click()
     settle(page)
@@ -189,6 +184,17 @@ def test_an_annotator_annotates_trains_and_switches(visit: Visit, store: Path, t
     with open_catalogue(store) as catalogue:
         told = [(change.by, change.action.split()[:2]) for change in log(catalogue, limit=2)]
     assert told == [("mara", ["use", "model"])] * 2
+
+
+def _annotate(page: Page, path: Path) -> Locator:
+    """Adds a photo to the annotation set and opens it; the picture that is drawn on."""
+    page.locator("input[type=file]").first.set_input_files(path)
+    page.get_by_text("1 photo added").wait_for()
+    press(page, "Annotate")
+    stage = page.locator(".annotator .stage")
+    stage.wait_for()
+    settle(page)
+    return stage
 
 
 def _corners(page: Page, labels: np.ndarray) -> list[tuple[float, float]]:
@@ -224,11 +230,7 @@ def test_a_finger_draws_on_a_phone(visit: Visit, store: Path, tmp_path: Path) ->
     path = tmp_path / "phone.jpg"
     path.write_bytes(encode_picture(scene.photo))
     page = visit("mara", "/teach", width=390)
-    page.locator("input[type=file]").first.set_input_files(path)
-    page.get_by_text("1 photo added").wait_for()
-    press(page, "Annotate")
-    stage = page.locator(".annotator .stage")
-    settle(page)
+    stage = _annotate(page, path)
     stage.evaluate("stage => stage.scrollIntoView({block: 'center'})")
     before = stage.bounding_box()
     first, last = _corners(page, scene.labels)

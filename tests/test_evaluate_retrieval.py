@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from catalogue.health import ONE_REFERENCE
+from index.calibration import ONE_REFERENCE
 from index.embedder import Embedder
 from retail_seg.cli.evaluate import evaluate
 from retail_seg.errors import LabelledCropsError

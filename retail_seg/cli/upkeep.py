@@ -51,7 +51,7 @@ def undo(number: int, store: Path, by: str) -> None:
 @json_option
 def health(store: Path, json_file: Path | None) -> None:
     """Say what weakens the catalogue: the report as JSON, and as a table on stderr."""
-    from catalogue.health import ONE_REFERENCE
+    from index.calibration import ONE_REFERENCE
     from retail_seg.matcher import open_catalogue
     from retail_seg.upkeep import as_rows, check_health
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from catalogue.health import ONE_REFERENCE, Gain, Health, Pair, Poor
+from catalogue.health import Gain, Health, Pair, Poor
+from index.calibration import ONE_REFERENCE
 from retail_seg import checkup, products
 from retail_seg.checkup import Checkup
 from retail_seg.jobs import FAILED, Job
