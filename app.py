@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from retail_seg.accounts import acting_as
+from retail_seg.people.roles import acting_as
 from retail_seg.web import health, imports, login, products, scan, scans, settings, style, teach
 from retail_seg.web.shared import nothing_unsaid
 

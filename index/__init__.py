@@ -12,7 +12,7 @@ _HOME = {
     "Ranker": "ranking",
     "Ranking": "ranking",
     "VectorIndex": "vectors",
-    "open_embedder": "embedder",
+    "open_embedder": "opening",
 }
 
 __all__ = ["Calibration", "Embedder", "Projection", "Ranker", "Ranking", "VectorIndex", "open_embedder"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,27 +53,6 @@ class Embedder(ABC):
     @abstractmethod
     def _embed_batch(self, crops: list[np.ndarray], masks: list[np.ndarray | None]) -> np.ndarray:
         """Vectors (n, dim) float32, of any length, for at most `batch_size` checked crops."""
-
-
-def open_embedder(name: str = "retail-vgg", weights: Path | None = None) -> Embedder:
-    """The embedder of this name: `retail-vgg` (ships with the package) or `vgg16` (ImageNet, fetched once).
-
-    `weights` is a local file for `vgg16` (.pth or .safetensors, torchvision's key names) or a model folder for
-    `retail-vgg`. Raises EmbedderError for an unknown name, WeightsError for weights that cannot be had.
-    """
-    if name == "retail-vgg":
-        from index.retail_vgg import RetailVGG
-
-        return RetailVGG.load(weights)
-    if name == "vgg16":
-        from index.vgg import VGG16
-
-        return VGG16.load(weights)
-    raise EmbedderError(f"no embedder is called {name!r}; choose one of: {', '.join(EMBEDDERS)}")
-
-
-#: What `open_embedder` knows.
-EMBEDDERS = ("retail-vgg", "vgg16")
 
 
 def too_small(crop: np.ndarray) -> bool:

@@ -26,10 +26,10 @@ import numpy as np
 
 from index.calibration import FALSE_ACCEPT_RATE, Calibration, Trials, calibrate
 from index.errors import IndexingError
+from index.leave_one_out import References, choose_recipe, fit_recipe, run_trials
 from index.priors import prior_of
 from index.projection import Projection
-from index.second_look import Features, Look, Second, second_look
-from index.trials import References, choose_recipe, fit_recipe, run_trials
+from index.rerank import Features, Look, Second, second_look
 from index.vectors import VectorIndex, check_unit_vectors, first_of_each
 
 OwnerOf = Callable[[np.ndarray], np.ndarray]

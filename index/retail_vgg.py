@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from index.colour import LENGTH, colour_histogram
+from index.convolutional import NetworkEmbedder
 from index.embedder import fingerprint_of, unit_rows
 from index.errors import WeightsError
-from index.network import NetworkEmbedder
 
 if TYPE_CHECKING:
-    from index.nets import RetailVGGNet
+    from index.torch_modules import RetailVGGNet
 
 #: The folder of the model that ships with the package.
 SHIPPED = Path(__file__).parent / "models" / "retail-vgg"
@@ -65,7 +65,7 @@ class RetailVGG(NetworkEmbedder):
 
     def build(self) -> RetailVGGNet:
         """The PyTorch module that holds the weights."""
-        from index.nets import retail_vgg_net
+        from index.torch_modules import retail_vgg_net
 
         return retail_vgg_net(self.config, self._state)
 

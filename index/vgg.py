@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from index.convolutional import NetworkEmbedder
 from index.embedder import fingerprint_of
 from index.errors import WeightsError
-from index.nets import gem
-from index.network import NetworkEmbedder
+from index.torch_modules import gem
 from index.weights import SOURCES, cache_folder, fetch, progress_bar
 
 #: VGG-16's convolutions, half precision, cut out of the published file; the name carries that file's hash.

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from cutouts import from_grounds, from_packs, grounds, invented, rendered
 
-from retail_seg.segmentation.cards import versions
-from retail_seg.segmentation.fitting import Fit, cosine, to_tensors
-from retail_seg.segmentation.grouping import Thresholds
+from retail_seg.segmentation.instances.grouping import Thresholds
+from retail_seg.segmentation.network.unet import UNet
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
-from retail_seg.segmentation.synthesis import CutOut, SceneStyle, Source, compose
-from retail_seg.segmentation.training import score_held
-from retail_seg.segmentation.tuning import look_at, tune
-from retail_seg.segmentation.unet import UNet
+from retail_seg.segmentation.training.cards import versions
+from retail_seg.segmentation.training.fitting import Fit, cosine, to_tensors
+from retail_seg.segmentation.training.synthesis import CutOut, SceneStyle, Source, compose
+from retail_seg.segmentation.training.train import score_held
+from retail_seg.segmentation.training.tuning import look_at, tune
 
 CANVAS = (512, 512)
 #: Longer side at which the model works on a photo. 640 is a third faster and draws its edges a little worse.

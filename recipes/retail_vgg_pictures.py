@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from index.network import IMAGENET_MEAN
+from index.convolutional import IMAGENET_MEAN
 from retail_seg.rendering.packs import ProductDesign, random_design, render, variant
 
 #: Views are drawn at the teacher's size; the student's smaller picture is made from the same view.

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from index.nets import RetailVGGNet, gem
-from index.network import IMAGENET_MEAN, IMAGENET_STD
+from index.convolutional import IMAGENET_MEAN, IMAGENET_STD
+from index.torch_modules import RetailVGGNet, gem
 
 #: The layers before this one keep SqueezeNet's weights: edges and colours need no retail.
 FIXED = 7

@@ -31,9 +31,9 @@ from retail_vgg_staged import stage
 from retail_vgg_student import BLOCKS, FIXED, TAPS, Student, from_squeezenet, layers, open_stem, open_teachers
 
 from index.colour import colour_histogram
-from index.nets import RetailVGGNet
-from index.network import IMAGENET_MEAN, IMAGENET_STD
+from index.convolutional import IMAGENET_MEAN, IMAGENET_STD
 from index.retail_vgg import RetailVGG, save_model
+from index.torch_modules import RetailVGGNet
 
 #: Sides of the student's pictures, and how often each is drawn.
 SIZES = {128: 0.3, 160: 0.5, 192: 0.2}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from catalogue import Product
     from retail_seg.errors import RetailSegError
     from retail_seg.matcher import Matcher
-    from retail_seg.photos import load_photo
+    from retail_seg.photos.load import load_photo
     from retail_seg.report import Report
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -33,7 +33,7 @@ _HOMES = {
     "Report": "retail_seg.report",
     "RetailSegError": "retail_seg.errors",
     "Segmenter": "retail_seg.segmentation.segmenter",
-    "load_photo": "retail_seg.photos",
+    "load_photo": "retail_seg.photos.load",
 }
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import retail_seg
 from catalogue import Product
-from retail_seg.enrolment import Upload
 from retail_seg.errors import StoreError
-from retail_seg.files import replace_file, whole_file
-from retail_seg.photos import encode_picture
+from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import Article, DemoPhoto, articles, demo_photos, references
 from retail_seg.report import Report, write_counts_csv
+from retail_seg.store.enrolment import Upload
+from retail_seg.system.files import replace_file, whole_file
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -72,7 +72,8 @@ def run_demo(store: Path, out: Path, *, photos: int = 4, say: Callable[[str], No
 
 def open_demo_store(store: Path, say: Callable[[str], None] = print) -> Matcher:
     """The demo store, made, completed or brought to the installed embedder where that is needed; close it after use."""
-    from retail_seg.matcher import CATALOGUE, Matcher
+    from retail_seg.matcher import Matcher
+    from retail_seg.store.opening import CATALOGUE
 
     sold = articles()
     if not (store / CATALOGUE).exists():
@@ -96,7 +97,7 @@ def open_demo_store(store: Path, say: Callable[[str], None] = print) -> Matcher:
 
 def check_store(store: Path) -> None:
     """Raises StoreError where the folder holds no store."""
-    from retail_seg.matcher import CATALOGUE
+    from retail_seg.store.opening import CATALOGUE
 
     if not (store / CATALOGUE).is_file():
         raise StoreError(f"{store}: holds no store; make one with `retail-seg init` or `retail-seg demo`")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,28 +13,32 @@ from catalogue import Catalogue, Product, UnknownReference, history
 from catalogue.history import Change
 from index import Embedder, Ranking
 from index.embedder import too_small
-from index.second_look import Look, local_features
+from index.rerank import Look, local_features
 from index.views import Crop, upright
 from retail_seg import __version__
-from retail_seg.acceleration import load_embedder, load_segmenter
-from retail_seg.accounts import require, sign
-from retail_seg.embedding import embed_views
-from retail_seg.enrolment import Prepared, Upload, as_upload, embed_kept, embed_prepared, new_only, prepare
 from retail_seg.errors import PhotoError, StoreError
-from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
-from retail_seg.model_switch import model_in_use, stamp
-from retail_seg.photos import PhotoSource
+from retail_seg.people.roles import require, sign
+from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Match, Report
-from retail_seg.scanning import Scanned, Seen, outline, report_of, scan_each, take_apart
+from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.embedding import embed_views
+from retail_seg.store.enrolment import Prepared, Upload, as_upload, embed_prepared, new_only, prepare
+from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
+from retail_seg.store.networks import load_embedder, load_segmenter
+from retail_seg.store.opening import (
+    CATALOGUE,
+    embed_pending,
+    embedder_settings,
+    open_catalogue,
+    remember_embedder,
+    stored_embedder,
+)
+from retail_seg.store.scanning import Scanned, Seen, outline, report_of, scan_each, take_apart
 
 if TYPE_CHECKING:
     from catalogue.health import Progress
-    from retail_seg.segmentation.instances import Instances
+    from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
-
-CATALOGUE = "catalogue.db"
-#: References that a reindex embeds and commits at once.
-EMBED_BATCH = 32
 
 
 class Matcher:
@@ -335,41 +338,3 @@ class Matcher:
 def _sliver(crop: np.ndarray) -> Identification:
     reason = f"{crop.shape[1]} × {crop.shape[0]} pixels are too few to recognise anything"
     return Identification("unknown", None, "", 0.0, 0.0, (), reason)
-
-
-def open_catalogue(folder: Path) -> Catalogue:
-    """The catalogue of a store; raises StoreError where the folder holds none."""
-    if not (folder / CATALOGUE).is_file():
-        raise StoreError(f"{folder}: holds no store; make one with `retail-seg init --store {folder}`")
-    return Catalogue.open(folder / CATALOGUE)
-
-
-def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:
-    """Keep by which name, and from which file where one was given, a store's embedder is opened."""
-    catalogue.set_settings(embedder_settings(embedder, weights))
-
-
-def embedder_settings(embedder: Embedder, weights: Path | None) -> dict[str, str]:
-    """What a store keeps about its embedder beside the fingerprint."""
-    return {"embedder_name": embedder.name, "embedder_weights": str(weights.resolve()) if weights else ""}
-
-
-def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path | None = None) -> Embedder:
-    """The embedder that a store's references are embedded with, or another where a name or weights are given."""
-    if name is None and weights is None:
-        kept = catalogue.get_setting("embedder_weights")
-        weights = Path(kept) if kept else None
-    return load_embedder(name or catalogue.get_setting("embedder_name") or "retail-vgg", weights)
-
-
-def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress | None = None) -> int:
-    """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many."""
-    total = catalogue.count_pending(embedder.fingerprint)
-    rows: Iterator[Any] = iter(catalogue.pending_reindex(embedder.fingerprint))
-    if progress is not None:
-        rows = iter(progress(rows, total))
-    while batch := list(islice(rows, EMBED_BATCH)):
-        embedded = embed_kept(embedder, [(picture, mask) for _, picture, mask in batch])
-        done = [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
-        catalogue.set_vectors(done, embedder.fingerprint)
-    return total

@@ -161,7 +161,7 @@ class Report:
 
     def overlay(self, photo: np.ndarray) -> np.ndarray:
         """The photo (H, W, 3) uint8 with outlines, numbers and names drawn on a copy."""
-        from retail_seg.overlay import draw
+        from retail_seg.photos.draw import draw
 
         return draw(photo, self)
 

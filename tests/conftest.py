@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retail_seg.files import locked
+from retail_seg.system.files import locked
 
 if TYPE_CHECKING:
     from retail_seg.teaching import Teaching

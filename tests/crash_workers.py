@@ -24,10 +24,12 @@ from catalogue import Catalogue, Product, history, importing
 from index import Embedder
 from index.ranking import Ranker
 from index.vectors import VectorIndex
-from retail_seg import bulk, enrolment
-from retail_seg.gallery import LEARNED_FROM, RANKER, RANKER_ID
-from retail_seg.matcher import CATALOGUE, Matcher, embed_pending
-from retail_seg.photos import load_photo
+from retail_seg.matcher import Matcher
+from retail_seg.photos.load import load_photo
+from retail_seg.store import enrolment
+from retail_seg.store import importing as bulk
+from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID
+from retail_seg.store.opening import CATALOGUE, embed_pending
 
 FINGERPRINTS = ("patches-4", "patches-6")
 LOADED = (Ranker, VectorIndex)  # imported before the fork, so that no worker spends its life on it

@@ -9,8 +9,8 @@ import numpy as np
 
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.segmenter import SegmenterConfig
-from retail_seg.segmentation.synthesis import SceneStyle
-from retail_seg.segmentation.training import Recipe
+from retail_seg.segmentation.training.synthesis import SceneStyle
+from retail_seg.segmentation.training.train import Recipe
 
 
 def tiny_recipe(side: int = 64) -> Recipe:

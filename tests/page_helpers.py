@@ -11,9 +11,10 @@ from streamlit.navigation.page import calc_hash
 from streamlit.testing.v1 import AppTest
 
 from catalogue import Catalogue
-from retail_seg import matcher as matcher_module
-from retail_seg.accounts import Person
-from retail_seg.matcher import CATALOGUE, Matcher
+from retail_seg.matcher import Matcher
+from retail_seg.people.roles import Person
+from retail_seg.store import opening
+from retail_seg.store.opening import CATALOGUE
 from retail_seg.web import login
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 def quick_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new, empty store with the patches' embedder, which the app opens with it, too."""
     embedder = Patches(FINGERPRINTS[0])
-    monkeypatch.setattr(matcher_module, "load_embedder", lambda name, weights=None: embedder)
+    monkeypatch.setattr(opening, "load_embedder", lambda name, weights=None: embedder)
     Catalogue.create(folder / CATALOGUE, embedder=embedder.fingerprint, dim=embedder.dim).close()
     monkeypatch.setenv("RETAIL_SEG_STORE", str(folder))
     st.cache_resource.clear()

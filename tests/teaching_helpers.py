@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from discs import TINY
 
-from retail_seg.photos import encode_picture
+from retail_seg.photos.load import encode_picture
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.training import train
+from retail_seg.segmentation.training.train import train
 from retail_seg.teaching import Teaching
 
 

@@ -16,7 +16,7 @@ JOINS = (
     "retail_seg/matcher.py", "retail_seg/gallery.py", "retail_seg/enrolment.py", "retail_seg/embedding.py",
     "retail_seg/labelled_crops.py",
     "retail_seg/bulk.py", "retail_seg/upkeep.py", "retail_seg/jobs.py", "retail_seg/acceleration.py",
-    "retail_seg/products.py", "retail_seg/intake.py", "retail_seg/checkup.py",
+    "retail_seg/products.py", "retail_seg/uploads.py", "retail_seg/checkup.py",
     "retail_seg/evaluate.py", "retail_seg/evaluate_retrieval.py", "retail_seg/model_switch.py",
     "retail_seg/benchmark/", "retail_seg/scanning.py",
     "retail_seg/stock.py", "retail_seg/api.py", "retail_seg/demo.py", "retail_seg/cli/",

@@ -38,7 +38,7 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def shop(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the README assumes it: a store, photos, and pictures of a few products."""
-    from retail_seg.photos import encode_picture
+    from retail_seg.photos.load import encode_picture
     from retail_seg.rendering.assortment import articles, references
 
     folder = tmp_path_factory.mktemp("shop")

@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from retail_seg import __version__
-from retail_seg.user_errors import USER_ERRORS
+from retail_seg.system.user_errors import USER_ERRORS
 
 #: Command ► (module, attribute, the one line that `--help` shows), in the order of a user's first day.
 COMMANDS = {

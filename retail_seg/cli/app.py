@@ -70,8 +70,8 @@ def _flat(prefix: str, table: dict[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _check_host(store: Path, host: str, secrets: Path | None) -> None:
-    from retail_seg.accounts import AccountError
-    from retail_seg.users import has_logins, is_loopback
+    from retail_seg.people.roles import AccountError
+    from retail_seg.people.users import has_logins, is_loopback
 
     if not is_loopback(host) and not has_logins(store, _secrets_files(secrets)):
         raise AccountError(

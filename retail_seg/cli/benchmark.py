@@ -14,7 +14,7 @@ import click
 from retail_seg.cli.common import say, write_json_line
 
 if TYPE_CHECKING:
-    from retail_seg.benchmark.measure import Section
+    from retail_seg.bench.benchmark.measure import Section
 
 labels_option = click.option("--labels", default=25_000, show_default=True, type=click.IntRange(40), help="Products.")
 references_option = click.option(
@@ -47,7 +47,7 @@ def _folder(work: Path | None) -> Iterator[Path]:
 
 def _tell(sections: Sequence[tuple[str, Section]]) -> None:
     """The machine and one JSON line of all that was measured; the tables were shown as they came."""
-    from retail_seg.benchmark.measure import machine, machine_line
+    from retail_seg.bench.benchmark.measure import machine, machine_line
 
     about = machine()
     say(machine_line(about))
@@ -72,13 +72,13 @@ def benchmark(context: click.Context, photos: Path | None, work: Path | None, mi
     """
     if context.invoked_subcommand is not None:
         return
-    from retail_seg.benchmark.embedding import benchmark_embedding
-    from retail_seg.benchmark.many import benchmark_many
-    from retail_seg.benchmark.search import search_section
-    from retail_seg.benchmark.segmenting import benchmark_segmentation
-    from retail_seg.benchmark.starting import benchmark_start
-    from retail_seg.benchmark.training import benchmark_training
-    from retail_seg.benchmark.whole_scan import benchmark_scan
+    from retail_seg.bench.benchmark.embedding import benchmark_embedding
+    from retail_seg.bench.benchmark.many import benchmark_many
+    from retail_seg.bench.benchmark.search import search_section
+    from retail_seg.bench.benchmark.segmenting import benchmark_segmentation
+    from retail_seg.bench.benchmark.starting import benchmark_start
+    from retail_seg.bench.benchmark.training import benchmark_training
+    from retail_seg.bench.benchmark.whole_scan import benchmark_scan
 
     with _folder(work) as made:
         stages = {
@@ -97,7 +97,7 @@ def benchmark(context: click.Context, photos: Path | None, work: Path | None, mi
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
 def embed(rounds: int) -> None:
     """Embed 32 crops: VGG-16 compiled and eager, and retail-vgg."""
-    from retail_seg.benchmark.embedding import benchmark_embedding
+    from retail_seg.bench.benchmark.embedding import benchmark_embedding
 
     _tell([("embed", _shown(benchmark_embedding(rounds)))])
 
@@ -107,7 +107,7 @@ def embed(rounds: int) -> None:
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
 def segment(photos: Path | None, rounds: int) -> None:
     """Segment a photo of 1280 x 960, beside smp.Unet and Mask R-CNN."""
-    from retail_seg.benchmark.segmenting import benchmark_segmentation
+    from retail_seg.bench.benchmark.segmenting import benchmark_segmentation
 
     _tell([("segment", _shown(benchmark_segmentation(photos, rounds)))])
 
@@ -124,7 +124,7 @@ def scan(
     labels: int, references: int, packs: int, megapixels: float, rounds: int, photos: Path | None, work: Path | None
 ) -> None:
     """Scan a whole photo, JPEG to JSON, beside everybody's parts."""
-    from retail_seg.benchmark.whole_scan import benchmark_scan
+    from retail_seg.bench.benchmark.whole_scan import benchmark_scan
 
     with _folder(work) as made:
         found = benchmark_scan(
@@ -147,7 +147,7 @@ def many(
     photos: Path | None, work: Path | None,
 ) -> None:  # fmt: skip
     """Scan many photos: time beside the stages' floors, and memory."""
-    from retail_seg.benchmark.many import benchmark_many
+    from retail_seg.bench.benchmark.many import benchmark_many
 
     with _folder(work) as made:
         found = benchmark_many(
@@ -164,7 +164,7 @@ def many(
 @work_option
 def start(labels: int, references: int, rounds: int, work: Path | None) -> None:
     """Start new processes: `--help`, and the first answer of `match`."""
-    from retail_seg.benchmark.starting import benchmark_start
+    from retail_seg.bench.benchmark.starting import benchmark_start
 
     with _folder(work) as made:
         _tell([("start", _shown(benchmark_start(made, labels=labels, references=references, rounds=rounds)))])
@@ -177,7 +177,7 @@ def start(labels: int, references: int, rounds: int, work: Path | None) -> None:
 @work_option
 def train(minutes: float, photos: int, tests: int, work: Path | None) -> None:
     """Train on a few photos, beside smp.Unet given the same time."""
-    from retail_seg.benchmark.training import benchmark_training
+    from retail_seg.bench.benchmark.training import benchmark_training
 
     with _folder(work) as made:
         _tell([("train", _shown(benchmark_training(made, minutes=minutes, photos=photos, tests=tests)))])
@@ -189,7 +189,7 @@ def train(minutes: float, photos: int, tests: int, work: Path | None) -> None:
 @work_option
 def growth(out: Path, max_labels: int, work: Path | None) -> None:
     """Plot time and memory against instances, labels and photo size."""
-    from retail_seg.benchmark.growth import LABELS, benchmark_growth
+    from retail_seg.bench.benchmark.growth import LABELS, benchmark_growth
 
     with _folder(work) as made:
         found = benchmark_growth(out, made, labels=[*(n for n in LABELS if n < max_labels), max_labels])
@@ -204,8 +204,8 @@ def growth(out: Path, max_labels: int, work: Path | None) -> None:
 @work_option
 def profile(labels: int, references: int, write: Path | None, rounds: int, work: Path | None) -> None:
     """Say where the time of a scan goes, stage by stage, and what would help."""
-    from retail_seg.benchmark.profile import document, next_steps, profile_scan
-    from retail_seg.files import replace_file
+    from retail_seg.bench.benchmark.profile import document, next_steps, profile_scan
+    from retail_seg.system.files import replace_file
 
     with _folder(work) as made:
         section, stages = profile_scan(made, labels=labels, references=references, rounds=rounds)
@@ -226,7 +226,7 @@ def profile(labels: int, references: int, write: Path | None, rounds: int, work:
 def index(labels: int, references: int, dim: int | None, kind: str, folder: Path | None) -> None:
     """Build, save, open, ask and change an index of made-up vectors, beside a bare FAISS flat index."""
     from index import open_embedder
-    from retail_seg.benchmark.search import benchmark_index
+    from retail_seg.bench.benchmark.search import benchmark_index
 
     dim = dim or open_embedder("retail-vgg").dim
     with tempfile.TemporaryDirectory(dir=folder) as made:

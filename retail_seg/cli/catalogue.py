@@ -33,8 +33,9 @@ def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, 
     product is one transaction: interrupted and run again, the import ends in the same state.
     """
     from catalogue.importing import read_file
-    from retail_seg import bulk
-    from retail_seg.matcher import Matcher, open_catalogue
+    from retail_seg.matcher import Matcher
+    from retail_seg.store import importing
+    from retail_seg.store.opening import open_catalogue
 
     found = read_file(file)
     _say_file(file, found)
@@ -47,10 +48,10 @@ def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, 
 
     if dry_run:
         with open_catalogue(store) as catalogue:
-            follow(bulk.plan(catalogue, found, replace=replace, fetch=fetch))
+            follow(importing.plan(catalogue, found, replace=replace, fetch=fetch))
     else:
         with Matcher.open(store) as matcher:
-            follow(bulk.apply(matcher.catalogue, found, matcher.embedder, replace=replace, fetch=fetch, by=by))
+            follow(importing.apply(matcher.catalogue, found, matcher.embedder, replace=replace, fetch=fetch, by=by))
             matcher.refresh()
     say(tally.summary())
     return int(tally.refused > 0)
@@ -117,7 +118,7 @@ def export(folder: Path, store: Path) -> None:
     """Write all products and their pictures to a new FOLDER, which imports again to the same."""
     from catalogue.exporting import export as run
     from retail_seg.cli.common import progress
-    from retail_seg.matcher import open_catalogue
+    from retail_seg.store.opening import open_catalogue
 
     with open_catalogue(store) as catalogue:
         total = catalogue.count_products()
@@ -134,7 +135,7 @@ def export(folder: Path, store: Path) -> None:
 def products(store: Path, brand: str, category: str, removed: bool, json_file: Path | None) -> None:
     """List the products with the number of their references."""
     from catalogue.exporting import PAGE
-    from retail_seg.matcher import open_catalogue
+    from retail_seg.store.opening import open_catalogue
 
     with open_catalogue(store) as catalogue:
 
@@ -158,7 +159,7 @@ def search(text: tuple[str, ...], store: Path, top: int, json_file: Path | None)
     """Find products by the beginnings of words of their name, brand or category, by SKU or by GTIN."""
     from catalogue.search import count
     from catalogue.search import search as find
-    from retail_seg.matcher import open_catalogue
+    from retail_seg.store.opening import open_catalogue
 
     with open_catalogue(store) as catalogue:
         found = find(catalogue, " ".join(text), limit=top)
@@ -174,7 +175,7 @@ def search(text: tuple[str, ...], store: Path, top: int, json_file: Path | None)
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write its pictures here.")
 def show(sku: str, store: Path, pictures: Path | None) -> None:
     """Show one product and its references as JSON."""
-    from retail_seg.matcher import open_catalogue
+    from retail_seg.store.opening import open_catalogue
 
     with open_catalogue(store) as catalogue:
         product = catalogue.product(sku)

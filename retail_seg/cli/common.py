@@ -11,7 +11,7 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
-from retail_seg.files import whole_file
+from retail_seg.system.files import whole_file
 
 T = TypeVar("T")
 

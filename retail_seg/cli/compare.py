@@ -16,8 +16,8 @@ from retail_seg.cli.evaluate import report_selection
 from retail_seg.cli.training import training_set
 
 if TYPE_CHECKING:
-    from retail_seg.comparison.job import Comparison, Job, Result
-    from retail_seg.record import Record
+    from retail_seg.bench.comparison.job import Comparison, Job, Result
+    from retail_seg.runs.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
 
 PATH = click.Path(path_type=Path)
@@ -66,8 +66,8 @@ def compare(
     Learned: retail-seg-shipped, retail-seg, retail-seg-scratch, unet, smp-unet,
       fcn, segnet, deeplabv3, mask-rcnn, ensemble
     """
-    from retail_seg.comparison.manifests import change_note, previous_job
-    from retail_seg.comparison.runner import chosen_methods, job_of
+    from retail_seg.bench.comparison.manifests import change_note, previous_job
+    from retail_seg.bench.comparison.runner import chosen_methods, job_of
 
     names = chosen_methods([name.strip() for name in (methods or "").split(",") if name.strip()])
     if len(tests) != len(test_annotations):
@@ -102,7 +102,7 @@ class _Data:
 
     def add_test(self, photos: Path, annotations: Path) -> None:
         """A further set of photos to test on."""
-        from retail_seg.segmentation.selection import select_annotated
+        from retail_seg.segmentation.training.selection import select_annotated
 
         selection = select_annotated(photos, annotations)
         report_selection(selection.problems, selection.notes)
@@ -117,7 +117,7 @@ def _own_photos(
     folder: Path | None, annotations: Path | None, names: Path | None, manifest: Path | None, tested: bool, seed: int
 ) -> _Data:
     """The photos that the command was given, in one of its two ways; unless others are `tested`, some are held out."""
-    from retail_seg.comparison.runner import HELD_OUT, TRAINED, held_out
+    from retail_seg.bench.comparison.runner import HELD_OUT, TRAINED, held_out
 
     data = training_set(folder, annotations, names, manifest)
     learned, tests, problems = data.annotated, data.tested, data.problems
@@ -144,13 +144,13 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
     """Run the methods under a bar, write the report after each, and say what came of them."""
     from tqdm import tqdm
 
-    from retail_seg.comparison.job import Comparison, ranked
-    from retail_seg.comparison.manifests import write_manifests
-    from retail_seg.comparison.report import NUMBERS, write_report
-    from retail_seg.comparison.runner import run_all
-    from retail_seg.interrupts import sigterm_interrupts
-    from retail_seg.record import recorded
-    from retail_seg.training_record import comparison_tags
+    from retail_seg.bench.comparison.job import Comparison, ranked
+    from retail_seg.bench.comparison.manifests import write_manifests
+    from retail_seg.bench.comparison.report import NUMBERS, write_report
+    from retail_seg.bench.comparison.runner import run_all
+    from retail_seg.runs.record import recorded
+    from retail_seg.runs.training import comparison_tags
+    from retail_seg.system.interrupts import sigterm_interrupts
 
     machine, tags = machine_text(), comparison_tags(job)
     with ExitStack() as stack:
@@ -197,7 +197,7 @@ def _parameters(job: Job, names: Sequence[str]) -> dict[str, Any]:
 
 def _keep(run: Record, job: Job, result: Result) -> None:
     """A method's result on record, with its pictures and its model."""
-    from retail_seg.comparison.job import MODEL, read_curve
+    from retail_seg.bench.comparison.job import MODEL, read_curve
 
     folder = job.method_folder(result.method)
     with run.child("method", result.method, result.settings) as child:
@@ -216,7 +216,7 @@ def _keep(run: Record, job: Job, result: Result) -> None:
 
 def _planned(job: Job, names: Sequence[str]) -> str:
     """How long learning and tuning can take."""
-    from retail_seg.comparison.methods import CLASSICAL, TUNING_SHARE, all_methods
+    from retail_seg.bench.comparison.methods import CLASSICAL, TUNING_SHARE, all_methods
 
     if job.steps is not None:
         return f"Training: {job.steps} steps each"
@@ -239,7 +239,7 @@ def machine_text() -> str:
     import os
     import platform
 
-    from retail_seg.benchmark.measure import cores, processor
+    from retail_seg.bench.benchmark.measure import cores, processor
 
     threads = os.environ.get("OMP_NUM_THREADS")
     load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""

@@ -26,9 +26,9 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
     A table goes to stderr; the last line on stdout is JSON: foreground IoU, Dice, F1 at IoU .5, .75 and .9, AP, PQ,
     share of photos with the exact count, mean error of the count, seconds per photo.
     """
-    from retail_seg.acceleration import load_segmenter
-    from retail_seg.evaluate import evaluate_segmentation
-    from retail_seg.segmentation.selection import select_annotated
+    from retail_seg.evaluation.segmentation import evaluate_segmentation
+    from retail_seg.segmentation.training.selection import select_annotated
+    from retail_seg.store.networks import load_segmenter
 
     segmenter = load_segmenter(model)
     selection = select_annotated(photos, annotations, photos_list)
@@ -66,10 +66,10 @@ def retrieval(
     Both are CSV with columns image,label[,x,y,w,h]; paths are relative to the file, an empty box is the whole picture.
     Tables go to stderr; the last line on stdout is JSON, a list of one entry an embedder.
     """
-    from retail_seg.acceleration import load_embedder
-    from retail_seg.evaluate_retrieval import evaluate_retrieval
-    from retail_seg.labelled_crops import read_labelled_crops
-    from retail_seg.retrieval_plots import plot_recall, plot_reliability
+    from retail_seg.evaluation.plots import plot_recall, plot_reliability
+    from retail_seg.evaluation.retrieval import evaluate_retrieval
+    from retail_seg.store.crop_lists import read_labelled_crops
+    from retail_seg.store.networks import load_embedder
 
     rows, asked = read_labelled_crops(gallery), read_labelled_crops(queries)
     trained_with = {line.strip() for line in seen.read_text(encoding="utf-8-sig").splitlines()} if seen else set()

@@ -32,8 +32,8 @@ def manifest(
     one. A photo is trained on, held back (a fifth, at most four: scored and tuned on before it is trained on as well)
     or for tests. The last line on stdout is JSON.
     """
-    from retail_seg.segmentation.manifest import split, write_manifest
-    from retail_seg.segmentation.training_set import set_of_photos
+    from retail_seg.segmentation.training.manifest import split, write_manifest
+    from retail_seg.segmentation.training.training_set import set_of_photos
 
     found = set_of_photos(photos_dir, annotations, photos_list)
     report_selection(found.problems, found.notes)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from retail_seg.accounts import local_name
 from retail_seg.cli.common import output, write_json_line
+from retail_seg.people.roles import local_name
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from retail_seg.cli.common import json_option, say, store_option
 from retail_seg.cli.rows import by_option, list_rows
 
 if TYPE_CHECKING:
-    from retail_seg.runs import Comparison, Run
+    from retail_seg.runs.reading import Comparison, Run
 
 #: Times in UTC are shown to the minute.
 MINUTE = len("2026-01-01T00:00")
@@ -35,10 +35,10 @@ def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool,
     """
     if context.invoked_subcommand is not None:
         return
-    from retail_seg import tracking
-    from retail_seg.model_switch import SEGMENTER
-    from retail_seg.record import origin_of
-    from retail_seg.runs import Runs
+    from retail_seg.runs import tracking
+    from retail_seg.runs.reading import Runs
+    from retail_seg.runs.record import origin_of
+    from retail_seg.store.active_model import SEGMENTER
 
     found, used = Runs().all(kind=kind, parts=parts, limit=limit), origin_of(store / SEGMENTER)
     if not found:
@@ -59,7 +59,7 @@ def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool,
 @json_option
 def show(run: str, json_file: Path | None) -> None:
     """Show everything on record of one RUN: parameters, scores, data, code version and what it keeps."""
-    from retail_seg.runs import Runs
+    from retail_seg.runs.reading import Runs
 
     record = Runs()
     found = record.find(run)
@@ -74,8 +74,8 @@ def show(run: str, json_file: Path | None) -> None:
 @json_option
 def compare(names: tuple[str, ...], json_file: Path | None) -> None:
     """Show the parameters in which runs differ, and their scores side by side."""
-    from retail_seg.runs import Comparison, Runs
-    from retail_seg.runs import compare as side_by_side
+    from retail_seg.runs.reading import Comparison, Runs
+    from retail_seg.runs.reading import compare as side_by_side
 
     if len(names) < 2:
         raise click.UsageError("give at least two runs to compare")
@@ -91,8 +91,8 @@ def compare(names: tuple[str, ...], json_file: Path | None) -> None:
 @by_option
 def use(run: str, store: Path, by: str) -> None:
     """Make the model of RUN the store's segmenter; the former one is kept, see `runs back`."""
-    from retail_seg.model_switch import use_model
-    from retail_seg.runs import SHORT, Runs
+    from retail_seg.runs.reading import SHORT, Runs
+    from retail_seg.store.active_model import use_model
 
     record = Runs()
     found = record.find(run)
@@ -106,7 +106,7 @@ def use(run: str, store: Path, by: str) -> None:
 @by_option
 def back(store: Path, by: str) -> None:
     """Let the store use the segmenter again that it used before the last switch."""
-    from retail_seg.model_switch import SEGMENTER, switch_back
+    from retail_seg.store.active_model import SEGMENTER, switch_back
 
     switch_back(store, by=by)
     own = (store / SEGMENTER).is_dir()
@@ -114,7 +114,7 @@ def back(store: Path, by: str) -> None:
 
 
 def _line(run: Run) -> Iterator[str]:
-    from retail_seg.runs import SHORT
+    from retail_seg.runs.reading import SHORT
 
     score = "{} {:.3f}".format(*run.headline) if run.headline else ""
     data = run.tags.get("data", "")
@@ -147,7 +147,7 @@ def _whole(run: Run, kept: list[str], parts: list[Run]) -> Iterator[str]:
 
 def _table(found: Comparison) -> Iterator[str]:
     """Columns of one width, so that the names of the runs stand above their values."""
-    from retail_seg.runs import SHORT
+    from retail_seg.runs.reading import SHORT
 
     heads = [f"{run.name[:14]} {run.id[:SHORT]}" for run in found.runs]
     width = max(24, *(len(head) for head in heads))

@@ -57,7 +57,7 @@ def scan(
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
     from retail_seg.report import write_counts_csv
-    from retail_seg.upkeep import keep as keep_scan
+    from retail_seg.scans.keeping import keep as keep_scan
 
     reports: list[Report] = []
     overlays = Overlays(overlay)
@@ -95,10 +95,10 @@ def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | Non
     IMAGES are files, folders of photos, or lists: CSV with columns image[,label][,x,y,w,h], paths relative to the list,
     an empty box is the whole picture. Of a list, each line also holds the label and the box.
     """
-    from retail_seg.enrolment import REFERENCE_SIDE
     from retail_seg.errors import PhotoError
-    from retail_seg.labelled_crops import as_rows, load_crops
     from retail_seg.matcher import Matcher
+    from retail_seg.store.crop_lists import as_rows, load_crops
+    from retail_seg.store.enrolment import REFERENCE_SIDE
 
     rows = as_rows(expand(images))
     failed = 0
@@ -123,9 +123,9 @@ def embed(images: tuple[Path, ...], out: Path, embedder: str, weights: Path | No
     IMAGES are files, folders of photos, or lists: CSV with columns image[,label][,x,y,w,h], paths relative to the list,
     an empty box is the whole picture. The order is kept; a picture that cannot be read is left out, and said.
     """
-    from retail_seg.acceleration import load_embedder
-    from retail_seg.embedding import embed_pictures, write_vectors
-    from retail_seg.labelled_crops import as_rows
+    from retail_seg.store.crop_lists import as_rows
+    from retail_seg.store.embedding import embed_pictures, write_vectors
+    from retail_seg.store.networks import load_embedder
 
     rows = as_rows(expand(images))
     done, vectors, errors = embed_pictures(
@@ -152,7 +152,7 @@ class Overlays:
         """Draw `report` on `photo` (h, w, 3) uint8, at the report's size, and save it as <stem>.png."""
         import cv2
 
-        from retail_seg.photos import save_png
+        from retail_seg.photos.load import save_png
 
         if self.folder is None:
             return
@@ -167,7 +167,7 @@ class Overlays:
 
 def expand(paths: Sequence[Path]) -> list[Path]:
     """The paths, with each folder replaced by the photos in it."""
-    from retail_seg.photos import find_photos
+    from retail_seg.photos.load import find_photos
 
     found: list[Path] = []
     for path in paths:

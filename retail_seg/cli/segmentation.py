@@ -12,10 +12,10 @@ import click
 from retail_seg.cli.common import each, json_option, model_option, output, progress, say, side_option, write_json_line
 from retail_seg.cli.evaluate import report_selection
 from retail_seg.cli.scan import expand
-from retail_seg.segmentation.config import TRAINABLE
+from retail_seg.segmentation.network.config import TRAINABLE
 
 if TYPE_CHECKING:
-    from retail_seg.measure import PhotoMeasurer
+    from retail_seg.evaluation.measuring import PhotoMeasurer
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -32,11 +32,11 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None, side: int |
 
     Each has the size of the upright photo.
     """
-    from retail_seg.acceleration import load_segmenter
     from retail_seg.errors import RetailSegError
-    from retail_seg.photos import load_photo
+    from retail_seg.photos.load import load_photo
     from retail_seg.segmentation.formats.instance_png import write_ids
-    from retail_seg.segmentation.selection import check_mask_names
+    from retail_seg.segmentation.training.selection import check_mask_names
+    from retail_seg.store.networks import load_segmenter
 
     paths = list({path.resolve(): path for path in expand(photos)}.values())
     check_mask_names(paths, out)
@@ -89,7 +89,7 @@ def train(
     training is put on record, see `retail-seg runs`; the model's folder keeps the manifest of what it was trained on.
     """
     from retail_seg.cli.training import run_training, training_set
-    from retail_seg.threads import let_waiting_threads_sleep
+    from retail_seg.system.threads import let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
     data = training_set(photos_dir, annotations, photos_list, manifest)
@@ -109,8 +109,8 @@ def suggest(photos_dir: Path, annotations: Path | None, model: Path | None, json
 
     A photo is the more useful, the less sure the model is of it.
     """
-    from retail_seg.acceleration import load_segmenter
-    from retail_seg.segmentation.selection import rank_by_uncertainty, unlabelled_photos
+    from retail_seg.segmentation.training.selection import rank_by_uncertainty, unlabelled_photos
+    from retail_seg.store.networks import load_segmenter
 
     photos = unlabelled_photos(photos_dir, annotations)
     if not photos:
@@ -136,7 +136,7 @@ def convert(source: Path, photos_dir: Path, to: str, out: Path) -> int:
 
     The last line on stdout is JSON.
     """
-    from retail_seg.photos import find_photos
+    from retail_seg.photos.load import find_photos
     from retail_seg.segmentation import annotations
 
     loaded = annotations.convert(find_photos(photos_dir), source, to, out)
@@ -173,7 +173,7 @@ def measure(
     (d10, d50, d90 by count and by area); in pixels and, given a scale, in millimetres.
     """
     from retail_seg.errors import RetailSegError
-    from retail_seg.measure import PhotoMeasurer, write_rows_csv
+    from retail_seg.evaluation.measuring import PhotoMeasurer, write_rows_csv
 
     if mm_per_px is not None and marker_mm is not None:
         raise click.UsageError("--mm-per-px and --marker-mm: give one of them")

@@ -41,9 +41,9 @@ def init(store: Path, embedder: str, weights: Path | None, kind: str) -> None:
 def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: str) -> int:
     """Add IMAGES as reference pictures of the product SKU, which is made when it is new."""
     from catalogue import Product, UnknownProduct
-    from retail_seg.enrolment import Prepared, as_upload, prepare
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
+    from retail_seg.store.enrolment import Prepared, as_upload, prepare
 
     good: list[Prepared] = []
     failed = each(images, lambda path: good.append(prepare(as_upload(path))), (PhotoError,))

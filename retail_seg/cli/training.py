@@ -14,12 +14,12 @@ import click
 from retail_seg.cli.common import say, write_json_line
 
 if TYPE_CHECKING:
-    from retail_seg.record import Record
+    from retail_seg.runs.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
     from retail_seg.segmentation.scores import Scores
-    from retail_seg.segmentation.training import Progress
-    from retail_seg.segmentation.training_set import TrainingSet
-    from retail_seg.segmentation.validation import TrainingSettings
+    from retail_seg.segmentation.training.train import Progress
+    from retail_seg.segmentation.training.training_set import TrainingSet
+    from retail_seg.segmentation.training.validation import TrainingSettings
 
 #: Without a terminal, a line of progress comes this often, in seconds.
 LINE_EVERY = 30.0
@@ -80,7 +80,7 @@ def training_set(
     photos: Path | None, annotations: Path | None, photos_list: Path | None, manifest: Path | None
 ) -> TrainingSet:
     """The photos that the command was given, in one of its two ways."""
-    from retail_seg.segmentation.training_set import set_of_manifest, set_of_photos
+    from retail_seg.segmentation.training.training_set import set_of_manifest, set_of_photos
 
     if manifest is not None:
         if photos or annotations or photos_list:
@@ -104,9 +104,9 @@ def run_training(
 
     All of it is one run on record.
     """
-    from retail_seg.interrupts import sigterm_interrupts
-    from retail_seg.record import recorded
-    from retail_seg.training_record import data_tags, training_parameters
+    from retail_seg.runs.record import recorded
+    from retail_seg.runs.training import data_tags, training_parameters
+    from retail_seg.system.interrupts import sigterm_interrupts
 
     settings = _settings(given)
     checks = {"cross_validate": cross_validate, "curve": curve}
@@ -131,10 +131,10 @@ def _train(
     data: TrainingSet, model: Path, settings: TrainingSettings, lines: TextIO | None, run: Record
 ) -> dict[str, Any]:
     """The model's own training: its result as JSON, with the scores on the photos for tests where there are some."""
-    from retail_seg.segmentation.manifest import write_manifest
+    from retail_seg.runs.training import keep_training
     from retail_seg.segmentation.segmenter import MANIFEST
-    from retail_seg.segmentation.training import train
-    from retail_seg.training_record import keep_training
+    from retail_seg.segmentation.training.manifest import write_manifest
+    from retail_seg.segmentation.training.train import train
 
     length = f"{settings.steps} steps" if settings.steps else f"{settings.minutes:g} minutes at most"
     say(f"Training on {len(data.annotated)} photos, {length}")
@@ -155,7 +155,7 @@ def _train(
 
 
 def _tested(data: TrainingSet, model: Path, run: Record) -> dict[str, float]:
-    from retail_seg.segmentation.validation import score_model
+    from retail_seg.segmentation.training.validation import score_model
 
     if not data.tested:
         return {}
@@ -166,9 +166,9 @@ def _tested(data: TrainingSet, model: Path, run: Record) -> dict[str, float]:
 
 def _settings(given: dict[str, Any]) -> TrainingSettings:
     """How to train, from what the command was given."""
-    from retail_seg.segmentation.config import UNET, config_of
-    from retail_seg.segmentation.training import DEFAULT_MINUTES, Recipe
-    from retail_seg.segmentation.validation import TrainingSettings
+    from retail_seg.segmentation.network.config import UNET, config_of
+    from retail_seg.segmentation.training.train import DEFAULT_MINUTES, Recipe
+    from retail_seg.segmentation.training.validation import TrainingSettings
 
     start, other = given["start"], given.get("architecture") or UNET
     scratch = start is not None and start.lower() == "none"
@@ -191,7 +191,7 @@ def _validate(
     curve: bool,
 ) -> dict[str, Any]:
     """Cross-validation and learning curve; how long they can take is said first."""
-    from retail_seg.segmentation import validation
+    from retail_seg.segmentation.training import validation
 
     count = len(annotated)
     folds = min(FOLDS, count)
@@ -212,7 +212,7 @@ def _validate(
 def _cross_validated(
     annotated: Sequence[AnnotatedPhoto], settings: TrainingSettings, folds: int, show: ProgressShow, run: Record
 ) -> dict[str, Any]:
-    from retail_seg.segmentation import validation
+    from retail_seg.segmentation.training import validation
 
     def announce(fold: int, scores: Scores) -> None:
         _fold_done(show, fold + 1, folds, scores)
@@ -230,7 +230,7 @@ def _cross_validated(
 def _learning_curve(
     annotated: Sequence[AnnotatedPhoto], settings: TrainingSettings, show: ProgressShow, run: Record
 ) -> dict[str, Any]:
-    from retail_seg.segmentation import validation
+    from retail_seg.segmentation.training import validation
 
     def announce(photos: int, scores: Scores) -> None:
         say(_line(f"{photos} photos", scores))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from retail_seg.accounts import ROLES
 from retail_seg.cli.common import say, store_option
 from retail_seg.cli.rows import by_option
+from retail_seg.people.roles import ROLES
 
 role_option = click.option(
     "--role",
@@ -34,8 +34,8 @@ def user() -> None:
 @by_option
 def add(name: str, role: str, oidc: bool, store: Path, by: str) -> None:
     """Let NAME log in; asks for the password."""
-    from retail_seg.accounts import AccountError
-    from retail_seg.users import add_user, find_user
+    from retail_seg.people.roles import AccountError
+    from retail_seg.people.users import add_user, find_user
 
     _open(store)
     if find_user(store, name):
@@ -48,7 +48,7 @@ def add(name: str, role: str, oidc: bool, store: Path, by: str) -> None:
 @store_option
 def list_(store: Path) -> None:
     """List who may log in."""
-    from retail_seg.users import read_users
+    from retail_seg.people.users import read_users
 
     _open(store)
     users = read_users(store)
@@ -64,7 +64,7 @@ def list_(store: Path) -> None:
 @by_option
 def set_role(name: str, role: str, store: Path, by: str) -> None:
     """Give NAME another ROLE; it counts at once."""
-    from retail_seg.users import set_role as change
+    from retail_seg.people.users import set_role as change
 
     change(store, name, role, by=by)
     say(f"{name} is {role} now")
@@ -76,8 +76,8 @@ def set_role(name: str, role: str, store: Path, by: str) -> None:
 @by_option
 def passwd(name: str, store: Path, by: str) -> None:
     """Set a new password of NAME; asks for it, and ends their open sessions."""
-    from retail_seg.accounts import AccountError
-    from retail_seg.users import find_user, set_password
+    from retail_seg.people.roles import AccountError
+    from retail_seg.people.users import find_user, set_password
 
     _open(store)
     if find_user(store, name) is None:
@@ -92,7 +92,7 @@ def passwd(name: str, store: Path, by: str) -> None:
 @by_option
 def remove(name: str, store: Path, by: str) -> None:
     """Take the access of NAME away, at once."""
-    from retail_seg.users import read_users, remove_user
+    from retail_seg.people.users import read_users, remove_user
 
     remove_user(store, name, by=by)
     say(f"{name} may no longer log in")
@@ -102,7 +102,7 @@ def remove(name: str, store: Path, by: str) -> None:
 
 def _open(store: Path) -> None:
     """Refuse a folder that is no store before anything is asked."""
-    from retail_seg.matcher import open_catalogue
+    from retail_seg.store.opening import open_catalogue
 
     open_catalogue(store).close()
 

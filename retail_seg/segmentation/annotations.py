@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from retail_seg.errors import AnnotationError, RetailSegError
-from retail_seg.photos import load_photo
+from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, stated_size
 
 __all__ = [

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.instances import dense_labels
+from retail_seg.segmentation.instances.instances import dense_labels
 
 #: IoU thresholds over which AP is the mean.
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))

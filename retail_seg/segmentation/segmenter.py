@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from retail_seg.errors import ModelError, RetailSegError
-from retail_seg.segmentation.closer import LOOKS, Look, closer_side, in_tiles
-from retail_seg.segmentation.config import OFFSET_UNIT, RUN, UNET, SegmenterConfig, weight_shapes
-from retail_seg.segmentation.grouping import Maps, Thresholds, group
-from retail_seg.segmentation.instances import Instances
-from retail_seg.segmentation.targets import enlarge_in_windows
+from retail_seg.segmentation.instances.grouping import Maps, Thresholds, group
+from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.segmentation.instances.zoom import LOOKS, Look, closer_side, in_tiles
+from retail_seg.segmentation.network.config import OFFSET_UNIT, RUN, UNET, SegmenterConfig, weight_shapes
+from retail_seg.segmentation.training.targets import enlarge_in_windows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,13 +59,13 @@ class Segmenter:
     @cached_property
     def net(self) -> nn.Module:
         """The PyTorch network, built from the weights where they were given."""
-        from retail_seg.segmentation.torch_network import network_of
+        from retail_seg.segmentation.network.torch_network import network_of
 
         return network_of(self.config, self._given).eval()
 
     @cached_property
     def _network(self) -> Network:
-        from retail_seg.segmentation.torch_network import TorchNetwork
+        from retail_seg.segmentation.network.torch_network import TorchNetwork
 
         return TorchNetwork(self.net)
 

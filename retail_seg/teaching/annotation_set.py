@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.accounts import require
 from retail_seg.errors import PhotoError, RetailSegError
-from retail_seg.files import locked, replace_file
-from retail_seg.photos import MAX_BYTES, load_photo
+from retail_seg.people.roles import require
+from retail_seg.photos.load import MAX_BYTES, load_photo
+from retail_seg.system.files import locked, replace_file
 from retail_seg.teaching.edits import Patch, patch_of
 from retail_seg.teaching.files import (
     Cache,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.teaching import edits
 from retail_seg.teaching.annotation_set import TaughtPhoto, Teaching, TeachingError
 from retail_seg.teaching.edits import Click
 from retail_seg.teaching.files import Cache
 from retail_seg.teaching.view import View
-from retail_seg.user_errors import USER_ERRORS
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.formats.base import Region

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from retail_seg.errors import AnnotationError
-from retail_seg.files import replace_file
-from retail_seg.photos import encode_picture
+from retail_seg.photos.load import encode_picture
+from retail_seg.system.files import replace_file
 from retail_seg.teaching.edits import Patch
 
 #: Formats that are kept byte for byte where they are upright, and the ending of each.

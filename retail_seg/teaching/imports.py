@@ -16,9 +16,9 @@ import numpy as np
 
 from catalogue.errors import CatalogueError
 from catalogue.sources import ZipSource
-from retail_seg.accounts import require
 from retail_seg.errors import AnnotationError
-from retail_seg.photos import SUFFIXES
+from retail_seg.people.roles import require
+from retail_seg.photos.load import SUFFIXES
 from retail_seg.segmentation.annotations import FORMATS, AnnotatedPhoto, read_annotations, title
 from retail_seg.teaching.annotation_set import Teaching
 

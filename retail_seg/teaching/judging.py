@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retail_seg.accounts import require
 from retail_seg.errors import TrainingError
-from retail_seg.files import replace_file
+from retail_seg.people.roles import require
+from retail_seg.system.files import replace_file
 from retail_seg.teaching.annotation_set import DONE, NEW, TaughtPhoto, Teaching
 from retail_seg.teaching.trainings import Trainings
 from retail_seg.teaching.view import overlay_jpeg
@@ -154,7 +154,7 @@ class Suggestion:
 
 def suggest(teaching: Teaching, model: Segmenter, report: Report = lambda s, t: None) -> list[Suggestion]:
     """The photos that nobody has annotated, the most useful first; what a model says of a photo is kept."""
-    from retail_seg.segmentation.selection import rank_by_uncertainty
+    from retail_seg.segmentation.training.selection import rank_by_uncertainty
 
     waiting = [photo for photo in teaching.photos() if photo.state == NEW]
     known = _kept_uncertainty(teaching, model.fingerprint)

@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.accounts import require
 from retail_seg.errors import ModelError, TrainingError
-from retail_seg.files import locked, replace_file
+from retail_seg.people.roles import require
+from retail_seg.system.files import locked, replace_file
 from retail_seg.teaching.annotation_set import DONE, TaughtPhoto, Teaching
 
 RUNNING, FINISHED, CANCELLED, FAILED = "running", "done", "cancelled", "failed"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from retail_seg.overlay import PALETTE
-from retail_seg.photos import encode_picture
+from retail_seg.photos.draw import PALETTE
+from retail_seg.photos.load import encode_picture
 
 #: Longer side of what is sent to the browser, in pixels.
 SIDE = 1000

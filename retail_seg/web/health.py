@@ -10,10 +10,10 @@ import streamlit as st
 
 from catalogue.health import Gain, Health, Pair, Poor
 from index.calibration import ONE_REFERENCE
-from retail_seg import checkup, products
-from retail_seg.checkup import Checkup
-from retail_seg.jobs import FAILED, Job
-from retail_seg.web import parts
+from retail_seg.products import checkup, editing
+from retail_seg.products.checkup import Checkup
+from retail_seg.system.jobs import FAILED, Job
+from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def page() -> None:
     st.title("Health")
     with errors_as_sentences():
         found = matcher(store_folder())
-        parts.show_notice(found)
+        widgets.show_notice(found)
         if not found.catalogue.count_products():
             st.info("This store has no products yet. Import some first; then come back.", icon=":material/inventory_2:")
             return
@@ -75,17 +75,17 @@ def _head(found: Matcher, made: Checkup | None) -> None:
     if made is not None:
         changes = checkup.last_change(found.catalogue) - made.change
         since = f"; {changes:,} changes since" if changes else "; nothing has changed since"
-        by = f" by {parts.plain(made.by)}" if made.by else ""
+        by = f" by {widgets.plain(made.by)}" if made.by else ""
         st.caption(
-            f"Checked {parts.age(made.at)} ago{by}: {made.health.products:,} products, {made.health.references:,} "
+            f"Checked {widgets.age(made.at)} ago{by}: {made.health.products:,} products, {made.health.references:,} "
             f"pictures{since}. What was mended since is left out."
         )
     if job is not None:
-        parts.watch(job)
+        widgets.watch(job)
         return
     ended = jobs().latest(CHECK)
     if ended is not None and ended.state == FAILED:
-        parts.failure(ended)
+        widgets.failure(ended)
     if not may("staff"):
         return
     with st.container(horizontal=True):
@@ -94,7 +94,7 @@ def _head(found: Matcher, made: Checkup | None) -> None:
             _check(found)
         accepted = checkup.count_accepted(found.catalogue)
         if accepted and may("manager") and st.button(f"Show {accepted} accepted again", icon=":material/visibility:"):
-            parts.act(partial(checkup.forget_accepted, found.catalogue), "Accepted findings are shown again.")
+            widgets.act(partial(checkup.forget_accepted, found.catalogue), "Accepted findings are shown again.")
 
 
 def _check(found: Matcher) -> None:
@@ -124,7 +124,7 @@ def _sections(found: Matcher, report: Health) -> None:
     )
     st.caption(SECTIONS[name][1])
     rows = st.container()
-    start = parts.pages(number[name], SIZE, f"health_page_{name}")
+    start = widgets.pages(number[name], SIZE, f"health_page_{name}")
     for item in getattr(report, name)[start : start + SIZE]:
         with rows.container(border=True):
             _SHOW[name](found, item)
@@ -143,32 +143,32 @@ def _pair(found: Matcher, pair: Pair) -> None:
         return
     with st.container(horizontal=True):
         for keep, drop in ((pair.sku, pair.other_sku), (pair.other_sku, pair.sku)):
-            if st.button(f"Merge into {parts.plain(keep)}", key=f"merge_{key}_{keep}", icon=":material/merge:"):
+            if st.button(f"Merge into {widgets.plain(keep)}", key=f"merge_{key}_{keep}", icon=":material/merge:"):
                 text = f"{drop} is part of {keep} now."
-                parts.act(partial(products.merge, found, keep, drop), text)
+                widgets.act(partial(editing.merge, found, keep, drop), text)
         if st.button("They are two products", key=f"two_{key}", icon=":material/check:"):
-            parts.act(partial(checkup.accept_pair, found.catalogue, pair), "Noted: this pair is not shown any more.")
+            widgets.act(partial(checkup.accept_pair, found.catalogue, pair), "Noted: this pair is not shown any more.")
 
 
 def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], key: str = "") -> None:
     """A picture with its product; with a `key` also the button that removes it."""
     name = names.get(sku) or sku
     with st.container():
-        parts.picture(found, reference_id, f"Picture of {name}", box=240)
-        parts.product_link(sku, name)
-        st.caption(parts.plain(sku))
+        widgets.picture(found, reference_id, f"Picture of {name}", box=240)
+        widgets.product_link(sku, name)
+        st.caption(widgets.plain(sku))
         if (
             key
             and may("manager")
             and st.button("Remove this picture", key=f"remove_{key}_{reference_id}", icon=":material/delete:")
         ):
-            parts.act(partial(products.remove, found, sku, [reference_id]), f"A picture of {name} was removed.")
+            widgets.act(partial(editing.remove, found, sku, [reference_id]), f"A picture of {name} was removed.")
 
 
 def _poor(found: Matcher, poor: Poor) -> None:
     owner = found.catalogue.skus_of([poor.other_id]).get(poor.other_id, "") if poor.other_id else ""
     names = found.catalogue.names_of([poor.sku, owner])
-    st.markdown(f"**{parts.plain(names.get(poor.sku) or poor.sku)}**: this picture {parts.plain(poor.reason)}.")
+    st.markdown(f"**{widgets.plain(names.get(poor.sku) or poor.sku)}**: this picture {widgets.plain(poor.reason)}.")
     with st.container(horizontal=True, wrap=False, width=PAIR if owner else PAIR // 2):
         _side(found, poor.sku, poor.reference_id, names, "poor")
         if owner and poor.other_id:
@@ -177,14 +177,16 @@ def _poor(found: Matcher, poor: Poor) -> None:
         return
     with st.container(horizontal=True):
         if owner and st.button(
-            f"It shows {parts.plain(owner)}: move it",
+            f"It shows {widgets.plain(owner)}: move it",
             key=f"move_{poor.reference_id}",
             icon=":material/drive_file_move:",
         ):
-            parts.act(partial(products.move, found, [poor.reference_id], owner), f"The picture belongs to {owner} now.")
-        parts.product_link(poor.sku, "Add better pictures", icon=":material/add_a_photo:")
+            widgets.act(
+                partial(editing.move, found, [poor.reference_id], owner), f"The picture belongs to {owner} now."
+            )
+        widgets.product_link(poor.sku, "Add better pictures", icon=":material/add_a_photo:")
         if st.button("It is fine", key=f"fine_{poor.reference_id}", icon=":material/check:"):
-            parts.act(
+            widgets.act(
                 partial(checkup.accept_reference, found.catalogue, poor.reference_id),
                 "Noted: this picture is not shown any more.",
             )
@@ -195,11 +197,11 @@ def _needs(found: Matcher, sku: str, reason: str) -> None:
     name = found.catalogue.names_of([sku]).get(sku) or sku
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=96):
-            parts.picture(found, cover, f"Picture of {name}", box=96)
+            widgets.picture(found, cover, f"Picture of {name}", box=96)
         with st.container(width=480):
-            st.markdown(f"**{parts.plain(name)}** {parts.plain(reason)}.")
-            st.caption(parts.plain(sku))
-        parts.product_link(sku, "Add pictures", icon=":material/add_a_photo:")
+            st.markdown(f"**{widgets.plain(name)}** {widgets.plain(reason)}.")
+            st.caption(widgets.plain(sku))
+        widgets.product_link(sku, "Add pictures", icon=":material/add_a_photo:")
 
 
 def _gain(found: Matcher, gain: Gain) -> None:

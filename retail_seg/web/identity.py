@@ -15,9 +15,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from retail_seg.accounts import AccountError, Person, local_person, otherwise
-from retail_seg.sessions import Sessions
-from retail_seg.users import find_user, is_loopback, read_users
+from retail_seg.people.roles import AccountError, Person, local_person, otherwise
+from retail_seg.people.sessions import Sessions
+from retail_seg.people.users import find_user, is_loopback, read_users
 
 #: Entry of the session state that holds the number of a login session; the cookie is for the next visit.
 TOKEN = "login_token"

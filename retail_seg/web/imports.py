@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from retail_seg import intake
-from retail_seg.intake import ENDINGS, MAX_BYTES, Line, Run, Upload
-from retail_seg.jobs import DONE, Job
-from retail_seg.web import parts
+from retail_seg.products import uploads
+from retail_seg.products.uploads import ENDINGS, MAX_BYTES, Line, Run, Upload
+from retail_seg.system.jobs import DONE, Job
+from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, page_guard, store_folder
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ def page() -> None:
     page_guard("manager")
     with errors_as_sentences():
         found = matcher(store_folder())
-    parts.show_notice(found)
-    job = parts.asked_job("import")
+    widgets.show_notice(found)
+    job = widgets.asked_job("import")
     if job is None:
         _ask(found)
         return
     _start_anew()
     if job.running:
-        parts.watch(job)
-    parts.failure(job)
+        widgets.watch(job)
+    widgets.failure(job)
     if isinstance(job.result, Upload):
         _checked(found, job, job.result)
     elif isinstance(job.result, Run):
@@ -68,15 +68,15 @@ def _ask(found: Matcher) -> None:
     if content is None:
         return
     with errors_as_sentences():
-        upload = intake.receive(content.name, content, fetch=fetch)
+        upload = uploads.receive(content.name, content, fetch=fetch)
     job = jobs().start(CHECK, f"Check {upload.name}", partial(_check, found, upload))
     job.wait(1.0)
-    parts.open_job(job)
+    widgets.open_job(job)
 
 
 def _check(found: Matcher, upload: Upload, job: Job) -> Upload:
     job.result = upload
-    return intake.check(found.catalogue, upload, job.report)
+    return uploads.check(found.catalogue, upload, job.report)
 
 
 def _latest() -> None:
@@ -85,9 +85,11 @@ def _latest() -> None:
     if job is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{parts.plain(job.title)}: {job.state}, {parts.age(job.ended or job.started)} ago", width="content")
+        st.caption(
+            f"{widgets.plain(job.title)}: {job.state}, {widgets.age(job.ended or job.started)} ago", width="content"
+        )
         if st.button("Show it", icon=":material/history:", type="tertiary"):
-            parts.open_job(job)
+            widgets.open_job(job)
 
 
 def _start_anew() -> None:
@@ -100,11 +102,11 @@ def _start_anew() -> None:
 
 
 def _checked(found: Matcher, job: Job, upload: Upload) -> None:
-    st.subheader(parts.plain(upload.name))
+    st.subheader(widgets.plain(upload.name))
     if upload.file is None:
         return
     notes = "".join(f"; {note}" for note in upload.file.notes)
-    st.caption(parts.plain(f"{upload.file.title}, {len(upload.file.wanted):,} products, "
+    st.caption(widgets.plain(f"{upload.file.title}, {len(upload.file.wanted):,} products, "
                            f"{upload.file.pictures:,} pictures{notes}"))  # fmt: skip
     replace = _options(upload)
     _table(upload.lines, job.id, replace=replace, file_name="check.csv")
@@ -146,19 +148,19 @@ def _start(found: Matcher, upload: Upload, replace: bool) -> None:
     with errors_as_sentences():
         job = jobs().start(WRITE, f"Import {upload.name}", partial(_write, found, upload, run), alone=True)
     job.wait(1.0)
-    parts.open_job(job)
+    widgets.open_job(job)
 
 
 def _write(found: Matcher, upload: Upload, run: Run, job: Job) -> Run:
     job.result = run
-    return intake.run(found, upload, run, job.report)
+    return uploads.run(found, upload, run, job.report)
 
 
 # -- what it has done
 
 
 def _imported(found: Matcher, job: Job, run: Run) -> None:
-    st.subheader(parts.plain(run.name))
+    st.subheader(widgets.plain(run.name))
     written = len(run.changes)
     if job.kind == UNDO:
         _taken_back(job, run)
@@ -182,19 +184,19 @@ def _undo(found: Matcher, run: Run) -> None:
     with errors_as_sentences():
         job = jobs().start(UNDO, f"Take back {run.name}", partial(_take_back, found, run), alone=True)
     job.wait(1.0)
-    parts.open_job(job)
+    widgets.open_job(job)
 
 
 def _take_back(found: Matcher, run: Run, job: Job) -> Run:
     job.result = run
-    return intake.take_back(found, run, job.report)
+    return uploads.take_back(found, run, job.report)
 
 
 def _taken_back(job: Job, run: Run) -> None:
     if job.state == DONE:
         st.success(f"{run.taken_back:,} changes were taken back.", icon=":material/undo:")
     for problem in run.left:
-        st.warning(parts.plain(problem), icon=":material/warning:")
+        st.warning(widgets.plain(problem), icon=":material/warning:")
 
 
 # -- the table
@@ -202,23 +204,23 @@ def _taken_back(job: Job, run: Run) -> None:
 
 def _table(lines: list[Line], key: str, *, replace: bool, file_name: str) -> None:
     """The lines of a file with what becomes of each, by status, a page at a time, and all of them to download."""
-    number = intake.counts(lines)
+    number = uploads.counts(lines)
     choices = {"": f"All ({len(lines):,})"}
-    choices |= {status: f"{parts.plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
+    choices |= {status: f"{widgets.plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
     if number["problems"]:
         choices["problems"] = f"⚠ with problems ({number['problems']:,})"
     status = st.segmented_control(
         "Lines", list(choices), default="", format_func=choices.__getitem__, key=f"status_{key}", required=True
     )
     rows = st.container()
-    start = parts.pages(intake.portion(lines, status or "", 0, 0)[1], SIZE, f"lines_{key}_{status}")
-    shown, _ = intake.portion(lines, status or "", start, SIZE)
+    start = widgets.pages(uploads.portion(lines, status or "", 0, 0)[1], SIZE, f"lines_{key}_{status}")
+    shown, _ = uploads.portion(lines, status or "", start, SIZE)
     rows.dataframe(
         [_row(line, replace) for line in shown], hide_index=True, width="stretch", alt="What becomes of each line"
     )
     st.download_button(
         "All lines (CSV)",
-        partial(intake.to_csv, list(lines), replace=replace),
+        partial(uploads.to_csv, list(lines), replace=replace),
         file_name,
         "text/csv",
         icon=":material/download:",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.accounts import Person
-from retail_seg.sessions import SESSION_SECONDS
+from retail_seg.people.roles import Person
+from retail_seg.people.sessions import SESSION_SECONDS
 from retail_seg.web.identity import TOKEN, cookie_name, current, provider_trouble, sessions, store_folder, tokens, way
 from retail_seg.web.shared import errors_as_sentences
 

@@ -11,11 +11,11 @@ import streamlit as st
 from catalogue import Product
 from catalogue.history import Change
 from catalogue.records import TEXT_FIELDS
-from retail_seg import products
-from retail_seg.jobs import DONE, Job
-from retail_seg.photos import SUFFIXES
-from retail_seg.products import MAX_PICTURES, AddedPicture, Rival
-from retail_seg.web import parts
+from retail_seg.photos.load import SUFFIXES
+from retail_seg.products import editing
+from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
+from retail_seg.system.jobs import DONE, Job
+from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, may
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def show(found: Matcher, sku: str) -> None:
     """The page of the product with this SKU."""
     _into_address(sku)
     if st.button("All products", icon=":material/arrow_back:", type="tertiary"):
-        st.session_state.pop(parts.NOTICE, None)
+        st.session_state.pop(widgets.NOTICE, None)
         st.session_state.pop(ADDRESS, None)
         st.query_params.clear()
         st.rerun()
@@ -42,8 +42,8 @@ def show(found: Matcher, sku: str) -> None:
     if product is None:
         _gone(found, sku)
         return
-    st.title(parts.plain(product.name or product.sku))
-    parts.show_notice(found)
+    st.title(widgets.plain(product.name or product.sku))
+    widgets.show_notice(found)
     _facts(product)
     _pictures(found, product)
     if may("manager"):
@@ -70,23 +70,23 @@ def text_fields(product: Product, key: str) -> dict[str, str]:
 
 
 def _gone(found: Matcher, sku: str) -> None:
-    changes = products.last_changes(found.catalogue, sku, limit=1)
-    st.title(parts.plain(sku))
-    parts.show_notice(found)
+    changes = editing.last_changes(found.catalogue, sku, limit=1)
+    st.title(widgets.plain(sku))
+    widgets.show_notice(found)
     if not changes:
-        st.error(f"No product has SKU {parts.plain(sku)}. Search for it in the list.", icon=":material/search_off:")
+        st.error(f"No product has SKU {widgets.plain(sku)}. Search for it in the list.", icon=":material/search_off:")
         return
-    who = f" by {parts.plain(changes[0].by)}" if changes[0].by else ""
+    who = f" by {widgets.plain(changes[0].by)}" if changes[0].by else ""
     st.warning(f"This product was removed{who} on {_day(changes[0])}.", icon=":material/delete:")
     if may("manager") and st.button("Bring it back", icon=":material/restore_from_trash:", type="primary"):
-        parts.act(partial(products.bring_back, found, sku), f"{sku} is back with its pictures.")
+        widgets.act(partial(editing.bring_back, found, sku), f"{sku} is back with its pictures.")
     _log(found, sku)
 
 
 def _facts(product: Product) -> None:
     facts = [("SKU", product.sku)] + [(LABELS[name], getattr(product, name)) for name in TEXT_FIELDS[1:]]
     facts += list(product.attributes.items())
-    told = [f"{parts.plain(label)}: **{parts.plain(value)}**" for label, value in facts if value]
+    told = [f"{widgets.plain(label)}: **{widgets.plain(value)}**" for label, value in facts if value]
     st.markdown("  \n".join(told) if len(told) > 6 else " · ".join(told))
 
 
@@ -104,20 +104,20 @@ def _pictures(found: Matcher, product: Product) -> None:
         )
         return
     grid = st.container(horizontal=True)
-    start = parts.pages(len(references), SIZE, f"pictures_page_{product.sku}")
+    start = widgets.pages(len(references), SIZE, f"pictures_page_{product.sku}")
     for number, reference in enumerate(references[start : start + SIZE], start=start + 1):
         with grid.container(width=160, border=True):
-            parts.picture(found, reference.id, f"Picture {number} of {product.name or product.sku}")
+            widgets.picture(found, reference.id, f"Picture {number} of {product.name or product.sku}")
             if not may("manager"):
                 continue
             if st.button("Remove", key=f"remove_{reference.id}", icon=":material/delete:", help=f"Picture {number}"):
-                parts.act(partial(products.remove, found, product.sku, [reference.id]), "Picture removed.")
+                widgets.act(partial(editing.remove, found, product.sku, [reference.id]), "Picture removed.")
 
 
 def _add(found: Matcher, product: Product) -> None:
-    job = parts.asked_job(PICTURES)
+    job = widgets.asked_job(PICTURES)
     if job is not None and job.running:
-        parts.watch(job)
+        widgets.watch(job)
         return
     if job is not None:
         _added(job)
@@ -140,16 +140,16 @@ def _add(found: Matcher, product: Product) -> None:
 
 def _start(found: Matcher, sku: str, uploads: list[tuple[str, bytes]]) -> None:
     with errors_as_sentences():
-        products.check_addition(found.catalogue, sku, len(uploads))
-        job = jobs().start(PICTURES, "Add pictures", lambda job: products.add_pictures(found, sku, uploads, job.report))
+        editing.check_addition(found.catalogue, sku, len(uploads))
+        job = jobs().start(PICTURES, "Add pictures", lambda job: editing.add_pictures(found, sku, uploads, job.report))
     # A few pictures take a moment only: then the page comes back with the result at once.
     job.wait(1.5)
-    st.session_state.pop(parts.NOTICE, None)
-    parts.open_job(job)
+    st.session_state.pop(widgets.NOTICE, None)
+    widgets.open_job(job)
 
 
 def _added(job: Job) -> None:
-    parts.failure(job)
+    widgets.failure(job)
     if job.state != DONE:
         return
     results: list[AddedPicture] = job.result
@@ -158,7 +158,7 @@ def _added(job: Job) -> None:
         st.success(f"{count} new {'picture' if count == 1 else 'pictures'}.", icon=":material/check_circle:")
     for one in results:
         if one.reference_id is None:
-            st.warning(f"{parts.plain(one.name)}: {parts.plain(one.reason)}", icon=":material/warning:")
+            st.warning(f"{widgets.plain(one.name)}: {widgets.plain(one.reason)}", icon=":material/warning:")
 
 
 # -- what it is confused with
@@ -166,7 +166,7 @@ def _added(job: Job) -> None:
 
 def _rivals(found: Matcher, product: Product) -> None:
     st.subheader("Easily confused with")
-    rivals = products.rivals(found, product.sku, limit=4)
+    rivals = editing.rivals(found, product.sku, limit=4)
     if not rivals:
         st.caption("Nothing: it has no pictures, or it is the only product that has some.")
         return
@@ -179,10 +179,10 @@ def _rivals(found: Matcher, product: Product) -> None:
 def _rival(found: Matcher, product: Product, rival: Rival) -> None:
     with st.container(width=336, border=True):
         with st.container(horizontal=True, wrap=False):
-            parts.picture(found, rival.reference_id, f"This product, {product.name or product.sku}", box=140)
-            parts.picture(found, rival.other_id, f"The other, {rival.name or rival.sku}", box=140)
-        parts.product_link(rival.sku, rival.name or rival.sku)
-        st.caption(f"{parts.plain(rival.sku)} · likeness {rival.score:.2f}")
+            widgets.picture(found, rival.reference_id, f"This product, {product.name or product.sku}", box=140)
+            widgets.picture(found, rival.other_id, f"The other, {rival.name or rival.sku}", box=140)
+        widgets.product_link(rival.sku, rival.name or rival.sku)
+        st.caption(f"{widgets.plain(rival.sku)} · likeness {rival.score:.2f}")
 
 
 # -- history
@@ -194,15 +194,15 @@ def _history(found: Matcher, product: Product) -> None:
 
 
 def _log(found: Matcher, sku: str) -> None:
-    for change in products.last_changes(found.catalogue, sku):
+    for change in editing.last_changes(found.catalogue, sku):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(parts.plain(_told(change)))
+            st.markdown(widgets.plain(_told(change)))
             if (
                 may("manager")
-                and products.undoable(change)
+                and editing.undoable(change)
                 and st.button("Undo", key=f"undo_{change.id}", icon=":material/undo:", type="tertiary")
             ):
-                parts.act(partial(products.undo, found, [change.id]), f"Change {change.id} is taken back.")
+                widgets.act(partial(editing.undo, found, [change.id]), f"Change {change.id} is taken back.")
 
 
 def _told(change: Change) -> str:
@@ -224,13 +224,13 @@ def _day(change: Change) -> str:
 
 def _seen(product: Product) -> Product:
     """The product as this session's form shows it, which may be older than what others have made of it since."""
-    seen: Product = st.session_state.setdefault(parts.EDITING, product)
+    seen: Product = st.session_state.setdefault(widgets.EDITING, product)
     if seen.sku != product.sku:
-        seen = st.session_state[parts.EDITING] = product
+        seen = st.session_state[widgets.EDITING] = product
     if seen != product:
         st.warning("Somebody has changed this product since you opened it.", icon=":material/sync_problem:")
         if st.button("Show the new values", icon=":material/refresh:"):
-            st.session_state.pop(parts.EDITING)
+            st.session_state.pop(widgets.EDITING)
             st.rerun()
     return seen
 
@@ -253,8 +253,8 @@ def _edit(found: Matcher, product: Product) -> None:
             attributes = {str(row["Fact"]): str(row["Value"]) for row in table if row.get("Fact") and row.get("Value")}
             if st.form_submit_button("Save", type="primary", icon=":material/save:"):
                 wanted = Product(product.sku, **fields, attributes=attributes)
-                parts.act(partial(products.change_product, found.catalogue, seen, wanted), "Saved.")
+                widgets.act(partial(editing.change_product, found.catalogue, seen, wanted), "Saved.")
     with st.popover("Remove this product", icon=":material/delete:"):
         st.markdown("It goes with its pictures and is no longer found in photos. It can be brought back.")
         if st.button("Remove it", type="primary", icon=":material/delete:"):
-            parts.act(partial(products.remove, found, product.sku), f"{product.name or product.sku} was removed.")
+            widgets.act(partial(editing.remove, found, product.sku), f"{product.name or product.sku} was removed.")

@@ -8,8 +8,8 @@ import streamlit as st
 
 from catalogue import Product, listing
 from catalogue.listing import Entry, Filter
-from retail_seg import products
-from retail_seg.web import parts, product
+from retail_seg.products import editing
+from retail_seg.web import product, widgets
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def page() -> None:
 
 
 def _list(found: Matcher) -> None:
-    for key in (product.ADDRESS, parts.EDITING):
+    for key in (product.ADDRESS, widgets.EDITING):
         st.session_state.pop(key, None)
-    parts.show_notice(found)
+    widgets.show_notice(found)
     if not found.catalogue.count_products() and not found.catalogue.count_products(removed=True):
         st.info(
             "This store has no products yet. Import a table or a zip of pictures on the page Import, or add the first "
@@ -59,7 +59,7 @@ def _list(found: Matcher) -> None:
         st.info("No product fits. Take a filter away, or type less.", icon=":material/search_off:")
         return
     rows = st.container(gap="xsmall")
-    start = parts.pages(total, SIZE, f"products_page_{hash(wanted)}")
+    start = widgets.pages(total, SIZE, f"products_page_{hash(wanted)}")
     with rows:
         for entry in listing.find(found.catalogue, wanted, offset=start, limit=SIZE):
             _row(found, entry)
@@ -93,10 +93,10 @@ def _choice(label: str, options: list[str]) -> str | None:
 def _row(found: Matcher, entry: Entry) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         with st.container(width=72):
-            parts.picture(found, entry.cover, entry.product.name or entry.product.sku, box=64)
+            widgets.picture(found, entry.cover, entry.product.name or entry.product.sku, box=64)
         with st.container(gap=None):
-            parts.product_link(entry.product.sku, entry.product.name or entry.product.sku)
-            st.caption(parts.plain(_about(entry)))
+            widgets.product_link(entry.product.sku, entry.product.name or entry.product.sku)
+            st.caption(widgets.plain(_about(entry)))
 
 
 def _about(entry: Entry) -> str:
@@ -113,8 +113,8 @@ def _new(found: Matcher) -> None:
         fields = product.text_fields(Product(""), "new")
         if st.form_submit_button("Add", type="primary", icon=":material/add:"):
             with errors_as_sentences():
-                added = products.add_product(found.catalogue, Product(sku).with_fields(fields))
-            change = products.last_changes(found.catalogue, added.sku, limit=1)[0]
-            parts.say(f"{added.name or added.sku} was added. Give it pictures, so that it is found.", [change.id])
+                added = editing.add_product(found.catalogue, Product(sku).with_fields(fields))
+            change = editing.last_changes(found.catalogue, added.sku, limit=1)[0]
+            widgets.say(f"{added.name or added.sku} was added. Give it pictures, so that it is found.", [change.id])
             st.query_params["sku"] = added.sku
             st.rerun()

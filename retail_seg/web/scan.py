@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from retail_seg.jobs import Job
 from retail_seg.matcher import Matcher
-from retail_seg.photos import SUFFIXES
-from retail_seg.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
+from retail_seg.photos.load import SUFFIXES
+from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
+from retail_seg.system.jobs import Job
 from retail_seg.web import scan_result
-from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
+from retail_seg.web.widgets import plain
 
 
 def page() -> None:

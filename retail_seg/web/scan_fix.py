@@ -9,13 +9,13 @@ import streamlit as st
 from streamlit_image_coordinates import streamlit_image_coordinates
 
 from catalogue import Product
-from retail_seg import corrections
 from retail_seg.matcher import Matcher
 from retail_seg.report import ReportLine
-from retail_seg.review import Review, crop_of, reference_picture
-from retail_seg.scan_view import draw_parts, squared
-from retail_seg.web.parts import plain
+from retail_seg.scans import corrections
+from retail_seg.scans.review import Review, crop_of, reference_picture
+from retail_seg.scans.view import draw_parts, squared
 from retail_seg.web.shared import errors_as_sentences, may
+from retail_seg.web.widgets import plain
 
 OTHER, NEW, NONE = "other", "new", "none"
 #: Width, in pixels, of a picture among others: three stand side by side on a phone.

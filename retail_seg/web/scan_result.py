@@ -10,10 +10,10 @@ from streamlit_image_coordinates import streamlit_image_coordinates
 
 from retail_seg.matcher import Matcher
 from retail_seg.report import ReportLine, count_rows
-from retail_seg.review import Review, as_json, counts_csv, json_lines, overlay_jpeg, photo_of
-from retail_seg.scan_view import ZOOMS, View, draw_view, pick
+from retail_seg.scans.review import Review, as_json, counts_csv, json_lines, overlay_jpeg, photo_of
+from retail_seg.scans.view import ZOOMS, View, draw_view, pick
 from retail_seg.web import scan_fix
-from retail_seg.web.parts import plain
+from retail_seg.web.widgets import plain
 
 #: How sure a product is, as a sign that is read without colours.
 SIGNS = {"sure": "✓", "likely": "~", "unknown": "?"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from retail_seg.matcher import Matcher
-from retail_seg.review import Listed, delete_scan, list_scans, open_review, scan_number
+from retail_seg.scans.review import Listed, delete_scan, list_scans, open_review, scan_number
 from retail_seg.web import scan_result
-from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+from retail_seg.web.widgets import plain
 
 PER_PAGE = 12
 

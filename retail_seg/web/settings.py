@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.accounts import ROLES, acting
-from retail_seg.gallery import false_accept_rate
 from retail_seg.matcher import Matcher
-from retail_seg.photos import SUFFIXES, shrink
-from retail_seg.store_settings import overview, set_false_accept_rate, timed_scan
-from retail_seg.users import read_users, remove_user, set_password, set_role
+from retail_seg.people.roles import ROLES, acting
+from retail_seg.people.users import read_users, remove_user, set_password, set_role
+from retail_seg.photos.load import SUFFIXES, shrink
+from retail_seg.store.gallery import false_accept_rate
+from retail_seg.store.settings import overview, set_false_accept_rate, timed_scan
 from retail_seg.web.identity import way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 

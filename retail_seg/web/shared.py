@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from retail_seg.accounts import Person, acting
 from retail_seg.matcher import Matcher
-from retail_seg.user_errors import USER_ERRORS
+from retail_seg.people.roles import Person, acting
+from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.web.identity import NOBODY, current, store_folder
 
 if TYPE_CHECKING:
-    from retail_seg.jobs import Jobs
+    from retail_seg.system.jobs import Jobs
 
 
 __all__ = ["errors_as_sentences", "jobs", "matcher", "may", "nothing_unsaid", "page_guard", "person", "store_folder"]
@@ -34,7 +34,7 @@ def matcher(folder: Path) -> Matcher:
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     """The background jobs of this process, shared by every visitor."""
-    from retail_seg.jobs import Jobs
+    from retail_seg.system.jobs import Jobs
 
     return Jobs()
 

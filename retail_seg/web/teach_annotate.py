@@ -11,9 +11,9 @@ from retail_seg.teaching import DONE, TaughtPhoto
 from retail_seg.teaching.editor import MARKS, MOVE, Hand, Hands
 from retail_seg.teaching.view import View, centre_of, colour_of, ids_png, photo_jpeg, window
 from retail_seg.web.annotator import annotator, new_marks
-from retail_seg.web.parts import plain
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, title_of, trying
+from retail_seg.web.widgets import plain
 
 #: Tools by the word that Hand knows: a name and what to do with it. All names fit beside each other on a phone.
 TOOLS = {

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from retail_seg.acceleration import load_segmenter
-from retail_seg.accounts import acting
-from retail_seg.model_switch import model_in_use, previous_model, switch_back, use_model
-from retail_seg.record import origin_of
+from retail_seg.people.roles import acting
+from retail_seg.runs.record import origin_of
 from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
+from retail_seg.store.active_model import model_in_use, previous_model, switch_back, use_model
+from retail_seg.store.networks import load_segmenter
 from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
 from retail_seg.teaching.trainings import FINISHED, Training
-from retail_seg.web.parts import plain
 from retail_seg.web.shared import jobs, may
 from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, job_shown, trying
+from retail_seg.web.widgets import plain
 
 
 def show(shop: Workshop) -> None:

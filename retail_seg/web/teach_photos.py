@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.accounts import acting
-from retail_seg.jobs import Job
-from retail_seg.photos import SUFFIXES, encode_picture, load_photo
+from retail_seg.people.roles import acting
+from retail_seg.photos.load import SUFFIXES, encode_picture, load_photo
 from retail_seg.segmentation.annotations import FORMATS, title
+from retail_seg.system.jobs import Job
 from retail_seg.teaching import DONE, TaughtPhoto
 from retail_seg.teaching.imports import Imported, import_annotations
 from retail_seg.teaching.judging import known_suggestions, suggest
 from retail_seg.teaching.trainings import FEWEST
-from retail_seg.web.parts import plain
 from retail_seg.web.shared import errors_as_sentences, jobs, may
 from retail_seg.web.teach_shared import SIGNS, STATES, Workshop, counted, flash, go_to, job_shown, state_of
+from retail_seg.web.widgets import plain
 
 #: Photos on a page of the list, and the longer side of their thumbnails in pixels.
 SHOWN, THUMBNAIL = 24, 320

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from retail_seg.acceleration import load_segmenter
-from retail_seg.jobs import Job
-from retail_seg.matcher import open_catalogue
-from retail_seg.model_switch import model_in_use, stamp
+from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.networks import load_segmenter
+from retail_seg.store.opening import open_catalogue
+from retail_seg.system.jobs import Job
+from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.teaching import DONE, DRAFT, NEW, TaughtPhoto, Teaching
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.trainings import Trainings
-from retail_seg.user_errors import USER_ERRORS
 from retail_seg.web.shared import jobs
 
 if TYPE_CHECKING:

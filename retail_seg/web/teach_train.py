@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.model_switch import model_in_use
-from retail_seg.record import SHORT
+from retail_seg.runs.record import SHORT
+from retail_seg.store.active_model import model_in_use
 from retail_seg.teaching import DONE
 from retail_seg.teaching.trainings import (
     CANCELLED,
@@ -19,9 +19,9 @@ from retail_seg.teaching.trainings import (
     longest,
     why_not,
 )
-from retail_seg.web.parts import plain
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, trying
+from retail_seg.web.widgets import plain
 
 WORDS = {RUNNING: "under way", FINISHED: "done", CANCELLED: "cancelled", FAILED: "broke off"}
 SCORES = {"fg_iou": "Foreground IoU", "f1_50": "F1 at IoU .5", "f1_75": "F1 at IoU .75", "exact_count": "Exact count"}

@@ -11,9 +11,9 @@ import numpy as np
 
 from retail_seg.segmentation.classical import edges, forest, regions, thresholds
 from retail_seg.segmentation.classical.steps import Steps, remove_noise, tidy
-from retail_seg.segmentation.instances import Instances
+from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.segmenter import working_size
-from retail_seg.segmentation.targets import enlarge_labels
+from retail_seg.segmentation.training.targets import enlarge_labels
 
 #: Classical methods work on a photo whose longer side is this many pixels long.
 SIDE = 480

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from retail_seg.errors import AnnotationError
-from retail_seg.files import replace_file, whole_file
-from retail_seg.photos import SUFFIXES
+from retail_seg.photos.load import SUFFIXES
+from retail_seg.system.files import replace_file, whole_file
 
 #: The class of an instance where a format or a file names none.
 NO_CLASS = "object"

@@ -1,0 +1,1 @@
+"""Time, memory and methods held against their peers."""

@@ -1,0 +1,198 @@
+"""Where the time of one scan goes, stage by stage, beside the floor that the machine's own rates give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.convolutional import NetworkEmbedder
+from index.rerank import Look, local_features
+from retail_seg.bench.benchmark import floors
+from retail_seg.bench.benchmark.measure import Row, Section, in_turns, machine, machine_line, milliseconds
+from retail_seg.bench.benchmark.synthetic import made_photo, store_in
+from retail_seg.matcher import Matcher
+from retail_seg.photos.load import load_photo
+from retail_seg.segmentation.instances.grouping import group
+from retail_seg.segmentation.segmenter import pad_to, resized, working_size
+from retail_seg.store.scanning import outline, report_of
+
+#: What would bring a stage closer to its floor.
+_IDEAS = {
+    "decode": "Decode only the part of a JPEG that holds products, or half the scale where every product is large: "
+    "entropy decoding is the rest and runs on one core.",
+    "shrink and normalise": "Shrink to the working size while decoding (the JPEG's own quarter scale) and keep the "
+    "full picture for the crops alone.",
+    "segmentation network": "Int8 weights and activations for the U-Net, checked against its scores; half the work of "
+    "bfloat16 on processors with VNNI or AMX.",
+    "group": "Watershed and markers only inside the foreground's bounding boxes, in one compiled function: today "
+    "they walk the whole working picture several times on one core.",
+    "enlarge": "Keep instances as outlines at working size and enlarge only when somebody asks for pixels.",
+    "cut and outline": "Turn and shrink each crop in one warp to the embedder's 192 pixels, on all cores.",
+    "prepare crops": "Normalise inside the compiled network (uint8 in), and take the colour histogram from the "
+    "picture that the network sees.",
+    "embedding network": "Int8 for the embedder, or a smaller student: its narrow 1 x 1 layers leave the matrix units "
+    "half empty.",
+    "search": "Vectors in half precision: half the memory to read; or hnsw, from some 500,000 vectors on.",
+    "rank and second look": "Owners of references in memory beside the index, so that ranking asks SQLite only for "
+    "names.",
+    "report": "Outlines simplified to a pixel of the working size before they become JSON.",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a scan: its time and its floor in seconds, and what the floor is made of."""
+
+    name: str
+    seconds: float
+    floor: float
+    made_of: str
+
+
+def profile_scan(
+    work: Path, *, labels: int = 25_000, references: int = 4, packs: int = 40, megapixels: float = 12.0, rounds: int = 5
+) -> tuple[Section, list[Stage]]:
+    """Time each stage of the scan of a made-up photo, and the whole."""
+    made = made_photo(packs, megapixels)
+    jpeg = made.jpeg()
+    store = store_in(work, labels, references)
+    with Matcher.open(store) as matcher:
+        works, work_done = _stages(matcher, jpeg)
+        taken = in_turns({**works, "whole scan": lambda: matcher.scan(jpeg).to_json()}, rounds)
+    stages = [Stage(name, taken[name], *work_done[name]) for name in works]
+    whole, parts = taken["whole scan"], sum(stage.seconds for stage in stages)
+    rows = [Row(one.name, milliseconds(one.seconds), milliseconds(one.floor), None, one.made_of) for one in stages]
+    rows.append(Row("sum of the stages", milliseconds(parts), milliseconds(sum(one.floor for one in stages))))
+    rows.append(Row("whole scan, JPEG in, JSON out", milliseconds(whole)))
+    rates = ", ".join(f"{rate:.0f} GFLOP/s {name}" for name, rate in floors.matrix_rates().items())
+    note = f"Measured rates: {rates}, {floors.bandwidth():.1f} GB/s copied. In the place of the peer stands the floor."
+    title = f"Scan of {megapixels:g} MP with {packs} packs, {labels:,} labels x {references} references"
+    return Section(title, rows, [note], {"whole_s": whole, "stages": [vars(one) for one in stages]}), stages
+
+
+Works = Mapping[str, Callable[[], Any]]
+
+
+def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float, str]]]:
+    """Every stage of a scan as a call of its own on what the stage before gave, and its floor."""
+    segmenter, embedder = matcher.segmenter, matcher.embedder
+    assert isinstance(embedder, NetworkEmbedder)
+    photo = load_photo(jpeg)
+    height, width = photo.shape[:2]
+    small_height, small_width = working_size(height, width, segmenter.config.side)
+    small = pad_to(resized(photo, small_width, small_height), segmenter.config.unet.stride)
+    entry = segmenter.normalise(small)[None]
+    maps = segmenter.maps(photo)
+    labels, confidence = group(maps, segmenter.thresholds)
+    instances = segmenter.enlarge(maps, labels, confidence, width, height)
+    seen = outline(photo, instances, "photo")
+    crops, masks = [crop for crop, _ in seen.views], [mask for _, mask in seen.views]
+    prepared = embedder.prepare(crops, masks)
+    vectors = embedder.embed(crops, masks)
+    state = matcher._gallery.current()
+    queries = state.ranker.project(vectors)
+    found = matcher.match(crops, masks=masks)
+    look = Look(lambda i: local_features(*seen.views[i]), matcher.catalogue.reference_features)
+    works = {
+        "decode": lambda: load_photo(jpeg),
+        "shrink and normalise": lambda: segmenter.normalise(
+            pad_to(resized(photo, small_width, small_height), segmenter.config.unet.stride)
+        ),
+        "segmentation network": lambda: segmenter._network(entry),
+        "group": lambda: group(maps, segmenter.thresholds),
+        "enlarge": lambda: segmenter.enlarge(maps, labels, confidence, width, height),
+        "cut and outline": lambda: outline(photo, instances, "photo"),
+        "prepare crops": lambda: embedder.prepare(crops, masks),
+        "embedding network": lambda: embedder.network(*prepared),
+        "search": lambda: state.index.search(queries, 80),
+        "rank and second look": lambda: matcher._gallery.rank(vectors, 5, look),
+        "report": lambda: report_of(seen, found, matcher.versions()).to_json(),
+    }
+    sizes = {
+        "photo": photo.nbytes, "small": entry.nbytes, "masks": width * height * 5,
+        "crops": sum(crop.nbytes for crop in crops), "squeezed": prepared[0].nbytes + prepared[1].nbytes,
+        "vectors": len(state.index) * embedder.dim * 4,
+    }  # fmt: skip
+    search_flop = 2 * len(queries) * len(state.index) * embedder.dim / 1e9
+    return works, _floors(sizes, _network_flop(matcher, entry, prepared), search_flop)
+
+
+def _network_flop(matcher: Matcher, entry: np.ndarray, prepared: Sequence[np.ndarray]) -> tuple[float, float]:
+    """GFLOP of the segmentation network for its entry, and of the embedder's for all crops."""
+    import torch
+
+    assert isinstance(matcher.embedder, NetworkEmbedder)
+    of_photo = floors.gflop(matcher.segmenter.net, torch.from_numpy(entry))
+    one = [torch.from_numpy(part[:1]) for part in prepared]
+    return of_photo, floors.gflop(matcher.embedder.module, *one) * len(prepared[0])
+
+
+def _floors(sizes: Mapping[str, int], networks: tuple[float, float], search: float) -> dict[str, tuple[float, str]]:
+    """Seconds that the machine's rates allow: multiplications at the best measured rate, bytes at the bandwidth."""
+    rates, band = floors.matrix_rates(), floors.bandwidth() * 1e9
+    quick, exact = max(rates.values()), rates["f32"]
+
+    def moved(*names: str) -> tuple[float, str]:
+        size = sum(sizes[name] for name in names)
+        return size / band, f"{size / 2**20:.0f} MB moved"
+
+    def multiplied(work: float, rate: float) -> tuple[float, str]:
+        return work / rate, f"{work:.1f} GFLOP"
+
+    return {
+        "decode": moved("photo"),
+        "shrink and normalise": moved("photo", "small"),
+        "segmentation network": multiplied(networks[0], quick),
+        "group": moved("small"),
+        "enlarge": moved("masks"),
+        "cut and outline": moved("masks", "crops"),
+        "prepare crops": moved("crops", "squeezed"),
+        "embedding network": multiplied(networks[1], quick),
+        "search": max(moved("vectors"), multiplied(search, exact)),
+        "rank and second look": (max(moved("vectors"), multiplied(search, exact))[0], "the search is in it"),
+        "report": (0.0, "text"),
+    }
+
+
+def next_steps(stages: Sequence[Stage]) -> list[str]:
+    """The three stages furthest from their floors, and what would help each."""
+    # The ranking's time holds the search's.
+    own = [one for one in stages if one.name != "search"]
+    worst = sorted(own, key=lambda one: one.floor - one.seconds)[:3]
+    return [f"**{one.name}** ({milliseconds(one.seconds - one.floor)} above its floor): {_IDEAS[one.name]}"
+            for one in worst]  # fmt: skip
+
+
+def document(section: Section, stages: Sequence[Stage], more: Sequence[Section] = ()) -> str:
+    """The profile as Markdown, with the machine it was measured on."""
+    lines = [
+        "# Where the time goes",
+        "",
+        "Written by `retail-seg benchmark profile --write docs/performance.md`; run it again on your machine.",
+        "",
+        f"Machine: {machine_line(machine())}.",
+        "",
+        f"## {section.title}",
+        "",
+        "| stage | time | floor | the floor is |",
+        "| --- | ---: | ---: | --- |",
+        *(f"| {row.name} | {row.ours} | {row.peer} | {row.goal} |" for row in section.rows),
+        "",
+        *section.notes,
+        "",
+        "A floor is what the measured rates of this machine allow for the work in a stage: multiplications at the best "
+        "matrix rate, everything else at the rate at which memory is copied. Entropy decoding, watershed and outlines "
+        "are neither; they cannot reach their floors.",
+        "",
+        "## What would help next",
+        "",
+        *(f"{number}. {text}" for number, text in enumerate(next_steps(stages), 1)),
+        "",
+    ]
+    for one in more:
+        lines += [f"## {one.title}", "", "```", one.table(), "```", ""]
+    return "\n".join(lines)

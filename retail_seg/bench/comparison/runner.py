@@ -1,0 +1,183 @@
+"""All methods of a comparison, one after the other, each in its own process; finished ones are not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from retail_seg.bench.comparison.job import LOG, Comparison, ComparisonError, Job, PhotoSet, Result, ranked
+from retail_seg.bench.comparison.methods import all_methods, spread
+from retail_seg.errors import RetailSegError
+from retail_seg.segmentation.annotations import AnnotatedPhoto
+from retail_seg.segmentation.training.manifest import TEST, manifest_of, split
+
+#: Share of the photos that is held out for the test where nothing else is said, and the set's name.
+TEST_SHARE, HELD_OUT = 0.4, "held out"
+#: The name of the set that is learned from.
+TRAINED = "train"
+#: Fewest photos that training takes, see `training.MIN_PHOTOS` (its import is heavy).
+MIN_PHOTOS = 3
+#: Photos of each test set of which every method's pictures are kept.
+SHOWN = 3
+#: Seconds that an interrupted method has to lay down its checkpoint.
+PATIENCE = 60.0
+
+#: Called with the method's name, what it is doing and how much of that is done, 0..1.
+Show = Callable[[str, str, float], None]
+
+
+def held_out(annotated: Sequence[AnnotatedPhoto], annotations: Path, seed: int) -> list[AnnotatedPhoto]:
+    """The photos that no method learns from, drawn by the seed: TEST_SHARE of them.
+
+    Raises ComparisonError where too few would be left to learn from.
+    """
+    manifest = split(manifest_of(annotated, annotations), test_share=TEST_SHARE, seed=seed)
+    tests = set(manifest.photos(TEST))
+    if len(annotated) - len(tests) < MIN_PHOTOS:
+        raise ComparisonError(
+            f"{len(annotated)} annotated photos are too few to learn from some and test on others; annotate at least "
+            f"{MIN_PHOTOS + 2}, or give test photos with --test"
+        )
+    return [one for one in annotated if one.path.absolute() in tests]
+
+
+def job_of(
+    folder: Path,
+    train: Sequence[AnnotatedPhoto],
+    tests: Sequence[tuple[str, Sequence[AnnotatedPhoto]]],
+    *,
+    minutes: float,
+    seed: int = 0,
+    steps: int | None = None,
+    most: int | None = None,
+    sources: Mapping[str, Path] | None = None,
+) -> Job:
+    """The comparison of these photos, ready to be run in `folder`; `most` limits the photos of each test set.
+
+    `sources` names the file or folder that annotates each set (TRAINED the photos learned from), for its manifest.
+    Raises ComparisonError for a folder that holds something else, or where a test photo is also learned from.
+    """
+    check_folder(folder)
+    data = folder / "data"
+    sources = sources or {}
+    learned = PhotoSet.kept(TRAINED, train, data / "train", sources.get(TRAINED))
+    chosen = [(name, [some[i] for i in spread(len(some), most or len(some))]) for name, some in tests]
+    sets = [
+        PhotoSet.kept(name, some, data / f"test-{i}", sources.get(name)) for i, (name, some) in enumerate(chosen, 1)
+    ]
+    for one in sets:
+        both = [p.name for p, h in zip(one.photos, one.hashes, strict=True) if h in learned.hashes]
+        if both:
+            raise ComparisonError(f"{both[0]}: is to be learned from and tested on; take it out of {one.name}")
+    shown = [(one.name, one.photos[i].stem) for one in sets for i in spread(len(one.photos), SHOWN)]
+    job = Job(folder.absolute(), learned, tuple(sets), minutes, seed, steps, tuple(shown))
+    job.write()
+    return job
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ComparisonError where `folder` is a file, or holds something that is not a comparison's."""
+    if folder.is_file():
+        raise ComparisonError(f"{folder}: is a file; give a folder for the report")
+    if folder.is_dir() and not (folder / "job.json").is_file() and any(folder.iterdir()):
+        raise ComparisonError(f"{folder}: holds other files; give a new or empty folder for the report")
+
+
+def chosen_methods(names: Sequence[str]) -> list[str]:
+    """Names in the bench's order; all of them for none. Raises ComparisonError for an unknown one."""
+    known = all_methods()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ComparisonError(f"{unknown[0]}: no such method; one of {', '.join(known)}")
+    return [name for name in known if not names or name in names]
+
+
+def run_all(
+    job: Job,
+    methods: Sequence[str],
+    show: Show,
+    finished: Callable[[Result, bool], None] = lambda result, again: None,
+    failed: Callable[[str, str], None] = lambda method, sentence: None,
+) -> Comparison:
+    """Run what is not finished yet and rank all. `finished` gets each result, and whether it was there before.
+
+    A method that cannot be done is one sentence for `failed`, and the others go on. KeyboardInterrupt ends the method
+    under way, which lays down what it has; the same call goes on there.
+    """
+    results: list[Result] = []
+    left_out: dict[str, str] = {}
+    for name in methods:
+        before = all_methods()[name].result(job)
+        try:
+            result = before or run_apart(job, name, show)
+        except RetailSegError as error:
+            left_out[name] = str(error)
+            failed(name, str(error))
+            continue
+        results.append(result)
+        finished(result, before is not None)
+    return Comparison(job, ranked(results), left_out)
+
+
+def run_apart(job: Job, name: str, show: Show) -> Result:
+    """One method in a process of its own. Raises ComparisonError with one sentence where it does not come to an end."""
+    folder = job.method_folder(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    said = ""
+    with (folder / LOG).open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "retail_seg.bench.comparison.worker", str(job.folder / "job.json"), name],
+            stdout=subprocess.PIPE, stderr=log, text=True, env=_environment(), start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                values = _json(line)
+                said = values.get("error", said)
+                if "what" in values:
+                    show(name, values["what"], values["share"])
+            process.wait()
+        finally:
+            _end(process)
+    result = all_methods()[name].result(job) if process.returncode == 0 else None
+    if result is None:
+        raise ComparisonError(said or _why(process.returncode, folder / LOG))
+    return result
+
+
+def _environment() -> dict[str, str]:
+    """The workers import this very package, wherever the command was called."""
+    root = str(Path(__file__).resolve().parents[3])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _json(line: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except ValueError:  # a library that prints
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _why(code: int, log: Path) -> str:
+    if code < 0:
+        return f"was ended by signal {-code} (9: probably for want of memory); see {log}"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"failed ({lines[-1] if lines else f'exit code {code}'}); see {log}"

@@ -1,0 +1,1 @@
+"""Labelled photos and crops ► scores, measures and plots."""

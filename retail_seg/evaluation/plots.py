@@ -1,0 +1,46 @@
+"""Plots of a retrieval evaluation: reliability of the probabilities, and recall against references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from retail_seg.evaluation.charts import Axis, Series, draw_chart, share_axis
+from retail_seg.evaluation.retrieval import RetrievalResult
+
+_BINS = 10
+_FEWEST = 5  # answers in a bin below which its share right is chance
+
+
+def plot_reliability(result: RetrievalResult, path: Path) -> None:
+    """Share of answers that are right against the probability they were given, as PNG."""
+    at = np.minimum((result.probability * _BINS).astype(int), _BINS - 1)
+    points = [
+        (float(result.probability[at == one].mean()), float(result.right[at == one].mean()))
+        for one in range(_BINS)
+        if (at == one).sum() >= _FEWEST
+    ]
+    ece = result.rows[-1].ece
+    draw_chart(
+        path,
+        f"Reliability of {result.embedder}, {result.rows[-1].references} references a product (ECE {ece:.3f})",
+        share_axis("probability given"),
+        share_axis("share of answers that are right"),
+        [Series("as it should be", [(0, 0), (1, 1)], dashed=True), Series(result.embedder, points)],
+    )
+
+
+def plot_recall(results: Sequence[RetrievalResult], path: Path) -> None:
+    """Top-1, as a store answers and plain, against the number of references a product, as PNG."""
+    counts = sorted({row.references for result in results for row in result.rows})
+    place = {count: float(at) for at, count in enumerate(counts)}
+    series = []
+    for result in results:
+        store = [(place[row.references], row.top1) for row in result.rows]
+        plain = [(place[row.references], row.plain_top1) for row in result.rows]
+        series += [Series(f"{result.embedder}, as a store", store), Series(f"{result.embedder}, plain cosine", plain)]
+    ticks = [(place[count], str(count)) for count in counts]
+    across = Axis("references a product", -0.2, len(counts) - 0.8, ticks)
+    draw_chart(path, "First answer right", across, share_axis("top-1"), series)

@@ -1,0 +1,1 @@
+"""Who is at work and what they may do: roles, users, sessions."""

@@ -1,0 +1,234 @@
+"""The people who may log in to the web app of a store: a file in the store, with hashes of their passwords.
+
+`STORE/users.json` is read anew when it changes, so that a role given or taken counts at once. E-mail addresses of an
+identity provider (OIDC) stand in it without a password: the provider says who somebody is, this file what they may.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+import threading
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from retail_seg.people.roles import ROLES, AccountError, Person, acting, sign
+from retail_seg.system.files import replace_file
+
+FILE = "users.json"
+MIN_PASSWORD, MAX_PASSWORD = 8, 1024
+#: OWASP Password Storage Cheat Sheet (2023): scrypt with N = 2^15, r = 8, p = 3; some 0.2 s and 32 MB a check.
+SCRYPT = {"n": 2**15, "r": 8, "p": 3}
+_FORM = 1
+#: One check at a time: many logins at once must not use up the memory.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who may log in; `password` is a scrypt hash, empty for who comes through an identity provider."""
+
+    name: str
+    role: str
+    password: str = ""
+
+    @property
+    def person(self) -> Person:
+        """Them at work."""
+        return Person(self.name, self.role)
+
+
+def read_users(store: Path) -> list[User]:
+    """The users of a store by name, none where it keeps no file; raises AccountError for a damaged one."""
+    path = Path(store) / FILE
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return []
+    return list(_read(path, (found.st_ino, found.st_mtime_ns, found.st_size)))
+
+
+def find_user(store: Path, name: str) -> User | None:
+    """The user of this name, in whatever case it is written; None where there is none."""
+    wanted = _key(name)
+    return next((user for user in read_users(store) if _key(user.name) == wanted), None)
+
+
+def add_user(store: Path, name: str, role: str, password: str | None, *, by: str = "") -> User:
+    """Let somebody log in. Without a password, `name` is the e-mail address that an identity provider vouches for.
+
+    Only a manager may. Raises AccountError for a name that is taken or cannot be used, and for a poor password.
+    """
+    name = _checked_name(name, email=password is None)
+    user = User(name, Person(name, role).role, "" if password is None else hashed(_checked(password, name)))
+    with _changing(store, f"add user {name} as {role}", by) as users:
+        if any(_key(other.name) == _key(name) for other in users):
+            raise AccountError(f"{name} is a user already; remove them first, or give another name")
+        users.append(user)
+    return user
+
+
+def remove_user(store: Path, name: str, *, by: str = "") -> None:
+    """Take somebody's access away at once; raises AccountError for the last manager while others are left."""
+    with _changing(store, f"remove user {name}", by) as users:
+        users.remove(_one(users, name))
+
+
+def set_role(store: Path, name: str, role: str, *, by: str = "") -> None:
+    """Give somebody another role; it counts at once."""
+    with _changing(store, f"user {name} is {role} now", by) as users:
+        user = _one(users, name)
+        users[users.index(user)] = replace(user, role=Person(user.name, role).role)
+
+
+def set_password(store: Path, name: str, password: str, *, by: str = "") -> None:
+    """Give somebody another password; their open sessions end. Everybody may change their own."""
+    own = not acting().local and _key(acting().name) == _key(name)
+    with _changing(store, f"new password of user {name}", by, "viewer" if own else "manager") as users:
+        user = _one(users, name)
+        if not user.password:
+            raise AccountError(f"{user.name} logs in through an identity provider; the password is kept there")
+        users[users.index(user)] = replace(user, password=hashed(_checked(password, user.name)))
+
+
+def check_password(store: Path, name: str, password: str) -> User | None:
+    """The user whom name and password fit, else None; takes as long for a name that there is not."""
+    user = find_user(store, name)
+    known = bool(user and user.password)
+    right = _fits(user.password if user and known else _nobody(), password[:MAX_PASSWORD])
+    return user if known and right else None
+
+
+def has_logins(store: Path, secrets_files: Iterable[Path]) -> bool:
+    """Whether the app of a store asks for a login: it has users with passwords, or an identity provider is set up."""
+    return any(user.password for user in read_users(store)) or any(map(_names_provider, secrets_files))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this computer reaches an address."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:  # a name
+        return False
+
+
+def _names_provider(secrets_file: Path) -> bool:
+    try:
+        return "auth" in tomllib.loads(secrets_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise AccountError(f"{secrets_file}: cannot be read ({error}); mend it, or give another file") from None
+
+
+# -- hashes
+
+
+def hashed(password: str) -> str:
+    """A password as it is kept: scrypt with its cost, a salt of its own and the hash (RFC 7914)."""
+    salt = secrets.token_bytes(16)
+    return f"scrypt:{SCRYPT['n']}:{SCRYPT['r']}:{SCRYPT['p']}:{salt.hex()}:{_scrypt(password, salt, **SCRYPT).hex()}"
+
+
+def _fits(kept: str, password: str) -> bool:
+    _, n, r, p, salt, digest = kept.split(":")
+    found = _scrypt(password, bytes.fromhex(salt), n=int(n), r=int(r), p=int(p))
+    return hmac.compare_digest(found, bytes.fromhex(digest))
+
+
+def _scrypt(password: str, salt: bytes, *, n: int, r: int, p: int) -> bytes:
+    # NFKC: the same word typed on another keyboard may come as other code points (NIST SP 800-63B, 5.1.1.2).
+    text = unicodedata.normalize("NFKC", password).encode()
+    with _ONE_AT_A_TIME:
+        return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    return hashed(secrets.token_hex(16))
+
+
+# -- the file
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, stamp: tuple[int, int, int]) -> tuple[User, ...]:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_bytes())
+        users = tuple(User(**user) for user in kept["users"])
+        for user in users:
+            _well_formed(user)
+    except (OSError, ValueError, TypeError, KeyError, AccountError) as error:
+        raise AccountError(
+            f"{path}: cannot be read as a list of users ({error}); nobody can log in until it is mended or restored"
+        ) from None
+    return tuple(sorted(users, key=lambda user: _key(user.name)))
+
+
+def _well_formed(user: User) -> None:
+    if user.role not in ROLES or not user.name:
+        raise ValueError(f"{user.name!r} as {user.role!r}")
+    if user.password:
+        scheme, n, r, p, salt, digest = user.password.split(":")
+        if scheme != "scrypt":
+            raise ValueError(f"{scheme!r} is no known hash")
+        _ = int(n), int(r), int(p), bytes.fromhex(salt), bytes.fromhex(digest)
+
+
+@contextmanager
+def _changing(store: Path, action: str, by: str, role: str = "manager") -> Iterator[list[User]]:
+    """The users, to be changed in the block; written and logged in one go, beside no other change of them."""
+    from retail_seg.store.opening import open_catalogue
+
+    by = sign(role, by)
+    with open_catalogue(Path(store)) as catalogue, catalogue.logged(action, by=by):
+        users = read_users(store)
+        yield users
+        if users and not any(user.role == "manager" for user in users):
+            raise AccountError("There must be a manager among a store's users; first add one, or make somebody one")
+        data = {"form": _FORM, "users": [asdict(user) for user in users]}
+        path = Path(store) / FILE
+        replace_file(path, json.dumps(data, indent=1, ensure_ascii=False).encode(), private=True)
+        _read.cache_clear()
+
+
+def _one(users: list[User], name: str) -> User:
+    found = next((user for user in users if _key(user.name) == _key(name)), None)
+    if found is None:
+        raise AccountError(f"there is no user {name}; see `retail-seg user list`")
+    return found
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def _checked_name(name: str, *, email: bool) -> str:
+    name = unicodedata.normalize("NFKC", name).strip()
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise AccountError(f"{name!r} cannot be a user's name; give 1 to 100 printable characters")
+    if email and (name.count("@") != 1 or not all(name.split("@")) or " " in name):
+        raise AccountError(f"{name}: is no e-mail address; --oidc wants the one that the identity provider knows")
+    return name
+
+
+def _checked(password: str, name: str) -> str:
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise AccountError(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters; several words do well")
+    if _key(password) == _key(name):
+        raise AccountError("The password must not be the name; several words do well")
+    return password
+
+
+def stamp_of(user: User) -> str:
+    """Changes with a user's password, so that a session opened with the former one ends."""
+    return hashlib.sha256(f"{user.name}\0{user.password}".encode()).hexdigest()

@@ -1,0 +1,5 @@
+"""Any upload ► one upright RGB array or a clear error; its quality; every outline drawn once."""
+
+from retail_seg.photos.load import find_photos, load_photo
+
+__all__ = ["find_photos", "load_photo"]

@@ -1,0 +1,200 @@
+"""What people do with products in the app: look, add, change, give them pictures, tell doubles apart, take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from catalogue import Product, editing, history, listing
+from retail_seg.errors import PhotoError, RetailSegError
+from retail_seg.people.roles import require
+from retail_seg.photos.load import encode_picture, load_photo
+from retail_seg.store.enrolment import Prepared, Upload, embed_prepared, new_only, prepare
+from retail_seg.store.gallery import stack
+
+if TYPE_CHECKING:
+    from catalogue import Catalogue, NewReference
+    from retail_seg.matcher import Matcher
+
+#: So many pictures can be added at once.
+MAX_PICTURES = 100
+#: Pictures that are embedded between two reports of progress.
+PORTION = 4
+#: Longer side, in pixels, of a picture in a list.
+THUMBNAIL = 320
+
+Report = Callable[[float, str], None]
+
+
+class TooManyPictures(RetailSegError):
+    """More pictures were given than are taken at once."""
+
+
+@dataclass(frozen=True)
+class AddedPicture:
+    """What became of one uploaded picture: the reference that it is now, or why there is none."""
+
+    name: str
+    reference_id: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another product that resembles one, by the pair of their references that resembles most (cosine)."""
+
+    sku: str
+    name: str
+    score: float
+    reference_id: int
+    other_id: int
+
+
+def thumbnail(catalogue: Catalogue, reference_id: int, side: int = THUMBNAIL) -> tuple[bytes, float]:
+    """A reference's picture as JPEG bytes, its longer side at most so many pixels, and its width over its height.
+
+    Raises UnknownReference.
+    """
+    photo = load_photo(catalogue.reference_picture(reference_id), name="reference", max_side=side)
+    return encode_picture(photo), photo.shape[1] / photo.shape[0]
+
+
+# -- fields
+
+
+def add_product(catalogue: Catalogue, product: Product) -> Product:
+    """Add a product that is new, without pictures; returns it as it was kept. Raises EditConflict for a known SKU."""
+    return editing.add(catalogue, product, by=require("manager"))
+
+
+def change_product(catalogue: Catalogue, seen: Product, wanted: Product) -> list[int]:
+    """Write a product's fields, if it still is as somebody saw it; returns the changes to undo, none for no difference.
+
+    Raises EditConflict where another person has changed it meanwhile.
+    """
+    written = editing.revise(catalogue, seen, wanted, by=require("manager"))
+    return _latest(catalogue, seen.sku) if written else []
+
+
+def remove(matcher: Matcher, sku: str, references: Sequence[int] | None = None) -> list[int]:
+    """Take a product out, or some of its pictures; returns the changes to undo."""
+    matcher.remove(sku, references)
+    return _latest(matcher.catalogue, sku)
+
+
+def bring_back(matcher: Matcher, sku: str) -> list[int]:
+    """Bring a removed product back with its pictures; returns the changes to undo. Raises UndoError."""
+    return [matcher.undelete(sku).id]
+
+
+def _latest(catalogue: Catalogue, sku: str) -> list[int]:
+    return [change.id for change in history.log(catalogue, sku=sku, limit=1)]
+
+
+# -- pictures
+
+
+def add_pictures(
+    matcher: Matcher, sku: str, uploads: Sequence[tuple[str, bytes]], report: Report = lambda share, text: None
+) -> list[AddedPicture]:
+    """Give a product pictures, (name, bytes of the file) each, all in one change; bad ones are told apart.
+
+    `report` may raise: nothing has been written then. Raises UnknownProduct, and TooManyPictures for too many at once.
+    """
+    by = check_addition(matcher.catalogue, sku, len(uploads))
+    product = matcher.catalogue.product(sku)
+    known = matcher.catalogue.known_hashes(sku)
+    prepared: list[Prepared | AddedPicture] = []
+    for number, (name, data) in enumerate(uploads):
+        report(0.4 * number / len(uploads), f"Reading {name}")
+        prepared.append(_prepared(name, data, known))
+    fresh = new_only([one for one in prepared if isinstance(one, Prepared)], known.__contains__)
+    references: list[NewReference] = []
+    for start in range(0, len(fresh), PORTION):
+        report(0.4 + 0.6 * start / len(fresh), f"Learning picture {start + 1} of {len(fresh)}")
+        references += embed_prepared(matcher.embedder, fresh[start : start + PORTION])
+    ids = matcher.catalogue.enrol(product.sku, references, by=by) if references else []
+    matcher.refresh()
+    return _added(prepared, dict(zip((one.content_hash for one in fresh), ids, strict=True)))
+
+
+def check_addition(catalogue: Catalogue, sku: str, count: int) -> str:
+    """Raise what `add_pictures` would before it reads the first picture; returns who is acting."""
+    by = require("manager")
+    catalogue.product(sku)
+    if count > MAX_PICTURES:
+        raise TooManyPictures(f"{count} pictures are too many at once; add at most {MAX_PICTURES}")
+    return by
+
+
+def _prepared(name: str, data: bytes, known: Iterable[str]) -> Prepared | AddedPicture:
+    try:
+        one = prepare(Upload(data, name))
+    except PhotoError as error:
+        return AddedPicture(name, None, str(error).removeprefix(f"{name}: "))
+    return AddedPicture(name, None, "is a picture of this product already") if one.content_hash in known else one
+
+
+def _added(prepared: Iterable[Prepared | AddedPicture], ids: dict[str, int]) -> list[AddedPicture]:
+    found = []
+    for one in prepared:
+        if isinstance(one, Prepared):
+            id_ = ids.pop(one.content_hash, None)
+            one = AddedPicture(one.name, id_, "" if id_ else "is the same file as another one here")
+        found.append(one)
+    return found
+
+
+# -- look-alikes
+
+
+def rivals(matcher: Matcher, sku: str, limit: int = 5) -> list[Rival]:
+    """The other products that resemble a product most, the nearest first; none for one without pictures."""
+    rows = [(id_, data[: matcher.catalogue.dim * 4], 1) for id_, data, _ in listing.vectors(matcher.catalogue, sku)]
+    if not rows:
+        return []
+    ids, vectors = stack(rows, matcher.catalogue.dim)
+    scores, found = matcher.nearest(vectors, limit * 4 + len(rows))
+    owners = matcher.catalogue.skus_of(int(i) for i in np.unique(found))
+    best: dict[str, tuple[float, int, int]] = {}
+    for row, id_ in enumerate(ids):
+        for score, other in zip(scores[row], found[row], strict=True):
+            owner = owners.get(int(other), sku)
+            if owner != sku and float(score) > best.get(owner, (-1.0, 0, 0))[0]:
+                best[owner] = (float(score), int(id_), int(other))
+    names = matcher.catalogue.names_of(best)
+    order = sorted(best, key=lambda owner: -best[owner][0])[:limit]
+    return [Rival(owner, names.get(owner, ""), *best[owner]) for owner in order]
+
+
+def merge(matcher: Matcher, keep: str, drop: str) -> list[int]:
+    """Make two products one; returns the changes, in the order to undo them. Raises UnknownProduct."""
+    changes = editing.merge(matcher.catalogue, keep, drop, by=require("manager"))
+    matcher.refresh()
+    return changes
+
+
+def move(matcher: Matcher, reference_ids: Sequence[int], to: str) -> list[int]:
+    """Put pictures under another product; returns the changes, in the order to undo them."""
+    changes = editing.move(matcher.catalogue, reference_ids, to, by=require("manager"))
+    matcher.refresh()
+    return changes
+
+
+def last_changes(catalogue: Catalogue, sku: str = "", limit: int = 20) -> list[history.Change]:
+    """The latest changes, newest first; of one product where a SKU is given."""
+    return history.log(catalogue, sku=sku, limit=limit)
+
+
+def undo(matcher: Matcher, numbers: Sequence[int]) -> list[int]:
+    """Take changes back in this order; returns what undoes this. Raises UndoError at the first that cannot be."""
+    require("manager")
+    return [matcher.undo(number).id for number in numbers][::-1]
+
+
+def undoable(change: history.Change) -> bool:
+    """Whether a change is worth an undo button: of a product, and not taken back yet."""
+    return bool(change.sku) and change.undone_by is None

@@ -1,0 +1,318 @@
+"""Import in the app: an upload is kept in a folder of its own, looked through, then written, and perhaps taken back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+import threading
+import zipfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from catalogue import history
+from catalogue.errors import ImportFileError, UndoError
+from catalogue.importing import ImportFile, Outcome, read_file
+from catalogue.sources import TABLE_SUFFIXES
+from retail_seg.errors import RetailSegError
+from retail_seg.people.roles import require
+from retail_seg.report import safe_cell
+from retail_seg.store import importing
+
+if TYPE_CHECKING:
+    from catalogue import Catalogue
+    from retail_seg.matcher import Matcher
+
+#: Larger uploads are refused; a zip's table may unfold to so much.
+MAX_BYTES = 200 * 2**20
+MAX_TABLE_BYTES = 100 * 2**20
+#: A zip with more members is refused.
+MAX_MEMBERS = 200_000
+ENDINGS = (*TABLE_SUFFIXES, ".zip")
+#: So many uploads wait for their import; with one more, the oldest is dropped.
+WAITING = 5
+#: What a line of the file comes to, in the order in which people ask for it.
+STATUSES = ("added", "changed", "unchanged", "refused")
+COLUMNS = ("line", "sku", "result", "product", "changes", "new pictures", "problems")
+
+Report = Callable[[float, str], None]
+
+
+class UploadRefused(RetailSegError):
+    """An upload is too large, of no kind that can be imported, or no longer kept."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What becomes of one product of the file, or of a line that is none (`status` "refused", `sku` empty).
+
+    `changes` holds (field, old, new), `pictures` counts new ones, `change` is the log's number of what was written
+    (None: nothing was). `name` is the product's, as the file gives it.
+    """
+
+    line: int
+    sku: str
+    status: str
+    name: str = ""
+    changes: tuple[tuple[str, str, str], ...] = ()
+    pictures: int = 0
+    problems: tuple[str, ...] = ()
+    change: int | None = None
+
+    def writes(self, *, replace: bool) -> bool:
+        """Whether importing the line changes anything in the catalogue."""
+        return self.status == "added" or self.pictures > 0 or (bool(self.changes) and replace)
+
+    def text(self, *, replace: bool) -> str:
+        """What changes, in words; of an existing product's fields also whether they are overwritten."""
+        if self.status == "added":
+            return "; ".join(f"{name}: {new}" for name, _, new in self.changes if name != "name")
+        told = "; ".join(f"{name}: {old or '(empty)'} → {new}" for name, old, new in self.changes)
+        return f"kept as it is, not overwritten: {told}" if told and not replace else told
+
+    def cells(self, *, replace: bool) -> tuple[str, ...]:
+        """The line as text, in the order of COLUMNS."""
+        line, pictures = str(self.line or ""), str(self.pictures or "")
+        problems = "; ".join(self.problems)
+        return (line, self.sku, self.status, self.name, self.text(replace=replace), pictures, problems)
+
+
+@dataclass
+class Upload:
+    """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it."""
+
+    name: str
+    fetch: bool
+    path: Path
+    folder: tempfile.TemporaryDirectory[str]
+    lines: list[Line] = field(default_factory=list)
+    file: ImportFile | None = None
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is a zip, which alone can bring pictures along."""
+        return self.path.suffix == ".zip"
+
+    @property
+    def kept(self) -> bool:
+        """Whether the file is still there."""
+        return self.path.exists()
+
+    def drop(self) -> None:
+        """Delete the file; what was found out about it stays."""
+        self.folder.cleanup()
+
+
+@dataclass
+class Run:
+    """An import that was started; `lines` grow while it runs.
+
+    `taken_back` counts the changes that were undone, `left` says why others were not.
+    """
+
+    name: str
+    replace: bool
+    lines: list[Line] = field(default_factory=list)
+    taken_back: int = 0
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def changes(self) -> list[int]:
+        """The log's numbers of all that was written, in the order to undo them."""
+        return [line.change for line in reversed(self.lines) if line.change is not None]
+
+
+_waiting: deque[Upload] = deque()
+_lock = threading.Lock()
+
+
+def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> Upload:
+    """Keep an upload under a name of our own in a new folder; raises UploadRefused.
+
+    Of its name only the ending counts, to tell a zip from a table. `fetch` gets pictures that are web addresses.
+    """
+    require("manager")
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
+    if ending is None:
+        raise UploadRefused(f"{name}: is no file that can be imported; give one of {', '.join(ENDINGS)}")
+    folder = tempfile.TemporaryDirectory(prefix="retail-seg-import-", ignore_cleanup_errors=True)
+    upload = Upload(name, fetch, Path(folder.name) / f"upload{ending}", folder)
+    try:
+        _write(upload, content)
+        if upload.packed:
+            _check_zip(upload)
+    except BaseException:
+        upload.drop()
+        raise
+    with _lock:
+        _waiting.append(upload)
+        while len(_waiting) > WAITING:
+            _waiting.popleft().drop()
+    return upload
+
+
+def _write(upload: Upload, content: BinaryIO) -> None:
+    size = 0
+    with upload.path.open("wb") as file:
+        while chunk := content.read(2**20):
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise UploadRefused(f"{upload.name}: is larger than {MAX_BYTES >> 20} MB; split it into several files")
+            file.write(chunk)
+
+
+def _check_zip(upload: Upload) -> None:
+    try:
+        with zipfile.ZipFile(upload.path) as packed:
+            members = packed.infolist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise UploadRefused(f"{upload.name}: is no zip that can be read ({error}); pack it again") from None
+    if len(members) > MAX_MEMBERS:
+        raise UploadRefused(f"{upload.name}: holds more than {MAX_MEMBERS:,} files; split it")
+    for member in members:
+        if member.filename.lower().endswith(TABLE_SUFFIXES) and member.file_size > MAX_TABLE_BYTES:
+            size = f"more than {MAX_TABLE_BYTES >> 20} MB"
+            raise UploadRefused(f"{upload.name}: {member.filename[:200]} unfolds to {size}; split it")
+
+
+def check(catalogue: Catalogue, upload: Upload, report: Report) -> Upload:
+    """Find out what an import of the upload would do; nothing is written, every picture is read.
+
+    `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
+    """
+    report(0.0, f"Reading {upload.name}")
+    upload.file = file = _read(upload)
+    upload.lines = _refused(file)
+    counter = _Counter(file, report, "Checked")
+    for outcome in importing.plan(catalogue, file, fetch=upload.fetch, pulse=counter.pictures):
+        upload.lines.append(_line(file, outcome))
+        counter.product()
+    return upload
+
+
+def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
+    """Write what an upload holds, a product a transaction, and tell of each in `into`; ended early, start it again.
+
+    What was written is found by searches at once. Raises UploadRefused where the file is no longer kept.
+    """
+    by = require("manager")
+    if upload.file is None or not upload.kept:
+        raise UploadRefused(f"{upload.name}: is no longer kept here; upload it again")
+    into.lines = _refused(upload.file)
+    latest = history.log(matcher.catalogue, limit=1)
+    first = latest[0].id if latest else 0
+    counter = _Counter(upload.file, report, "Imported")
+    outcomes = importing.apply(
+        matcher.catalogue,
+        upload.file,
+        matcher.embedder,
+        replace=into.replace,
+        fetch=upload.fetch,
+        by=by,
+        pulse=counter.pictures,
+    )
+    try:
+        for outcome in outcomes:
+            into.lines.append(_line(upload.file, outcome, _written(matcher.catalogue, outcome, first)))
+            counter.product()
+    finally:
+        matcher.refresh()
+    upload.drop()
+    return into
+
+
+def take_back(matcher: Matcher, done: Run, report: Report) -> Run:
+    """Undo what an import has written, but for what later changes rest on, which is told in `left`."""
+    by, numbers = require("manager"), done.changes
+    try:
+        for count, number in enumerate(numbers):
+            report(count / len(numbers), f"Taken back: {count} of {len(numbers)} products")
+            try:
+                history.undo(matcher.catalogue, number, by=by)
+                done.taken_back += 1
+            except UndoError as error:
+                done.left.append(str(error))
+    finally:
+        matcher.refresh()
+    return done
+
+
+def counts(lines: Iterable[Line]) -> dict[str, int]:
+    """How many lines have each status of STATUSES, and under "problems" how many have one."""
+    found = list(lines)
+    number = Counter(line.status for line in found)
+    return {status: number[status] for status in STATUSES} | {"problems": sum(bool(line.problems) for line in found)}
+
+
+def to_csv(lines: Iterable[Line], *, replace: bool) -> str:
+    """The lines as a table in which no cell is a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    writer.writerows([safe_cell(cell) for cell in line.cells(replace=replace)] for line in lines)
+    return out.getvalue()
+
+
+def _read(upload: Upload) -> ImportFile:
+    try:
+        return read_file(upload.path)
+    except ImportFileError as error:
+        # People know the name that they gave the file, not the one under which it is kept.
+        text = str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)
+        raise ImportFileError(text) from None
+
+
+def _refused(file: ImportFile) -> list[Line]:
+    found = [(refusal.line, f"{refusal.what} {refusal.reason}".strip()) for refusal in file.refused]
+    return [Line(line, "", "refused", problems=(text,)) for line, text in found]
+
+
+def _line(file: ImportFile, outcome: Outcome, change: int | None = None) -> Line:
+    problems = tuple(str(refusal) for refusal in outcome.refused)
+    changes = tuple(outcome.changes)
+    name = file.names.get(outcome.sku, "")
+    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, change)
+
+
+def _written(catalogue: Catalogue, outcome: Outcome, first: int) -> int | None:
+    """The log's number of what an outcome has written; None where it was nothing."""
+    if outcome.status == "added" or outcome.pictures or (outcome.changes and outcome.applied):
+        latest = history.log(catalogue, sku=outcome.sku, limit=1)
+        return latest[0].id if latest and latest[0].id > first else None
+    return None
+
+
+class _Counter:
+    """Counts products and pictures, and reports the share of both that is done."""
+
+    def __init__(self, file: ImportFile, report: Report, verb: str) -> None:
+        self._products, self._pictures = len(file.wanted), file.pictures
+        self._done, self._seen = 0, 0
+        self._report, self._verb = report, verb
+
+    def product(self) -> None:
+        """One more product is done."""
+        self._done += 1
+        self._tell()
+
+    def pictures(self, number: int) -> None:
+        """So many more pictures are done."""
+        self._seen += number
+        self._tell()
+
+    def _tell(self) -> None:
+        # Pictures that are known or refused are never seen: a product that is done counts for them.
+        share = max(self._done / max(self._products, 1), self._seen / max(self._pictures, 1))
+        self._report(min(share, 0.99), f"{self._verb}: {self._done:,} of {self._products:,} products")
+
+
+def portion(lines: list[Line], status: str, start: int, size: int) -> tuple[list[Line], int]:
+    """Some lines of a status ("" for all, "problems" for those with one), as the file has them, and how many of it."""
+    if status == "problems":
+        found = [line for line in lines if line.problems]
+    else:
+        found = [line for line in lines if status in ("", line.status)]
+    return sorted(found, key=lambda line: line.line)[start : start + size], len(found)

@@ -1,0 +1,1 @@
+"""Kept scans: what was seen, what people corrected, and how it would be answered today."""

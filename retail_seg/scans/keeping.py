@@ -1,0 +1,90 @@
+"""Scans that were made are kept: photo, report, crops as they were matched, vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from catalogue import scans
+from retail_seg.photos.load import encode_picture, shrink
+
+if TYPE_CHECKING:
+    from retail_seg.matcher import Matcher
+    from retail_seg.report import Report, ReportLine
+    from retail_seg.segmentation.instances.instances import Instances
+
+#: Longer side, in pixels, of a scan's picture in a list.
+THUMBNAIL_SIDE = 256
+
+
+def keep(
+    matcher: Matcher,
+    photo: np.ndarray,
+    instances: Instances,
+    report: Report,
+    *,
+    data: bytes | None = None,
+    path: str = "",
+    by: str = "",
+    details: Mapping[str, Any] | None = None,
+    vectors: np.ndarray | None = None,
+) -> int:
+    """Keep a scan that was made, with its crops as they were matched; returns its number.
+
+    `vectors` (n, dim) float32 are those of its instances, by which look-alikes are found; without them they are
+    embedded when they are first asked for. `details` are the caller's own JSON-able values, kept beside what the
+    instances' rows have no column for.
+    """
+    from retail_seg.store.scanning import MARGIN
+
+    cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
+    kept = [b""] * len(cuts) if vectors is None else [np.asarray(v, np.float32).tobytes() for v in vectors]
+    versions = report.versions
+    scan = scans.NewScan(
+        image=report.image,
+        width=report.width,
+        height=report.height,
+        model=str(versions.get("segmenter", "")),
+        embedder=str(versions.get("embedder", "")),
+        revision=int(versions.get("revision", matcher.revision)),
+        instances=[
+            kept_instance(line, *cut, vector) for line, cut, vector in zip(report.instances, cuts, kept, strict=True)
+        ],
+        photo=data,
+        path=path,
+        details={"version": versions.get("version", ""), "lines": _lines(report), **(details or {})},
+        thumbnail=encode_picture(shrink(photo, THUMBNAIL_SIDE), quality=80),
+    )
+    return scans.save(matcher.catalogue, scan, by=by)
+
+
+def _lines(report: Report) -> dict[str, list[Any]]:
+    """Confidence of the segmenter, suspicion of a merge and margin of each instance, by its number."""
+    return {
+        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4)]
+        for line in report.instances
+    }
+
+
+def kept_instance(line: ReportLine, crop: np.ndarray, mask: np.ndarray, vector: bytes = b"") -> scans.NewInstance:
+    """A line of a report as it is kept, with its crop (h, w, 3) uint8, mask (h, w) bool and vector."""
+    return scans.NewInstance(
+        line.id,
+        line.box,
+        line.area,
+        [list(point) for point in line.polygon],
+        line.sku or "",
+        line.decision,
+        line.probability,
+        [match.to_dict() for match in line.matches],
+        _png(cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)),
+        vector=vector,
+        mask=_png(mask.astype(np.uint8) * 255),
+    )
+
+
+def _png(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()

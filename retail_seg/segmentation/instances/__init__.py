@@ -1,0 +1,1 @@
+"""Maps ► instances: grouping, zoom, splitting, merging, sizes."""

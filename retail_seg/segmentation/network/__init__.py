@@ -1,0 +1,1 @@
+"""Pictures ► maps: the networks, as values and as PyTorch modules."""

@@ -1,0 +1,1 @@
+"""Annotated photos ► a trained model: samples, loss, thresholds, validation, card."""

@@ -1,0 +1,123 @@
+"""The fit itself: loss, optimiser, averaged weights, and a state that can be laid down and taken up again."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from retail_seg.segmentation.network.architectures import learns_labels
+from retail_seg.segmentation.network.config import OFFSET_UNIT, SegmenterConfig
+from retail_seg.segmentation.network.processor import channels_last, fast_bfloat16
+from retail_seg.segmentation.segmenter import normalise
+from retail_seg.segmentation.training.targets import target_maps
+
+#: A training sample: RGB uint8 (h, w, 3) and labels (h, w) int32, sides multiples of the network's stride.
+Sample = tuple[np.ndarray, np.ndarray]
+
+
+def to_tensors(samples: Sequence[Sample], config: SegmenterConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples of one size ► pictures (n, 4, h, w) float32 and what their network learns from.
+
+    That is target maps (n, 5, h, w) float32, or instance ids (n, 1, h, w) int32 where the network wants these.
+    """
+    pictures = torch.from_numpy(np.stack([normalise(picture, config) for picture, _ in samples]))
+    if learns_labels(config):
+        return pictures, torch.from_numpy(np.stack([labels[None] for _, labels in samples]))
+    return pictures, torch.from_numpy(np.stack([target_maps(labels) for _, labels in samples]))
+
+
+def loss_of(raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Loss of raw maps (n, 5, h, w) against target maps: each map in its own measure, summed.
+
+    Foreground: cross entropy and soft Dice. Distance: absolute error, everywhere. Boundary: cross entropy, weighted
+    because it is thin, and Dice. Offsets: Huber error inside the things.
+    """
+    raw = raw.float().contiguous(memory_format=torch.contiguous_format)  # each map in one piece: twice as fast
+    # Unbound once: a slice taken from the stack several times gets a stack of zeros as its gradient each time.
+    mask_logit, distance_logit, boundary_logit, *offsets = raw.unbind(1)
+    mask, far, thin, *centre = target.unbind(1)
+    inside = mask.sum().clamp(min=1)
+    foreground = F.binary_cross_entropy_with_logits(mask_logit, mask) + 0.5 * _dice(mask_logit, mask)
+    miss = (torch.sigmoid(distance_logit) - far).abs()
+    distance = (miss * (0.2 + mask)).sum() / inside
+    entropy = F.binary_cross_entropy_with_logits(boundary_logit, thin, pos_weight=torch.tensor(12.0), reduction="none")
+    boundary = (entropy * (0.1 + mask)).sum() / inside + 0.5 * _dice(boundary_logit, thin)
+    huber = sum(
+        F.smooth_l1_loss(o, c / OFFSET_UNIT, beta=0.2, reduction="none") for o, c in zip(offsets, centre, strict=True)
+    )
+    offset = (huber * mask).sum() / inside
+    return foreground + 2 * distance + boundary + 0.5 * offset
+
+
+def _dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    p = torch.sigmoid(logits)
+    return 1 - (2 * (p * target).sum() + 1) / (p.sum() + target.sum() + 1)
+
+
+def cosine(progress: float, warm_up: float = 0.03) -> float:
+    """Factor on the learning rate at `progress` 0..1: a short warm-up, then half a cosine down to 1 %."""
+    if progress < warm_up:
+        return max(progress / warm_up, 0.05)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+class Fit:
+    """A network in training and the running average of its weights, which is what is used afterwards."""
+
+    def __init__(self, config: SegmenterConfig, net: nn.Module, learning_rate: float, decay: float = 0.99) -> None:
+        self.config, self.learning_rate, self.decay, self.steps = config, learning_rate, decay, 0
+        self.net = channels_last(net).train()
+        self.average: nn.Module = copy.deepcopy(net).eval()
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=learning_rate, weight_decay=1e-3)
+
+    def step(self, pictures: torch.Tensor, targets: torch.Tensor, factor: float) -> float:
+        """One optimiser step on a batch (see `to_tensors`) at `factor` times the learning rate; returns the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate * factor
+        loss = self._loss(pictures.contiguous(memory_format=torch.channels_last), targets)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimiser.step()
+        self.steps += 1
+        self._follow()
+        return float(loss.detach())
+
+    def _loss(self, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+            if learns_labels(self.config):
+                own: torch.Tensor = self.net.loss(pictures, targets)  # type: ignore[operator]
+                return own
+            raw = self.net(pictures)
+        return loss_of(raw, targets)
+
+    def _follow(self) -> None:
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            for mine, theirs in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+                if mine.is_floating_point():
+                    mine.lerp_(theirs, 1 - decay)
+                else:
+                    mine.copy_(theirs)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on later."""
+        return {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps": self.steps,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = int(state["steps"])

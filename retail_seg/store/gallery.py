@@ -1,0 +1,226 @@
+"""The FAISS index of a store, kept level with its catalogue; SQLite is the truth, this is a cache of it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import zlib
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from catalogue import Catalogue
+from catalogue.records import Changes
+from index.calibration import FALSE_ACCEPT_RATE
+from index.errors import IndexingError, VectorIndexError
+from index.ranking import Ranker, Ranking
+from index.rerank import Look
+from index.vectors import VectorIndex
+from retail_seg.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+#: The snapshot is written again when catching up with the catalogue would take more rows than this, and a tenth of all.
+SNAPSHOT_ROWS = 2000
+#: The ranker is learned from at most about so many references; whole products are drawn.
+SAMPLE = 20_000
+#: It is learned anew when the number of references has changed by more than this share.
+REFIT_SHARE = 0.2
+#: References that are read from the catalogue at once.
+PORTION = 4096
+RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
+#: Setting of a store: the share of missing products that may be taken for one of the catalogue.
+RATE = "false_accept_rate"
+
+
+@dataclass(frozen=True)
+class State:
+    """An index, the catalogue revision that it is level with, and the ranker that projected its vectors."""
+
+    index: VectorIndex
+    revision: int
+    ranker: Ranker
+    ranker_id: str | None
+
+
+class Gallery:
+    """The searchable references of one store, for the threads of one process.
+
+    Every process keeps its own index in memory and catches up with the catalogue before it searches, so what one
+    process enrols is found by the next search of any other. The snapshot on disk only shortens the start.
+    """
+
+    def __init__(self, folder: Path, catalogue: Catalogue, embedder: str) -> None:
+        self._path = folder / "index.faiss"
+        self._catalogue = catalogue
+        self._name = embedder
+        self._fingerprint = catalogue.embedder
+        self._numbers: dict[str, int] = {}
+        self._skus: list[str] = []
+        self._lock = threading.RLock()
+        self._state = self._opened()
+        self._saved = self._state.revision
+
+    def current(self) -> State:
+        """Index and ranker, level with the catalogue at the time of the call, and consistent with each other.
+
+        Raises StoreError where another process has meanwhile reindexed the store with another embedder.
+        """
+        state = self._state
+        if state.revision == self._catalogue.revision and state.ranker_id == self._catalogue.get_setting(RANKER_ID):
+            return state
+        with self._lock:
+            if self._state.ranker_id != self._catalogue.get_setting(RANKER_ID):
+                self._follow_ranker()
+            # In portions: after a bulk import the changes alone would fill the memory.
+            while self._state.revision < self._catalogue.revision:
+                self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
+            return self._state
+
+    def rank(self, vectors: np.ndarray, top: int, look: Look | None) -> list[Ranking]:
+        """Products for raw query vectors (m, dim), best first; owners are numbers that `sku` names."""
+        state = self.current()
+        return state.ranker.rank(vectors, state.index, self._owners, top=top, look=look)
+
+    def sku(self, owner: int) -> str:
+        """The SKU that an owner's number of a ranking stands for."""
+        return self._skus[owner]
+
+    def refit(self, *, force: bool = False) -> bool:
+        """Learn projection and calibration anew, when the references have changed much since they were learned."""
+        count = self._catalogue.count_references()
+        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
+        if not force and abs(count - learned) <= learned * REFIT_SHARE:
+            return False
+        with self._lock:
+            ids, vectors, owners = self._sample(count)
+            features, rate = self._catalogue.reference_features, false_accept_rate(self._catalogue)
+            ranker = (
+                Ranker.fit(vectors, ids, owners, self._name, rate, features=features) if count else self._unfitted()
+            )
+            data = ranker.to_bytes()
+            digest = hashlib.sha256(data).hexdigest()[:16]
+            self._catalogue.set_settings({RANKER: data.decode(), LEARNED_FROM: str(count), RANKER_ID: digest})
+            self.current()
+        return True
+
+    def save(self) -> None:
+        """Write the snapshot, when the next start would otherwise have much to catch up with."""
+        state = self.current()
+        if self._path.exists() and state.revision == self._saved:
+            return
+        if not self._path.exists() or self._rows_since() > max(SNAPSHOT_ROWS, len(state.index) // 10):
+            self.write()
+
+    def write(self) -> None:
+        """Write the snapshot in one step; searches go on meanwhile."""
+        with self._lock:
+            state = self.current()
+            state.index.save(self._path, state.revision)
+            self._saved = state.revision
+
+    def _rows_since(self) -> int:
+        changes = self._catalogue.changes_since(self._saved)
+        return len(changes.added) + len(changes.removed)
+
+    def _owners(self, ids: np.ndarray) -> np.ndarray:
+        """Numbers of the products that references (n,) belong to, -1 for a reference that is gone."""
+        skus = self._catalogue.skus_of(int(i) for i in np.unique(ids))
+        with self._lock:
+            for sku in skus.values():
+                if sku not in self._numbers:
+                    self._numbers[sku] = len(self._skus)
+                    self._skus.append(sku)
+        numbers = {i: self._numbers[sku] for i, sku in skus.items()}
+        return np.array([numbers.get(int(i), -1) for i in ids], np.int64)
+
+    def _apply(self, changes: Changes) -> None:
+        if changes.embedder != self._fingerprint:
+            raise StoreError(
+                f"{self._path.parent}: was reindexed with another embedder ({changes.embedder}); open the store again"
+            )
+        state = self._state
+        if changes.removed:
+            state.index.remove(np.array(changes.removed, np.int64))
+        if changes.added:
+            ids, vectors = stack(changes.added, self._catalogue.dim)
+            state.index.replace(ids, state.ranker.project(vectors))
+        self._state = replace(state, revision=changes.revision)
+
+    def _follow_ranker(self) -> None:
+        """Take the ranker that the catalogue names; the index is filled anew where its projection is another."""
+        ranker, ranker_id = self._read_ranker()
+        if ranker.fingerprint == self._state.ranker.fingerprint:
+            self._state = replace(self._state, ranker=ranker, ranker_id=ranker_id)
+        else:
+            self._state = self._built(ranker, ranker_id)
+
+    def _read_ranker(self) -> tuple[Ranker, str | None]:
+        ranker_id, text = self._catalogue.get_setting(RANKER_ID), self._catalogue.get_setting(RANKER)
+        try:
+            return (Ranker.from_bytes(text.encode()) if text else self._unfitted()), ranker_id
+        except IndexingError as error:  # of another version: what is learned from references can be learned again
+            log.warning("%s: answers by what is true of any store until it is reindexed. %s", self._path.parent, error)
+            return self._unfitted(), ranker_id
+
+    def _unfitted(self) -> Ranker:
+        return Ranker.unfitted(self._catalogue.dim, self._name, false_accept_rate(self._catalogue))
+
+    def _opened(self) -> State:
+        """From the snapshot; where it is missing, damaged or of other vectors, from the catalogue's own."""
+        ranker, ranker_id = self._read_ranker()
+        if not self._path.exists():
+            return self._built(ranker, ranker_id)
+        try:
+            index, revision = VectorIndex.load(self._path)
+        except VectorIndexError:  # a cache that cannot be read loses nothing: SQLite has every vector
+            return self._built(ranker, ranker_id)
+        if index.tag != self._tag(ranker) or revision > self._catalogue.revision:
+            return self._built(ranker, ranker_id)
+        return State(index, revision, ranker, ranker_id)
+
+    def _built(self, ranker: Ranker, ranker_id: str | None) -> State:
+        """All vectors of the catalogue in a new index; needs no network."""
+        revision = self._catalogue.revision
+        index = VectorIndex(ranker.dim, self._catalogue.get_setting("index") or "flat", self._tag(ranker))
+        rows = self._catalogue.iter_vectors(up_to=revision)
+        while batch := list(islice(rows, PORTION)):
+            ids, vectors = stack(batch, self._catalogue.dim)
+            index.add(ids, ranker.project(vectors))
+        return State(index, revision, ranker, ranker_id)
+
+    def _sample(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids, raw vectors and owners of all references, or of whole products that hold about SAMPLE of them."""
+        share = SAMPLE / max(count, 1)
+        rows = self._catalogue.iter_vectors()
+        parts = []
+        while batch := list(islice(rows, PORTION)):
+            owners = self._owners(np.array([row[0] for row in batch]))
+            kept = [(row, o) for row, o in zip(batch, owners, strict=True) if o >= 0 and self._in_sample(o, share)]
+            if kept:
+                ids, vectors = stack([row for row, _ in kept], self._catalogue.dim)
+                parts.append((ids, vectors, np.repeat([o for _, o in kept], [row[2] for row, _ in kept])))
+        if not parts:
+            return np.zeros(0, np.int64), np.zeros((0, self._catalogue.dim), np.float32), np.zeros(0, np.int64)
+        ids, vectors, owner = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return ids, vectors, owner
+
+    def _in_sample(self, owner: int, share: float) -> bool:
+        return share >= 1 or zlib.crc32(self._skus[owner].encode()) < share * 2**32
+
+    def _tag(self, ranker: Ranker) -> str:
+        return f"{self._catalogue.identity} {self._fingerprint} {ranker.fingerprint}"
+
+
+def false_accept_rate(catalogue: Catalogue) -> float:
+    """The share of missing products that a store's answers may take for one of its own, at most."""
+    return float(catalogue.get_setting(RATE) or FALSE_ACCEPT_RATE)
+
+
+def stack(rows: list[tuple[int, bytes, int]], dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """(reference id, float32 bytes, views) ► ids (n,) int64 and vectors (n, dim) float32, one row a view."""
+    ids = np.repeat([row[0] for row in rows], [row[2] for row in rows]).astype(np.int64)
+    return ids, np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(-1, dim)

@@ -1,0 +1,59 @@
+"""A store found and opened: its catalogue, the embedder that it is pinned to, vectors that are still missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalogue import Catalogue
+from retail_seg.errors import StoreError
+from retail_seg.store.enrolment import embed_kept
+from retail_seg.store.networks import load_embedder
+
+if TYPE_CHECKING:
+    from catalogue.health import Progress
+    from index import Embedder
+
+CATALOGUE = "catalogue.db"
+#: References that a reindex embeds and commits at once.
+EMBED_BATCH = 32
+
+
+def open_catalogue(folder: Path) -> Catalogue:
+    """The catalogue of a store; raises StoreError where the folder holds none."""
+    if not (folder / CATALOGUE).is_file():
+        raise StoreError(f"{folder}: holds no store; make one with `retail-seg init --store {folder}`")
+    return Catalogue.open(folder / CATALOGUE)
+
+
+def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:
+    """Keep by which name, and from which file where one was given, a store's embedder is opened."""
+    catalogue.set_settings(embedder_settings(embedder, weights))
+
+
+def embedder_settings(embedder: Embedder, weights: Path | None) -> dict[str, str]:
+    """What a store keeps about its embedder beside the fingerprint."""
+    return {"embedder_name": embedder.name, "embedder_weights": str(weights.resolve()) if weights else ""}
+
+
+def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path | None = None) -> Embedder:
+    """The embedder that a store's references are embedded with, or another where a name or weights are given."""
+    if name is None and weights is None:
+        kept = catalogue.get_setting("embedder_weights")
+        weights = Path(kept) if kept else None
+    return load_embedder(name or catalogue.get_setting("embedder_name") or "retail-vgg", weights)
+
+
+def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress | None = None) -> int:
+    """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many."""
+    total = catalogue.count_pending(embedder.fingerprint)
+    rows: Iterator[Any] = iter(catalogue.pending_reindex(embedder.fingerprint))
+    if progress is not None:
+        rows = iter(progress(rows, total))
+    while batch := list(islice(rows, EMBED_BATCH)):
+        embedded = embed_kept(embedder, [(picture, mask) for _, picture, mask in batch])
+        done = [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
+        catalogue.set_vectors(done, embedder.fingerprint)
+    return total

@@ -1,0 +1,190 @@
+"""Photos taken apart and reported, one or many: decoding, segmenting and outlining beside the matching of others."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from index.errors import IndexingError
+from index.views import Crop, upright
+from retail_seg.errors import PhotoError
+from retail_seg.photos.load import PhotoSource, load_enough
+from retail_seg.report import Identification, Report, ReportLine
+from retail_seg.segmentation.instances.merged import merged_flags
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.instances.instances import Instances
+    from retail_seg.segmentation.segmenter import Segmenter
+
+#: Share of a box that is added around an instance before it is embedded.
+MARGIN = 0.0
+#: Longer side, in pixels, at which the smallest instance that a segmenter reports has all the pixels that an embedder
+#: looks at (192 of a side, within 0.16 % of a photo): a JPEG of twice this side or more is decoded at a smaller scale.
+ENOUGH = 4000
+#: Crops that are embedded at once, when so many are ready.
+BATCH = 64
+#: Photos that are taken apart ahead of the matching, beside those in the workers' hands.
+AHEAD = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A photo taken apart.
+
+    name      what the report calls it
+    size      its own width and height in pixels
+    picture   (h, w, 3) uint8, as it was decoded: smaller than `size` for a very large JPEG
+    instances in the picture's pixels
+    views     crop and mask of each instance, as they are embedded
+    outlines  (k, 2) int32 x, y of each instance, in the photo's own pixels
+    merged    (n,) bool: may be several products in one
+    """
+
+    name: str
+    size: tuple[int, int]
+    picture: np.ndarray
+    instances: Instances
+    views: tuple[Crop, ...]
+    outlines: tuple[np.ndarray, ...]
+    merged: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scanned:
+    """A photo with its report."""
+
+    seen: Seen
+    report: Report
+
+
+#: Identifications of the views of several photos, in their order.
+Match = Callable[[Sequence[Crop]], list[Identification]]
+
+
+def take_apart(segmenter: Segmenter, photo: PhotoSource, name: str | None = None, side: int | None = None) -> Seen:
+    """Decode a photo and find its instances, at a working `side` if given; PhotoError for one that cannot be read."""
+    picture, size = load_enough(photo, ENOUGH, name=name)
+    shown = name or (str(photo) if isinstance(photo, (str, Path)) else "photo")
+    return outline(picture, segmenter.segment(picture, side), shown, size)
+
+
+def outline(picture: np.ndarray, instances: Instances, name: str, size: tuple[int, int] | None = None) -> Seen:
+    """A photo (h, w, 3) uint8 whose instances are known, with what a report says of them beside their products."""
+    size = size or (picture.shape[1], picture.shape[0])
+    scale = np.array(size) / picture.shape[1::-1]
+    numbers = range(len(instances))
+    outlines = [np.round(instances.polygon(i) * scale).astype(np.int32) for i in numbers]
+    views = tuple(upright(*instances.crop(picture, i, MARGIN)) for i in numbers)
+    return Seen(name, size, picture, instances, views, tuple(outlines), merged_flags(instances))
+
+
+def report_of(seen: Seen, found: Sequence[Identification], versions: dict[str, str | int]) -> Report:
+    """The report of a photo whose views were identified."""
+    lines = tuple(_line(seen, i, one) for i, one in enumerate(found))
+    return Report(seen.name, *seen.size, lines, versions)
+
+
+def scan_each(
+    photos: Iterable[PhotoSource],
+    segmenter: Segmenter,
+    match: Match,
+    versions: Callable[[], dict[str, str | int]],
+    workers: int | None = None,
+    side: int | None = None,
+) -> Iterator[Scanned | PhotoError]:
+    """Scan photos, in order: `workers` threads take them apart while the caller's thread matches those before.
+
+    A photo that fails is a PhotoError in its place. At most `workers` + AHEAD photos wait at a time, however many
+    there are, and crops of photos that are ready together are matched together.
+    """
+    workers = workers or os.cpu_count() or 1
+
+    def work(photo: PhotoSource) -> Seen | PhotoError:
+        try:
+            return take_apart(segmenter, photo, side=side)
+        except PhotoError as error:
+            return error
+        except (MemoryError, IndexingError) as error:
+            return _failure(str(photo) if isinstance(photo, (str, Path)) else "photo", error)
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="scan")
+    try:
+        for batch in _batches(pool, work, iter(photos), workers + AHEAD):
+            yield from _matched(batch, match, versions)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(
+    pool: ThreadPoolExecutor,
+    work: Callable[[PhotoSource], Seen | PhotoError],
+    photos: Iterator[PhotoSource],
+    waiting_at_most: int,
+) -> Iterator[list[Seen | PhotoError]]:
+    """What the workers finish, in order; several photos at once where they are ready and have few crops."""
+    waiting: deque[Future[Seen | PhotoError]] = deque()
+
+    def top_up() -> None:
+        while len(waiting) < waiting_at_most and (photo := next(photos, None)) is not None:
+            waiting.append(pool.submit(work, photo))
+
+    top_up()
+    while waiting:
+        batch = [waiting.popleft().result()]
+        while waiting and waiting[0].done() and _crops(batch) < BATCH:
+            batch.append(waiting.popleft().result())
+        top_up()
+        yield batch
+
+
+def _crops(batch: Sequence[Seen | PhotoError]) -> int:
+    return sum(len(one.views) for one in batch if isinstance(one, Seen))
+
+
+def _matched(
+    batch: Sequence[Seen | PhotoError], match: Match, versions: Callable[[], dict[str, str | int]]
+) -> Iterator[Scanned | PhotoError]:
+    """Reports of a batch; where the crops cannot be matched together, each photo is matched alone."""
+    seen = [one for one in batch if isinstance(one, Seen)]
+    try:
+        found = iter(match([view for one in seen for view in one.views]))
+    except IndexingError as error:
+        if len(batch) == 1:
+            yield _failure(seen[0].name, error)
+            return
+        for one in batch:
+            yield from _matched([one], match, versions)
+        return
+    about = versions() if seen else {}
+    for one in batch:
+        if isinstance(one, PhotoError):
+            yield one
+        else:
+            yield Scanned(one, report_of(one, [next(found) for _ in one.views], about))
+
+
+def _failure(name: str, error: BaseException) -> PhotoError:
+    reason = "does not fit in memory" if isinstance(error, MemoryError) else str(error)
+    return PhotoError(f"{name}: {reason}")
+
+
+def _line(seen: Seen, i: int, found: Identification) -> ReportLine:
+    across, down = seen.size[0] / seen.picture.shape[1], seen.size[1] / seen.picture.shape[0]
+    x, y, w, h = (int(v) for v in seen.instances.boxes[i])
+    left, top, right, bottom = round(x * across), round(y * down), round((x + w) * across), round((y + h) * down)
+    return ReportLine(
+        id=i + 1,
+        box=(left, top, right - left, bottom - top),
+        area=round(int(seen.instances.areas[i]) * across * down),
+        polygon=tuple((px, py) for px, py in seen.outlines[i].tolist()),
+        confidence=float(seen.instances.confidence[i]),
+        merged=bool(seen.merged[i]),
+        identification=found,
+    )

@@ -1,0 +1,1 @@
+"""What every room stands on: files, jobs, threads, interruptions, settings of the environment."""

@@ -1,0 +1,115 @@
+"""Local features: the same label under turn, scale and light agrees; another label does not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from index.calibration import Calibration, evidence_of
+from index.errors import IndexingError
+from index.rerank import Look, agreeing_features, decode_features, fuse, local_features, second_look
+
+
+def label(seed: int, size: int = 220) -> np.ndarray:
+    """A printed pack: boxes, circles and words in the seed's places and colours, RGB uint8."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((size, size, 3), rng.integers(120, 255, 3), np.uint8)
+    for _ in range(14):
+        x, y = rng.integers(0, size, 2).tolist()
+        colour = tuple(rng.integers(0, 255, 3).tolist())
+        cv2.circle(picture, (x, y), int(rng.integers(4, 18)), colour, -1, cv2.LINE_AA)
+        word = "".join(rng.choice(list("ABCDEFGHKLMNPRSTUVWXYZ"), 5))
+        cv2.putText(picture, word, (x - 40, y), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour[::-1], 2, cv2.LINE_AA)
+    return picture
+
+
+def retaken(picture: np.ndarray, angle: float, scale: float) -> np.ndarray:
+    size = picture.shape[0]
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), angle, scale)
+    turned = cv2.warpAffine(picture, turn, (size, size), borderValue=(90, 90, 90))
+    return np.clip(turned * 0.8 + 15, 0, 255).astype(np.uint8)
+
+
+def agree(one: np.ndarray, other: np.ndarray) -> int:
+    return agreeing_features(decode_features(local_features(one)), decode_features(local_features(other)))
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(0, 1.0), (90, 1.0), (180, 0.9), (33, 0.75)])
+def test_the_same_label_agrees_however_it_lies(angle: float, scale: float) -> None:
+    assert agree(retaken(label(1), angle, scale), label(1)) >= 15
+
+
+def test_the_same_label_agrees_far_more_than_others_in_the_same_typeface() -> None:
+    same = agree(retaken(label(1), 20, 0.9), label(1))
+    assert same > 3 * max(agree(label(1), label(other)) for other in range(2, 8))
+
+
+def test_a_crop_without_features_agrees_with_nothing() -> None:
+    grey = np.full((60, 40, 3), 128, np.uint8)
+    assert local_features(grey) == b""
+    assert agree(grey, label(1)) == agree(label(1), grey) == 0
+
+
+def test_features_lie_within_the_mask_and_are_compact() -> None:
+    picture = label(3)
+    mask = np.zeros(picture.shape[:2], bool)
+    mask[:, :110] = True
+    found = decode_features(local_features(picture, mask))
+    assert len(found.places) > 20
+    assert found.places.real.max() <= 96 + 1
+    assert len(local_features(picture)) <= 250 * 70
+    np.testing.assert_allclose(np.linalg.norm(found.descriptors, axis=1), 1, atol=1e-5)
+
+
+def test_bytes_of_something_else_are_refused() -> None:
+    with pytest.raises(IndexingError, match="no local features"):
+        decode_features(b"123")
+
+
+def calibration(constant: float, threshold: float = 1.0) -> Calibration:
+    return Calibration(0.5, 0.1, (constant, 1.0, 1.0, 1.0), (1.0, 1.0), threshold)
+
+
+def look_at(crop: np.ndarray, references: dict[int, np.ndarray]) -> Look:
+    stored = {identity: local_features(picture) for identity, picture in references.items()}
+    return Look(lambda _: local_features(crop), lambda ids: {i: stored[i] for i in ids if i in stored})
+
+
+CANDIDATES = [
+    (np.array([10, 11]), np.array([0.62, 0.60], np.float32)),
+    (np.array([20, 21]), np.array([0.61, 0.55], np.float32)),
+    (np.array([30]), np.array([0.50], np.float32)),
+]
+
+
+def test_a_close_race_is_turned_by_agreeing_features_and_names_their_reference() -> None:
+    references = {10: label(5), 11: label(6), 20: label(7), 21: label(1)}
+    look = look_at(retaken(label(1), 90, 0.9), references)
+    first, second, third = second_look(0, CANDIDATES, calibration(0.0), look) or ()
+    assert second.score > first.score >= 0.62
+    assert second.reference_id == 21
+    assert second.inliers is not None and second.inliers >= 12
+    assert third.inliers is None and third.score == pytest.approx(0.50)
+
+
+def test_a_clear_race_is_not_looked_at() -> None:
+    def never(_: object) -> bytes:
+        raise AssertionError("a clear race was looked at")
+
+    look = Look(never, never)  # type: ignore[arg-type]
+    assert second_look(0, CANDIDATES, calibration(5.0), look) is None
+    with pytest.raises(AssertionError, match="looked at"):  # clear, but not known without more evidence
+        second_look(0, CANDIDATES, calibration(5.0, threshold=2.0), look)
+
+
+def test_references_without_features_leave_the_order_alone() -> None:
+    look = Look(lambda _: b"", lambda _: {})
+    assert second_look(0, CANDIDATES, calibration(0.0), look) is None
+
+
+def test_fusing_is_bounded_and_never_lowers_a_score() -> None:
+    scores = fuse(0.4, evidence_of(np.arange(40)))
+    assert scores[0] == scores[3] == 0.4
+    assert (np.diff(scores) >= 0).all()
+    assert scores[-1] < 1

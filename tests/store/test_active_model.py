@@ -1,0 +1,140 @@
+"""Which segmenter a store uses: switched, switched back, refused, and noticed by a Matcher that is open."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from catalogue import Catalogue
+from catalogue.errors import UndoError
+from catalogue.history import log, undo
+from retail_seg.errors import ModelError, StoreError
+from retail_seg.matcher import Matcher
+from retail_seg.people.roles import NotAllowed, Person, acting_as
+from retail_seg.segmentation.instances.grouping import Thresholds
+from retail_seg.segmentation.network.unet import UNet
+from retail_seg.segmentation.segmenter import SHIPPED, Segmenter, SegmenterConfig
+from retail_seg.store import active_model
+from retail_seg.store.active_model import PREVIOUS, SEGMENTER, previous_model, switch_back, use_model
+from retail_seg.store.opening import CATALOGUE
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "store"
+    Matcher.create(folder).close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three untrained models, one with the checkpoint of another training beside its files."""
+    folder = tmp_path_factory.mktemp("models")
+    config = SegmenterConfig(widths=(8, 8), block=1, side=64)
+    for i in range(3):
+        torch.manual_seed(i)
+        Segmenter(config, Thresholds(), UNet(config.unet), f"m{i}").save(folder / f"m{i}", "# card\n")
+    (folder / "m0" / "training").mkdir()
+    (folder / "m0" / "training" / "checkpoint.pt").write_bytes(b"0")
+    return [folder / f"m{i}" for i in range(3)]
+
+
+def in_use(store: Path) -> str:
+    return Segmenter.load(store / SEGMENTER).name if (store / SEGMENTER).is_dir() else "shipped"
+
+
+def lines(store: Path) -> list[tuple[str, str]]:
+    with Catalogue.open(store / CATALOGUE) as catalogue:
+        return [(change.action.split(":")[0], change.by) for change in log(catalogue)]
+
+
+@pytest.mark.parametrize("exchange", ["one call", "two steps"])
+def test_switched_and_back_and_forth(
+    store: Path, models: list[Path], exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if exchange == "two steps":
+        monkeypatch.setattr(active_model, "_exchanged", lambda a, b: False)
+    assert previous_model(store) is None and in_use(store) == "shipped"
+    use_model(store, models[0], by="ann")
+    assert in_use(store) == "m0" and previous_model(store) == SHIPPED
+    assert not (store / SEGMENTER / "training").exists()
+    use_model(store, models[1], by="bob")
+    use_model(store, models[1], by="bob")  # the second call changes nothing: m0 stays the previous one
+    found = previous_model(store)
+    assert in_use(store) == "m1" and found is not None and Segmenter.load(found).name == "m0"
+    switch_back(store, by="cem")
+    assert in_use(store) == "m0"
+    switch_back(store, by="cem")
+    assert in_use(store) == "m1"
+    use_model(store, store / PREVIOUS, by="dan")
+    assert in_use(store) == "m0"
+    assert lines(store) == [
+        ("use model m0", "dan"), ("use model m1", "cem"), ("use model m0", "cem"), ("use model m1", "bob"),
+        ("use model m0", "ann"),
+    ]  # fmt: skip
+    assert {p.name for p in store.iterdir() if p.name.startswith(("segmenter", ".segmenter"))} == {SEGMENTER, PREVIOUS}
+
+
+def test_back_to_the_shipped_model_and_to_ones_own_again(store: Path, models: list[Path]) -> None:
+    use_model(store, models[0], by="")
+    switch_back(store, by="")
+    assert in_use(store) == "shipped" and previous_model(store) == store / PREVIOUS
+    switch_back(store, by="")
+    assert in_use(store) == "m0" and previous_model(store) == SHIPPED
+
+
+def test_a_model_that_was_put_there_by_hand_is_kept(store: Path, models: list[Path]) -> None:
+    shutil.copytree(models[2], store / SEGMENTER)
+    with pytest.raises(StoreError, match="no earlier model"):
+        switch_back(store, by="")
+    use_model(store, models[0], by="")
+    switch_back(store, by="")
+    assert in_use(store) == "m2"
+
+
+def test_what_cannot_be_used_changes_nothing(store: Path, models: list[Path], tmp_path: Path) -> None:
+    use_model(store, models[0], by="")
+    damaged = shutil.copytree(models[1], tmp_path / "damaged")
+    (damaged / "weights.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be read"):
+        use_model(store, damaged, by="")
+    with pytest.raises(StoreError, match="holds no store"):
+        use_model(tmp_path / "elsewhere", models[1], by="")
+    with acting_as(Person("eve", "staff")):
+        for change in (lambda: use_model(store, models[1], by="ann"), lambda: switch_back(store, by="ann")):
+            with pytest.raises(NotAllowed, match="manager"):
+                change()
+    assert in_use(store) == "m0" and previous_model(store) == SHIPPED and len(lines(store)) == 1
+
+
+def test_a_swap_that_fails_leaves_no_line_in_the_log(
+    store: Path, models: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(store, models[0], by="")
+
+    def refuse(own: Path, previous: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(active_model, "_swap", refuse)
+    with pytest.raises(StoreError, match="cannot be switched"):
+        use_model(store, models[1], by="")
+    assert in_use(store) == "m0" and len(lines(store)) == 1
+
+
+def test_an_open_matcher_takes_up_the_switch(store: Path, models: list[Path]) -> None:
+    with Matcher.open(store) as matcher, Matcher.open(store, segmenter=models[2]) as given:
+        shipped = matcher.segmenter.fingerprint
+        assert shipped == Segmenter.load().fingerprint and matcher.segmenter is matcher.segmenter
+        use_model(store, models[0], by="")
+        assert matcher.segmenter.name == "m0" and given.segmenter.name == "m2"
+        switch_back(store, by="")
+        assert matcher.segmenter.fingerprint == shipped
+
+
+def test_the_log_s_undo_points_to_the_switch(store: Path, models: list[Path]) -> None:
+    use_model(store, models[0], by="")
+    with Catalogue.open(store / CATALOGUE) as catalogue, pytest.raises(UndoError, match="runs back"):
+        undo(catalogue, 1)
