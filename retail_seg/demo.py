@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import retail_seg
 from catalogue import Product
 from retail_seg.errors import StoreError
+from retail_seg.photos.draw import draw
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import Article, DemoPhoto, articles, demo_photos, references
 from retail_seg.report import Report, write_counts_csv
@@ -149,7 +150,7 @@ def _scan(matcher: Matcher, shown: Sequence[DemoPhoto], out: Path) -> list[Repor
         data = encode_picture(photo.scene.photo, quality=90)
         replace_file(path, data)
         report = matcher.scan(data, name=path.name)
-        overlay = report.overlay(photo.scene.photo)
+        overlay = draw(photo.scene.photo, report)
         replace_file(out / "overlays" / path.name, encode_picture(overlay, quality=88))
         reports.append(report)
     return reports

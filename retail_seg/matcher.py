@@ -11,16 +11,15 @@ import numpy as np
 
 from catalogue import Catalogue, Product, UnknownReference, history
 from catalogue.history import Change
-from index import Embedder, Ranking
-from index.embedder import too_small
-from index.rerank import Look, local_features
+from index import Embedder
 from index.views import Crop, upright
 from retail_seg import __version__
 from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
-from retail_seg.report import Identification, Match, Report
+from retail_seg.report import Identification, Report
 from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.deciding import decide
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import Prepared, Upload, as_upload, embed_prepared, new_only, prepare
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
@@ -33,7 +32,7 @@ from retail_seg.store.opening import (
     remember_embedder,
     stored_embedder,
 )
-from retail_seg.store.scanning import Scanned, Seen, outline, report_of, scan_each, take_apart
+from retail_seg.store.scanning import OnStage, Scanned, Seen, outline, report_of, scan_each, take_apart, unheard
 
 if TYPE_CHECKING:
     from catalogue.health import Progress
@@ -132,7 +131,7 @@ class Matcher:
 
         `side`, in pixels, is how closely the segmenter looks, see `Segmenter.segment`; it chooses without it.
         """
-        return self._report(take_apart(self.segmenter, photo, name, side), top)
+        return self.look(photo, name=name, top=top, side=side).report
 
     def scan_many(
         self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
@@ -148,43 +147,54 @@ class Matcher:
     def scan_each(
         self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
     ) -> Iterator[Scanned | PhotoError]:
-        """As `scan_many`, with the photo and its instances beside each report."""
-        return scan_each(photos, self.segmenter, lambda views: self._match(views, top), self.versions, workers, side)
+        """As `scan_many`, with the photo, its instances and their vectors beside each report."""
+        segmenter = self.segmenter
+        return scan_each(
+            photos, lambda photo: take_apart(segmenter, photo, side=side), lambda seen: self._answer(seen, top), workers
+        )
+
+    def look(
+        self,
+        photo: PhotoSource,
+        *,
+        name: str | None = None,
+        top: int = 5,
+        side: int | None = None,
+        on_stage: OnStage = unheard,
+    ) -> Scanned:
+        """As `scan`, with the photo, its instances and their vectors beside the report.
+
+        `on_stage` hears the name of each stage (`scanning.STAGES`) when it begins.
+        """
+        return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, on_stage)[0]
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
-        return self._report(outline(photo, instances, name), top)
-
-    def report_with_vectors(
-        self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5
-    ) -> tuple[Report, np.ndarray]:
-        """As `report`, with the raw vectors (n, dim) float32 of its instances, which need not be embedded again."""
-        seen = outline(photo, instances, name)
-        vectors = self._embed(seen.views)
-        return report_of(seen, self._ranked(seen.views, vectors, top), self.versions()), vectors
-
-    def _report(self, seen: Seen, top: int) -> Report:
-        return report_of(seen, self._match(seen.views, top), self.versions())
+        return self._answer([outline(photo, instances, name)], top)[0].report
 
     def match(
         self, crops: Sequence[np.ndarray], *, masks: Sequence[np.ndarray | None] | None = None, top: int = 5
     ) -> list[Identification]:
         """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product."""
-        return self._match([upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)], top)
+        return self._name([upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)], top)[0]
 
-    def _match(self, views: Sequence[Crop], top: int) -> list[Identification]:
-        return self._ranked(views, self._embed(views), top)
+    def _answer(self, seen: Sequence[Seen], top: int, on_stage: OnStage = unheard) -> list[Scanned]:
+        """The reports of photos that are taken apart; the crops of all of them are embedded and ranked together."""
+        found, vectors = self._name([view for one in seen for view in one.views], top, on_stage)
+        on_stage("report")
+        versions, ends = self.versions(), np.cumsum([len(one.views) for one in seen])
+        parts = zip(seen, ends - [len(one.views) for one in seen], ends, strict=True)
+        return [Scanned(one, vectors[a:b], report_of(one, found[a:b], versions)) for one, a, b in parts]
 
-    def _embed(self, views: Sequence[Crop]) -> np.ndarray:
-        return embed_views(self.embedder, views)
-
-    def _ranked(self, views: Sequence[Crop], vectors: np.ndarray, top: int) -> list[Identification]:
-        """What crops are; one too small to show anything is unknown, says why, and stops no other."""
-        rows = [at for at, (crop, _) in enumerate(views) if not too_small(crop)]
-        look = Look(lambda i: local_features(*views[rows[i]]), self.catalogue.reference_features)
-        found = self._identified(self._gallery.rank(vectors[rows], top, look)) if rows else []
-        answers = dict(zip(rows, found, strict=True))
-        return [answers[at] if at in answers else _sliver(crop) for at, (crop, _) in enumerate(views)]
+    def _name(
+        self, views: Sequence[Crop], top: int, on_stage: OnStage = unheard
+    ) -> tuple[list[Identification], np.ndarray]:
+        """What crops with their masks are, and their raw vectors (n, dim) float32."""
+        on_stage("embed")
+        vectors = embed_views(self.embedder, views)
+        on_stage("rank")
+        ranked = self._gallery.rank(vectors, views, top)
+        return decide(ranked, views, self.catalogue.names_of), vectors
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""
@@ -318,23 +328,3 @@ class Matcher:
             if i not in own:
                 raise UnknownReference(f"product {sku} has no reference {i}; see `retail-seg show {sku}`")
         return wanted
-
-    def _identified(self, rankings: Sequence[Ranking]) -> list[Identification]:
-        skus = {self._gallery.sku(c.owner) for ranking in rankings for c in ranking.candidates}
-        names = self.catalogue.names_of(skus)
-        return [self._identification(ranking, names) for ranking in rankings]
-
-    def _identification(self, ranking: Ranking, names: dict[str, str]) -> Identification:
-        matches = []
-        for c in ranking.candidates:
-            sku = self._gallery.sku(c.owner)
-            matches.append(Match(sku, names.get(sku, ""), c.score, c.reference_id))
-        if ranking.known:
-            sku, name = matches[0].sku, matches[0].name
-            return Identification("known", sku, name, ranking.probability, ranking.margin, tuple(matches))
-        return Identification("unknown", None, "", ranking.probability, ranking.margin, tuple(matches))
-
-
-def _sliver(crop: np.ndarray) -> Identification:
-    reason = f"{crop.shape[1]} × {crop.shape[0]} pixels are too few to recognise anything"
-    return Identification("unknown", None, "", 0.0, 0.0, (), reason)

@@ -1,4 +1,4 @@
-"""What a scan found, as frozen values ► JSON Lines, CSV of counts, overlay picture."""
+"""What a scan found, as frozen values ► JSON Lines, CSV of counts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
-
-import numpy as np
 
 Decision = Literal["known", "unknown"]
 
@@ -158,12 +156,6 @@ class Report:
         import json
 
         return json.dumps(self.to_dict(), ensure_ascii=False)
-
-    def overlay(self, photo: np.ndarray) -> np.ndarray:
-        """The photo (H, W, 3) uint8 with outlines, numbers and names drawn on a copy."""
-        from retail_seg.photos.draw import draw
-
-        return draw(photo, self)
 
 
 def count_rows(report: Report) -> list[tuple[str, str, str, int]]:

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 
+from retail_seg.photos.draw import draw
 from retail_seg.report import Identification, Match, Report, ReportLine, safe_cell, write_counts_csv
 
 SQUARE = ((10, 10), (10, 49), (49, 49), (49, 10))
@@ -56,7 +57,7 @@ def test_csv_counts_and_formulas() -> None:
 
 def test_overlay_draws_on_a_copy_and_only_near_the_instances() -> None:
     photo = np.full((100, 200, 3), 128, np.uint8)
-    drawn = report().overlay(photo)
+    drawn = draw(photo, report())
     assert (photo == 128).all() and drawn.shape == photo.shape and drawn.dtype == np.uint8
     changed = (drawn != 128).any(axis=2)
     assert changed[30, 8:13].any() and changed[30, 98:103].any()
@@ -65,4 +66,4 @@ def test_overlay_draws_on_a_copy_and_only_near_the_instances() -> None:
 
 def test_overlay_of_an_empty_report_is_the_photo() -> None:
     photo = np.full((20, 30, 3), 9, np.uint8)
-    assert (Report("p", 30, 20, ()).overlay(photo) == photo).all()
+    assert (draw(photo, Report("p", 30, 20, ())) == photo).all()

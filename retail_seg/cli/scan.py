@@ -72,8 +72,7 @@ def scan(
                 continue
             kept: dict[str, int] = {}
             if keep:
-                picture, instances = found.seen.picture, found.seen.instances
-                kept["scan"] = keep_scan(matcher, picture, instances, found.report, path=str(path.resolve()), by=by)
+                kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by)
             write_json_line(out, {**found.report.to_dict(), **kept})
             reports.append(found.report)
             overlays.write(path, found.seen.picture, found.report)
@@ -152,6 +151,7 @@ class Overlays:
         """Draw `report` on `photo` (h, w, 3) uint8, at the report's size, and save it as <stem>.png."""
         import cv2
 
+        from retail_seg.photos.draw import draw
         from retail_seg.photos.load import save_png
 
         if self.folder is None:
@@ -162,7 +162,7 @@ class Overlays:
         while stem in self.taken:
             stem, n = f"{path.stem}-{n}", n + 1
         self.taken.add(stem)
-        save_png(self.folder / f"{stem}.png", report.overlay(photo))
+        save_png(self.folder / f"{stem}.png", draw(photo, report))
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:

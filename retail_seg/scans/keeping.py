@@ -10,11 +10,12 @@ import numpy as np
 
 from catalogue import scans
 from retail_seg.photos.load import encode_picture, shrink
+from retail_seg.store.scanning import MARGIN
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
     from retail_seg.report import Report, ReportLine
-    from retail_seg.segmentation.instances.instances import Instances
+    from retail_seg.store.scanning import Scanned
 
 #: Longer side, in pixels, of a scan's picture in a list.
 THUMBNAIL_SIDE = 256
@@ -22,26 +23,20 @@ THUMBNAIL_SIDE = 256
 
 def keep(
     matcher: Matcher,
-    photo: np.ndarray,
-    instances: Instances,
-    report: Report,
+    found: Scanned,
     *,
     data: bytes | None = None,
     path: str = "",
     by: str = "",
     details: Mapping[str, Any] | None = None,
-    vectors: np.ndarray | None = None,
 ) -> int:
-    """Keep a scan that was made, with its crops as they were matched; returns its number.
+    """Keep a scan that was made, with its crops as they were matched and their vectors; returns its number.
 
-    `vectors` (n, dim) float32 are those of its instances, by which look-alikes are found; without them they are
-    embedded when they are first asked for. `details` are the caller's own JSON-able values, kept beside what the
-    instances' rows have no column for.
+    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
     """
-    from retail_seg.store.scanning import MARGIN
-
+    photo, instances, report = found.seen.picture, found.seen.instances, found.report
     cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
-    kept = [b""] * len(cuts) if vectors is None else [np.asarray(v, np.float32).tobytes() for v in vectors]
+    kept = [np.asarray(vector, np.float32).tobytes() for vector in found.vectors]
     versions = report.versions
     scan = scans.NewScan(
         image=report.image,

@@ -39,6 +39,16 @@ CERTAINTIES = (SURE_, LIKELY, UNKNOWN)
 #: Longer side, in pixels, of a photo as it is shown and zoomed into.
 SHOWN_SIDE = 2560
 
+#: From where on (0 to 1) a person sees a photo in each stage of a scan, and in which words.
+SHOWN_STAGES = {
+    "decode": (0.15, "reading the photo"),
+    "segment": (0.2, "finding the products"),
+    "cut": (0.5, "cutting the products out"),
+    "embed": (0.6, "recognising the products"),
+    "rank": (0.7, "recognising the products"),
+    "report": (0.85, "counting"),
+}
+
 #: How far (0 to 1) and at what.
 Say = Callable[[float, str], None]
 
@@ -152,14 +162,10 @@ def scan_photo(matcher: Matcher, data: bytes, name: str, say: Say, *, force: boo
     found = quality.check_photo(photo)
     if found and not force:
         return Held(name, data, tuple(found), encode_picture(shrink(photo, keeping.THUMBNAIL_SIDE)))
-    say(0.2, "finding the products")
-    instances = matcher.segmenter.segment(photo)
-    say(0.6, f"recognising {len(instances)} products")
-    report, vectors = matcher.report_with_vectors(photo, instances, name)
+    scanned = matcher.look(photo, name=name, on_stage=lambda stage: say(*SHOWN_STAGES[stage]))
     say(0.9, "keeping the scan")
-    sentences = [one.text for one in [*found, *quality.check_crops(instances.boxes)]]
-    details = {"advice": sentences}
-    return keeping.keep(matcher, photo, instances, report, data=data, by=by, details=details, vectors=vectors)
+    sentences = [one.text for one in [*found, *quality.check_crops(scanned.seen.instances.boxes)]]
+    return keeping.keep(matcher, scanned, data=data, by=by, details={"advice": sentences})
 
 
 def photo_name(name: str) -> str:

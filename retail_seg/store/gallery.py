@@ -6,6 +6,7 @@ import hashlib
 import logging
 import threading
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,10 +16,12 @@ import numpy as np
 from catalogue import Catalogue
 from catalogue.records import Changes
 from index.calibration import FALSE_ACCEPT_RATE
+from index.embedder import too_small
 from index.errors import IndexingError, VectorIndexError
 from index.ranking import Ranker, Ranking
-from index.rerank import Look
+from index.rerank import Look, local_features
 from index.vectors import VectorIndex
+from index.views import Crop
 from retail_seg.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,14 @@ class State:
     revision: int
     ranker: Ranker
     ranker_id: str | None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A ranking with the SKU of each of its candidates."""
+
+    ranking: Ranking
+    skus: tuple[str, ...]
 
 
 class Gallery:
@@ -80,14 +91,22 @@ class Gallery:
                 self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
             return self._state
 
-    def rank(self, vectors: np.ndarray, top: int, look: Look | None) -> list[Ranking]:
-        """Products for raw query vectors (m, dim), best first; owners are numbers that `sku` names."""
-        state = self.current()
-        return state.ranker.rank(vectors, state.index, self._owners, top=top, look=look)
+    def rank(self, vectors: np.ndarray, views: Sequence[Crop], top: int) -> list[Ranked | None]:
+        """The products that crops with their masks resemble, by their raw vectors (n, dim) float32, best first.
 
-    def sku(self, owner: int) -> str:
-        """The SKU that an owner's number of a ranking stands for."""
-        return self._skus[owner]
+        None for a crop that is too small to show anything.
+        """
+        rows = [at for at, (crop, _) in enumerate(views) if not too_small(crop)]
+        if not rows:
+            return [None] * len(views)
+        state = self.current()
+        look = Look(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
+        found = state.ranker.rank(vectors[rows], state.index, self._owners, top=top, look=look)
+        ranked = dict(zip(rows, found, strict=True))
+        return [self._named(ranked[at]) if at in ranked else None for at in range(len(views))]
+
+    def _named(self, ranking: Ranking) -> Ranked:
+        return Ranked(ranking, tuple(self._skus[one.owner] for one in ranking.candidates))
 
     def refit(self, *, force: bool = False) -> bool:
         """Learn projection and calibration anew, when the references have changed much since they were learned."""

@@ -58,21 +58,41 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Scanned:
-    """A photo with its report."""
+    """A photo taken apart, the raw vectors (n, dim) float32 of its instances, and its report."""
 
     seen: Seen
+    vectors: np.ndarray
     report: Report
 
 
-#: Identifications of the views of several photos, in their order.
-Match = Callable[[Sequence[Crop]], list[Identification]]
+#: The stages of a scan, in their order.
+STAGES = ("decode", "segment", "cut", "embed", "rank", "report")
+#: Hears which of STAGES begins; what it raises ends the scan.
+OnStage = Callable[[str], None]
 
 
-def take_apart(segmenter: Segmenter, photo: PhotoSource, name: str | None = None, side: int | None = None) -> Seen:
+def unheard(stage: str) -> None:
+    """The OnStage of who does not listen."""
+
+
+def take_apart(
+    segmenter: Segmenter,
+    photo: PhotoSource,
+    name: str | None = None,
+    side: int | None = None,
+    on_stage: OnStage = unheard,
+) -> Seen:
     """Decode a photo and find its instances, at a working `side` if given; PhotoError for one that cannot be read."""
+    on_stage("decode")
     picture, size = load_enough(photo, ENOUGH, name=name)
-    shown = name or (str(photo) if isinstance(photo, (str, Path)) else "photo")
-    return outline(picture, segmenter.segment(picture, side), shown, size)
+    on_stage("segment")
+    instances = segmenter.segment(picture, side)
+    on_stage("cut")
+    return outline(picture, instances, name or _name(photo), size)
+
+
+def _name(photo: PhotoSource) -> str:
+    return str(photo) if isinstance(photo, (str, Path)) else "photo"
 
 
 def outline(picture: np.ndarray, instances: Instances, name: str, size: tuple[int, int] | None = None) -> Seen:
@@ -93,13 +113,11 @@ def report_of(seen: Seen, found: Sequence[Identification], versions: dict[str, s
 
 def scan_each(
     photos: Iterable[PhotoSource],
-    segmenter: Segmenter,
-    match: Match,
-    versions: Callable[[], dict[str, str | int]],
+    take: Callable[[PhotoSource], Seen],
+    answer: Callable[[Sequence[Seen]], list[Scanned]],
     workers: int | None = None,
-    side: int | None = None,
 ) -> Iterator[Scanned | PhotoError]:
-    """Scan photos, in order: `workers` threads take them apart while the caller's thread matches those before.
+    """Scan photos, in order: `workers` threads `take` them apart while the caller's thread answers those before.
 
     A photo that fails is a PhotoError in its place. At most `workers` + AHEAD photos wait at a time, however many
     there are, and crops of photos that are ready together are matched together.
@@ -108,16 +126,16 @@ def scan_each(
 
     def work(photo: PhotoSource) -> Seen | PhotoError:
         try:
-            return take_apart(segmenter, photo, side=side)
+            return take(photo)
         except PhotoError as error:
             return error
         except (MemoryError, IndexingError) as error:
-            return _failure(str(photo) if isinstance(photo, (str, Path)) else "photo", error)
+            return _failure(_name(photo), error)
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="scan")
     try:
         for batch in _batches(pool, work, iter(photos), workers + AHEAD):
-            yield from _matched(batch, match, versions)
+            yield from _answered(batch, answer)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -148,26 +166,22 @@ def _crops(batch: Sequence[Seen | PhotoError]) -> int:
     return sum(len(one.views) for one in batch if isinstance(one, Seen))
 
 
-def _matched(
-    batch: Sequence[Seen | PhotoError], match: Match, versions: Callable[[], dict[str, str | int]]
+def _answered(
+    batch: Sequence[Seen | PhotoError], answer: Callable[[Sequence[Seen]], list[Scanned]]
 ) -> Iterator[Scanned | PhotoError]:
-    """Reports of a batch; where the crops cannot be matched together, each photo is matched alone."""
+    """A batch answered together; where its crops cannot be matched together, each photo is answered alone."""
     seen = [one for one in batch if isinstance(one, Seen)]
     try:
-        found = iter(match([view for one in seen for view in one.views]))
+        found = iter(answer(seen) if seen else [])
     except IndexingError as error:
         if len(batch) == 1:
             yield _failure(seen[0].name, error)
             return
         for one in batch:
-            yield from _matched([one], match, versions)
+            yield from _answered([one], answer)
         return
-    about = versions() if seen else {}
     for one in batch:
-        if isinstance(one, PhotoError):
-            yield one
-        else:
-            yield Scanned(one, report_of(one, [next(found) for _ in one.views], about))
+        yield one if isinstance(one, PhotoError) else next(found)
 
 
 def _failure(name: str, error: BaseException) -> PhotoError:

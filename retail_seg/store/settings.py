@@ -16,7 +16,7 @@ from index.errors import IndexingError
 from retail_seg import __version__
 from retail_seg.errors import StoreError
 from retail_seg.people.roles import sign
-from retail_seg.photos.load import load_photo
+from retail_seg.photos.draw import draw
 from retail_seg.store.active_model import SEGMENTER
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RATE, false_accept_rate
 
@@ -37,6 +37,15 @@ PARTS = (
     ("teaching", "annotated photos and trained models"),
     ("users.json", "who may log in"),
 )
+#: What the stages of a scan are called to a person.
+STAGE_NAMES = {
+    "decode": "Read the photo",
+    "segment": "Take things apart",
+    "cut": "Cut them out",
+    "embed": "Look at each",
+    "rank": "Compare with the catalogue",
+    "report": "Write the report",
+}
 PACKAGES = ("numpy", "opencv-python-headless", "faiss-cpu", "openvino", "torch", "sqlite-utils", "streamlit")
 
 
@@ -108,15 +117,11 @@ class Timed:
 def timed_scan(matcher: Matcher, data: bytes, name: str) -> Timed:
     """Scan a photo's bytes and say how long each stage took; nothing is kept. Raises PhotoError."""
     _ = matcher.segmenter  # loaded before the clock runs, as it is in every scan but the first
-    clock = [time.perf_counter()]
-    photo = load_photo(data, name=name)
-    clock.append(time.perf_counter())
-    instances = matcher.segmenter.segment(photo)
-    clock.append(time.perf_counter())
-    report = matcher.report(photo, instances, name)
-    clock.append(time.perf_counter())
-    stages = ("Read the photo", "Take things apart", f"Name {len(instances)} of them")
-    return Timed(report, report.overlay(photo), [(stage, clock[i + 1] - clock[i]) for i, stage in enumerate(stages)])
+    clock: list[tuple[str, float]] = []
+    scanned = matcher.look(data, name=name, on_stage=lambda stage: clock.append((stage, time.perf_counter())))
+    ends = [moment for _, moment in clock[1:]] + [time.perf_counter()]
+    stages = [(STAGE_NAMES[stage], end - begun) for (stage, begun), end in zip(clock, ends, strict=True)]
+    return Timed(scanned.report, draw(scanned.seen.picture, scanned.report), stages)
 
 
 def _trials(ranker: str | None) -> str:

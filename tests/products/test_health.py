@@ -22,6 +22,7 @@ from retail_seg.scans import keeping
 from retail_seg.scans.replay import replay as match_again
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.store.opening import CATALOGUE
+from retail_seg.store.scanning import outline
 
 PHOTOS = [photo for article in articles()[:5] for photo, _ in references(article)[:2]]
 
@@ -158,8 +159,8 @@ def test_a_kept_scan_is_replayed_against_todays_catalogue(tmp_path: Path, matche
         matcher.enrol(Product(f"T{i}"), [tile])
     matcher._segmenter = Segmenting()  # type: ignore[assignment]
     instances = Instances.from_labels(labels)
-    report = matcher.report(photo, instances, "shelf.jpg")
-    number = keeping.keep(matcher, photo, instances, report, data=b"the file", by="ann")
+    (found,) = matcher._answer([outline(photo, instances, "shelf.jpg")], 5)
+    report, number = found.report, keeping.keep(matcher, found, data=b"the file", by="ann")
     kept = scans.instances(matcher.catalogue, number)
     assert [(i.number, i.box, i.sku) for i in kept] == [(n.id, n.box, n.sku or "") for n in report.instances]
     assert scans.load(matcher.catalogue, number).model == "labels:0"

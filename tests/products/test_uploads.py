@@ -69,7 +69,9 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
     assert c.status == "added" and "leaves the import folder" in c.problems[0]
     assert uploads.counts(upload.lines) == {"added": 2, "changed": 1, "unchanged": 0, "refused": 1, "problems": 3}
     assert uploads.portion(upload.lines, "problems", 2, 1) == ([bad], 3)
-    assert uploads.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and uploads.portion(upload.lines, "", 0, 2)[1] == 4
+    assert (
+        uploads.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and uploads.portion(upload.lines, "", 0, 2)[1] == 4
+    )
     assert "'=Tea" in uploads.to_csv(upload.lines, replace=False)
 
 
@@ -173,10 +175,10 @@ def test_an_empty_zip_and_a_hostile_zip_write_nothing_outside(matcher: Matcher, 
 
 
 def test_only_the_latest_uploads_wait(matcher: Matcher) -> None:
-    uploads = [uploads.receive("a.csv", io.BytesIO(b"sku\nX\n")) for _ in range(uploads.WAITING + 1)]
-    assert [upload.kept for upload in uploads] == [False] + [True] * uploads.WAITING
+    waiting = [uploads.receive("a.csv", io.BytesIO(b"sku\nX\n")) for _ in range(uploads.WAITING + 1)]
+    assert [upload.kept for upload in waiting] == [False] + [True] * uploads.WAITING
     with pytest.raises(UploadRefused, match="upload it again"):
-        uploads.run(matcher, uploads[0], Run("a.csv", False), silent)
+        uploads.run(matcher, waiting[0], Run("a.csv", False), silent)
 
 
 def test_only_managers_import(matcher: Matcher) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from index.errors import EmbedderError
+from index.views import Crop
 from retail_seg import Matcher
 from retail_seg.cli import cli
 from retail_seg.errors import PhotoError
@@ -79,8 +80,25 @@ class Square:
         return Instances.from_labels(labels)
 
 
-def scan(photos: Iterator[np.ndarray] | list[np.ndarray], match: scanning.Match, workers: int = 2):  # type: ignore[no-untyped-def]
-    return scanning.scan_each(photos, Square(), match, dict, workers)  # type: ignore[arg-type]
+Match = Callable[[Sequence[Crop]], list[Identification]]
+
+
+def scan(
+    photos: Iterable[np.ndarray],
+    match: Match = lambda views: [NOTHING] * len(views),
+    square: Square | None = None,
+    side: int | None = None,
+) -> Generator[scanning.Scanned | PhotoError]:
+    segmenter = square or Square()
+
+    def answer(seen: Sequence[scanning.Seen]) -> list[scanning.Scanned]:
+        found = iter(match([view for one in seen for view in one.views]))
+        none = np.zeros((0, 4), np.float32)
+        return [
+            scanning.Scanned(one, none, scanning.report_of(one, [next(found) for _ in one.views], {})) for one in seen
+        ]
+
+    return scanning.scan_each(photos, lambda photo: scanning.take_apart(segmenter, photo, side=side), answer, 2)  # type: ignore[arg-type,return-value]
 
 
 def grey(value: int) -> np.ndarray:
@@ -95,7 +113,7 @@ def test_only_a_few_photos_wait_however_many_there_are() -> None:
             taken.append(len(taken))
             yield grey(len(taken) % 200)
 
-    found = scan(endless(), lambda views: [NOTHING] * len(views), workers=2)
+    found = scan(endless())
     for _ in range(5):
         next(found)
     assert len(taken) <= 5 + 2 * (2 + scanning.AHEAD)
@@ -117,8 +135,7 @@ def test_crops_that_cannot_be_matched_fail_their_own_photo_alone() -> None:
 def test_a_side_is_handed_to_the_segmenter() -> None:
     square = Square()
     for side in (None, 900):
-        found = scanning.scan_each([grey(1), grey(2)], square, lambda v: [NOTHING] * len(v), dict, 2, side)  # type: ignore[arg-type]
-        assert len(list(found)) == 2
+        assert len(list(scan([grey(1), grey(2)], square=square, side=side))) == 2
     assert square.sides == [None, None, 900, 900]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from index.convolutional import NetworkEmbedder
-from index.rerank import Look, local_features
 from retail_seg.bench.benchmark import floors
 from retail_seg.bench.benchmark.measure import Row, Section, in_turns, machine, machine_line, milliseconds
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
@@ -96,7 +95,6 @@ def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float
     state = matcher._gallery.current()
     queries = state.ranker.project(vectors)
     found = matcher.match(crops, masks=masks)
-    look = Look(lambda i: local_features(*seen.views[i]), matcher.catalogue.reference_features)
     works = {
         "decode": lambda: load_photo(jpeg),
         "shrink and normalise": lambda: segmenter.normalise(
@@ -109,7 +107,7 @@ def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float
         "prepare crops": lambda: embedder.prepare(crops, masks),
         "embedding network": lambda: embedder.network(*prepared),
         "search": lambda: state.index.search(queries, 80),
-        "rank and second look": lambda: matcher._gallery.rank(vectors, 5, look),
+        "rank and second look": lambda: matcher._gallery.rank(vectors, seen.views, 5),
         "report": lambda: report_of(seen, found, matcher.versions()).to_json(),
     }
     sizes = {

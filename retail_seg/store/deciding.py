@@ -1,0 +1,40 @@
+"""Ranked candidates ► what a crop is: a product of the catalogue, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from retail_seg.report import Identification, Match
+
+if TYPE_CHECKING:
+    from index.views import Crop
+    from retail_seg.store.gallery import Ranked
+
+
+def decide(
+    ranked: Sequence[Ranked | None], views: Sequence[Crop], names_of: Callable[[Iterable[str]], Mapping[str, str]]
+) -> list[Identification]:
+    """What each crop is; one too small to be ranked (None) is unknown, says why, and stops no other.
+
+    `names_of` gives the names of SKUs, and is asked once for all of them.
+    """
+    names = names_of({sku for one in ranked if one for sku in one.skus})
+    pairs = zip(ranked, views, strict=True)
+    return [_sliver(view) if one is None else _identification(one, names) for one, view in pairs]
+
+
+def _identification(ranked: Ranked, names: Mapping[str, str]) -> Identification:
+    ranking = ranked.ranking
+    pairs = zip(ranking.candidates, ranked.skus, strict=True)
+    matches = tuple(Match(sku, names.get(sku, ""), one.score, one.reference_id) for one, sku in pairs)
+    if ranking.known:
+        best = matches[0]
+        return Identification("known", best.sku, best.name, ranking.probability, ranking.margin, matches)
+    return Identification("unknown", None, "", ranking.probability, ranking.margin, matches)
+
+
+def _sliver(view: Crop) -> Identification:
+    height, width = view[0].shape[:2]
+    reason = f"{width} × {height} pixels are too few to recognise anything"
+    return Identification("unknown", None, "", 0.0, 0.0, (), reason)
