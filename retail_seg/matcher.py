@@ -21,7 +21,16 @@ from retail_seg.report import Identification, Report
 from retail_seg.store.active_model import model_in_use, stamp
 from retail_seg.store.deciding import decide
 from retail_seg.store.embedding import embed_views
-from retail_seg.store.enrolment import Prepared, Upload, as_upload, embed_prepared, new_only, prepare
+from retail_seg.store.enrolment import (
+    OnPicture,
+    Prepared,
+    Refused,
+    Upload,
+    as_upload,
+    prepare,
+    references_of,
+    unwatched,
+)
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
@@ -245,11 +254,28 @@ class Matcher:
         self.refresh()
         return ids
 
+    def enrol_readable(
+        self, sku: str, pictures: Sequence[Upload], *, by: str = "", on_picture: OnPicture = unwatched
+    ) -> list[int | Refused]:
+        """Give a product that exists those of the pictures that can be used, all in one change.
+
+        Each picture's reference id in its place, or why there is none. What `on_picture` raises ends the work before
+        anything is written. Raises UnknownProduct; only a manager may.
+        """
+        by = sign("manager", by)
+        product = self.catalogue.product(sku).sku
+        known = self.catalogue.known_hashes(product)
+        found = references_of(self.embedder, pictures, known=known, on_picture=on_picture)
+        fresh = [one for one in found if not isinstance(one, Refused)]
+        ids = iter(self.catalogue.enrol(product, fresh, by=by) if fresh else [])
+        self.refresh()
+        return [one if isinstance(one, Refused) else next(ids) for one in found]
+
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
         prepared = [one if isinstance(one, Prepared) else prepare(as_upload(one)) for one in pictures]
         known = self.catalogue.known_hashes(product if isinstance(product, str) else product.sku)
-        fresh = new_only(prepared, known.__contains__)
-        return self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
+        found = references_of(self.embedder, prepared, known=known)
+        return self.catalogue.enrol(product, [one for one in found if not isinstance(one, Refused)], by=by)
 
     def remove(self, sku: str, references: Iterable[int] | None = None, *, by: str = "") -> list[int]:
         """Take a product out, or only some of its references; returns the ids that are no longer found.

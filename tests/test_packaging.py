@@ -7,6 +7,8 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+from setuptools import find_packages
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -16,14 +18,15 @@ def plain(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s;<>=!~\[(]", requirement.strip(), maxsplit=1)[0]).lower()
 
 
-def test_every_package_is_named_in_the_project() -> None:
+def test_every_package_is_found_for_the_wheel() -> None:
     found = {
         str(path.parent.relative_to(ROOT)).replace("/", ".")
         for package in ("retail_seg", "index", "catalogue")
-        for path in (ROOT / package).rglob("__init__.py")
+        for path in (ROOT / package).rglob("*.py")
     }
-    assert found == set(PROJECT["tool"]["setuptools"]["packages"])
-    assert (ROOT / "app.py").is_file() and "app" in PROJECT["tool"]["setuptools"]["py-modules"]
+    settings = PROJECT["tool"]["setuptools"]
+    assert found == set(find_packages(str(ROOT), include=settings["packages"]["find"]["include"]))
+    assert (ROOT / "app.py").is_file() and "app" in settings["py-modules"]
 
 
 def test_the_packages_say_that_they_are_typed_and_carry_their_models() -> None:

@@ -37,15 +37,6 @@ PARTS = (
     ("teaching", "annotated photos and trained models"),
     ("users.json", "who may log in"),
 )
-#: What the stages of a scan are called to a person.
-STAGE_NAMES = {
-    "decode": "Read the photo",
-    "segment": "Take things apart",
-    "cut": "Cut them out",
-    "embed": "Look at each",
-    "rank": "Compare with the catalogue",
-    "report": "Write the report",
-}
 PACKAGES = ("numpy", "opencv-python-headless", "faiss-cpu", "openvino", "torch", "sqlite-utils", "streamlit")
 
 
@@ -119,8 +110,12 @@ def timed_scan(matcher: Matcher, data: bytes, name: str) -> Timed:
     _ = matcher.segmenter  # loaded before the clock runs, as it is in every scan but the first
     clock: list[tuple[str, float]] = []
     scanned = matcher.look(data, name=name, on_stage=lambda stage: clock.append((stage, time.perf_counter())))
-    ends = [moment for _, moment in clock[1:]] + [time.perf_counter()]
-    stages = [(STAGE_NAMES[stage], end - begun) for (stage, begun), end in zip(clock, ends, strict=True)]
+    begun, ended = dict(clock), time.perf_counter()
+    stages = [
+        ("Read the photo", begun["segment"] - begun["decode"]),
+        ("Take things apart", begun["cut"] - begun["segment"]),
+        (f"Name {len(scanned.report.instances)} of them", ended - begun["cut"]),
+    ]
     return Timed(scanned.report, draw(scanned.seen.picture, scanned.report), stages)
 
 
