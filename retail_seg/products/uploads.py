@@ -6,7 +6,6 @@ import csv
 import io
 import tempfile
 import threading
-import zipfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from catalogue import history
 from catalogue.errors import ImportFileError, UndoError
 from catalogue.importing import ImportFile, Outcome, read_file
-from catalogue.sources import TABLE_SUFFIXES
+from catalogue.sources import TABLE_SUFFIXES, ZipSource, open_zip
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.report import safe_cell
@@ -166,10 +165,11 @@ def _write(upload: Upload, content: BinaryIO) -> None:
 
 def _check_zip(upload: Upload) -> None:
     try:
-        with zipfile.ZipFile(upload.path) as packed:
+        ZipSource(upload.path).close()
+        with open_zip(upload.path) as packed:
             members = packed.infolist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise UploadRefused(f"{upload.name}: is no zip that can be read ({error}); pack it again") from None
+    except ImportFileError as error:
+        raise UploadRefused(str(error).replace(str(upload.path), upload.name)) from None
     if len(members) > MAX_MEMBERS:
         raise UploadRefused(f"{upload.name}: holds more than {MAX_MEMBERS:,} files; split it")
     for member in members:

@@ -15,7 +15,7 @@ from catalogue import NewReference
 from index.rerank import local_features
 from index.views import reference_views
 from retail_seg.errors import PhotoError
-from retail_seg.photos.load import PhotoSource, encode_picture, load_photo, read_photo, shrink
+from retail_seg.photos.load import PhotoSource, encode_picture, load_mask, load_photo, read_photo, shrink
 
 if TYPE_CHECKING:
     from index import Embedder
@@ -225,10 +225,10 @@ def _decoded_mask(mask: np.ndarray | bytes | None, name: str) -> np.ndarray | No
 def _decoded_mask(mask: np.ndarray | bytes | None, name: str) -> np.ndarray | None:
     if not isinstance(mask, bytes):
         return mask
-    decoded = cv2.imdecode(np.frombuffer(mask or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
-    if decoded is None:
-        raise PhotoError(f"{name}: its mask is no picture; give a PNG")
-    return np.asarray(decoded) > 127
+    try:
+        return load_mask(mask or b"\0", "its mask")
+    except PhotoError as error:
+        raise PhotoError(f"{name}: {str(error).replace('its mask:', 'its mask', 1)}") from None
 
 
 def _checked_mask(mask: np.ndarray | None, photo: np.ndarray, name: str) -> np.ndarray | None:

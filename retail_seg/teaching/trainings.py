@@ -314,7 +314,10 @@ def choose_held(done: Sequence[str], before: Sequence[str], trained: Iterable[st
 
 
 def _command(run: Training, folder: Path, photos: Path) -> list[str]:
-    """The call of `retail-seg train`, behind the app's own work where the system has `nice`."""
+    """The call of `retail-seg train`, behind the app's own work where the system has `nice`.
+
+    -P: a catalogue.py in the working directory must not stand in for ours.
+    """
     nice = shutil.which("nice")
     options = ["--steps", str(run.steps)] if run.steps else ["--minutes", f"{run.minutes:g}"]
     if run.start:
@@ -322,7 +325,7 @@ def _command(run: Training, folder: Path, photos: Path) -> list[str]:
     if run.cross_validate:
         options += ["--cross-validate"]
     return [
-        *([nice, "-n", "5"] if nice else []), sys.executable, "-m", "retail_seg", "train", str(photos),
+        *([nice, "-n", "5"] if nice else []), sys.executable, "-P", "-m", "retail_seg", "train", str(photos),
         "--annotations", str(folder / "labels"), "--photos-list", str(folder / "photos.txt"),
         "--model", str(folder / "model"), "--seed", str(run.seed),
         "--progress-json", str(folder / "progress.jsonl"), *options,
