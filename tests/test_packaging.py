@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-
-from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -19,13 +18,13 @@ def plain(requirement: str) -> str:
 
 
 def test_every_package_is_found_for_the_wheel() -> None:
-    found = {
-        str(path.parent.relative_to(ROOT)).replace("/", ".")
-        for package in ("retail_seg", "index", "catalogue")
-        for path in (ROOT / package).rglob("*.py")
-    }
+    folders = {path.parent for name in ("retail_seg", "index", "catalogue") for path in (ROOT / name).rglob("*.py")}
+    assert all((folder / "__init__.py").is_file() for folder in folders)  # else it is no package to setuptools
     settings = PROJECT["tool"]["setuptools"]
-    assert found == set(find_packages(str(ROOT), include=settings["packages"]["find"]["include"]))
+    wanted = settings["packages"]["find"]["include"]
+    names = {str(folder.relative_to(ROOT)).replace("/", ".") for folder in folders}
+    assert all(any(fnmatchcase(name, pattern) for pattern in wanted) for name in names)
+    assert not settings["packages"]["find"]["namespaces"]
     assert (ROOT / "app.py").is_file() and "app" in settings["py-modules"]
 
 
