@@ -69,7 +69,9 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
     assert c.status == "added" and "leaves the import folder" in c.problems[0]
     assert uploads.counts(upload.lines) == {"added": 2, "changed": 1, "unchanged": 0, "refused": 1, "problems": 3}
     assert uploads.portion(upload.lines, "problems", 2, 1) == ([bad], 3)
-    assert uploads.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and uploads.portion(upload.lines, "", 0, 2)[1] == 4
+    assert (
+        uploads.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and uploads.portion(upload.lines, "", 0, 2)[1] == 4
+    )
     assert "'=Tea" in uploads.to_csv(upload.lines, replace=False)
 
 
