@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalogue import Catalogue, Product, UnknownReference, history
+from catalogue import Catalogue, NewReference, Product, UnknownReference, history
 from catalogue.history import Change
 from index import Embedder, Ranking
 from index.embedder import too_small
@@ -67,6 +67,7 @@ class Matcher:
 
         Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
         """
+        require("manager")
         folder = Path(store)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             known = "a store already; use it" if (folder / CATALOGUE).exists() else "not empty; give a new folder"
@@ -132,6 +133,7 @@ class Matcher:
 
         `side`, in pixels, is how closely the segmenter looks, see `Segmenter.segment`; it chooses without it.
         """
+        require("staff")
         return self._report(take_apart(self.segmenter, photo, name, side), top)
 
     def scan_many(
@@ -149,6 +151,7 @@ class Matcher:
         self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
     ) -> Iterator[Scanned | PhotoError]:
         """As `scan_many`, with the photo and its instances beside each report."""
+        require("staff")
         return scan_each(photos, self.segmenter, lambda views: self._match(views, top), self.versions, workers, side)
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
@@ -236,10 +239,17 @@ class Matcher:
         return ids
 
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
+        sku = product if isinstance(product, str) else product.sku
+        return self.catalogue.enrol(product, self.embedded(sku, pictures), by=by)
+
+    def embedded(self, sku: str, pictures: Sequence[PhotoSource | Upload | Prepared]) -> list[NewReference]:
+        """Pictures as references that `catalogue.enrol` takes, less those that the product has; nothing is written.
+
+        For a change that enrols and does something else in one transaction: embedding takes too long to be part of it.
+        """
         prepared = [one if isinstance(one, Prepared) else prepare(as_upload(one)) for one in pictures]
-        known = self.catalogue.known_hashes(product if isinstance(product, str) else product.sku)
-        fresh = new_only(prepared, known.__contains__)
-        return self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
+        fresh = new_only(prepared, self.catalogue.known_hashes(sku).__contains__)
+        return embed_prepared(self.embedder, fresh)
 
     def remove(self, sku: str, references: Iterable[int] | None = None, *, by: str = "") -> list[int]:
         """Take a product out, or only some of its references; returns the ids that are no longer found.

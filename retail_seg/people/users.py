@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from retail_seg.people.roles import ROLES, AccountError, Person, acting, sign
+from retail_seg.people.roles import ROLES, AccountError, Person, acting, require, sign
 from retail_seg.system.files import replace_file
 
 FILE = "users.json"
@@ -68,6 +68,7 @@ def add_user(store: Path, name: str, role: str, password: str | None, *, by: str
 
     Only a manager may. Raises AccountError for a name that is taken or cannot be used, and for a poor password.
     """
+    require("manager")
     name = _checked_name(name, email=password is None)
     user = User(name, Person(name, role).role, "" if password is None else hashed(_checked(password, name)))
     with _changing(store, f"add user {name} as {role}", by) as users:

@@ -81,12 +81,14 @@ def change_product(catalogue: Catalogue, seen: Product, wanted: Product) -> list
 
 def remove(matcher: Matcher, sku: str, references: Sequence[int] | None = None) -> list[int]:
     """Take a product out, or some of its pictures; returns the changes to undo."""
+    require("manager")
     matcher.remove(sku, references)
     return _latest(matcher.catalogue, sku)
 
 
 def bring_back(matcher: Matcher, sku: str) -> list[int]:
     """Bring a removed product back with its pictures; returns the changes to undo. Raises UndoError."""
+    require("manager")
     return [matcher.undelete(sku).id]
 
 
@@ -104,6 +106,7 @@ def add_pictures(
 
     `report` may raise: nothing has been written then. Raises UnknownProduct, and TooManyPictures for too many at once.
     """
+    require("manager")
     by = check_addition(matcher.catalogue, sku, len(uploads))
     product = matcher.catalogue.product(sku)
     known = matcher.catalogue.known_hashes(sku)

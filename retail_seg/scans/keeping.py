@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from catalogue import scans
+from retail_seg.people.roles import require
 from retail_seg.photos.load import encode_picture, shrink
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def keep(
     embedded when they are first asked for. `details` are the caller's own JSON-able values, kept beside what the
     instances' rows have no column for.
     """
+    require("staff")
     from retail_seg.store.scanning import MARGIN
 
     cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]

@@ -141,4 +141,3 @@ def at_the_app() -> Person:
         return local_person() if way() == "local" else NOBODY
     except AccountError:
         return NOBODY
-

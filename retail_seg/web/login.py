@@ -11,7 +11,17 @@ import streamlit as st
 
 from retail_seg.people.roles import Person, otherwise
 from retail_seg.people.sessions import SESSION_SECONDS
-from retail_seg.web.identity import TOKEN, at_the_app, cookie_name, current, provider_trouble, sessions, store_folder, tokens, way
+from retail_seg.web.identity import (
+    TOKEN,
+    at_the_app,
+    cookie_name,
+    current,
+    provider_trouble,
+    sessions,
+    store_folder,
+    tokens,
+    way,
+)
 from retail_seg.web.shared import errors_as_sentences
 
 #: Entry of the session state: what the browser's cookie is to be, until it was told.

@@ -66,6 +66,9 @@ def _matching(found: Matcher) -> None:
 
 def _test_photo(found: Matcher) -> None:
     st.markdown("Scan one photo and see how long each stage takes. Nothing is kept.")
+    if not may("staff"):
+        st.caption("Staff can do this.")
+        return
     upload = st.file_uploader(
         f"A photo, up to {PHOTO_MB} MB",
         type=[suffix.removeprefix(".") for suffix in SUFFIXES],
@@ -103,9 +106,7 @@ def _people(found: Matcher) -> None:
 
 def _own_password(found: Matcher) -> None:
     with st.expander("Change my password", icon=":material/key:"), st.form("password", clear_on_submit=True, width=420):
-        old = st.text_input(
-            "Password you have now", type="password", autocomplete="current-password", max_chars=1024
-        )
+        old = st.text_input("Password you have now", type="password", autocomplete="current-password", max_chars=1024)
         new = st.text_input("New password", type="password", autocomplete="new-password", max_chars=1024)
         again = st.text_input("The same again", type="password", autocomplete="new-password", max_chars=1024)
         if not st.form_submit_button("Change it, and log in anew"):

@@ -36,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_another_spelling_of_a_name_is_no_fresh_counter(store: Path) -> None:
     sessions = Sessions(store)
     # Fullwidth and mathematical letters: NFKC makes "mara" of all of them, and so the user is found by each.
-    spellings = ["mara", "ｍara", "mａra", "maｒa", "marａ", "𝐦ara", "𝒎ara"]  # noqa: RUF001 - that is the attack
+    spellings = ["mara", "ｍara", "mａra", "maｒa", "marａ", "𝐦ara", "𝒎ara"]
     assert len(spellings) > FAILURES and all(users.find_user(store, name) for name in spellings)
     for name in spellings[:FAILURES]:
         with pytest.raises(AccountError, match="do not fit"):
