@@ -10,7 +10,7 @@ from retail_seg.people.users import read_users, remove_user, set_password, set_r
 from retail_seg.photos.load import SUFFIXES, shrink
 from retail_seg.store.gallery import false_accept_rate
 from retail_seg.store.settings import overview, set_false_accept_rate, timed_scan
-from retail_seg.web.identity import sessions, store_folder, way
+from retail_seg.web.identity import sessions, way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 
 #: Larger test photos are refused, in MB.

@@ -39,7 +39,7 @@ OBJECTS = (Matcher, Teaching, Trainings, Editor)
 READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
-    "Matcher.report", "Matcher.report_with_vectors", "Matcher.embedded", "opening.open_catalogue",
+    "Matcher.report", "Matcher.report_with_vectors", "Matcher.embedded",
     "opening.stored_embedder", "settings.overview", "gallery.false_accept_rate", "active_model.model_in_use",
     "active_model.previous_model", "active_model.stamp",
     # products
