@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalogue import Catalogue, Product, UnknownReference, history
+from catalogue import Catalogue, NewReference, Product, UnknownReference, history
 from catalogue.history import Change
 from index import Embedder
 from index.views import Crop, upright
@@ -75,6 +75,7 @@ class Matcher:
 
         Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
         """
+        require("manager")
         folder = Path(store)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             known = "a store already; use it" if (folder / CATALOGUE).exists() else "not empty; give a new folder"
@@ -157,6 +158,7 @@ class Matcher:
         self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
     ) -> Iterator[Scanned | PhotoError]:
         """As `scan_many`, with the photo, its instances and their vectors beside each report."""
+        require("staff")
         segmenter = self.segmenter
         return scan_each(
             photos, lambda photo: take_apart(segmenter, photo, side=side), lambda seen: self._answer(seen, top), workers
@@ -173,8 +175,9 @@ class Matcher:
     ) -> Scanned:
         """As `scan`, with the photo, its instances and their vectors beside the report.
 
-        `on_stage` hears the name of each stage (`scanning.STAGES`) when it begins.
+        `on_stage` hears the name of each stage (`scanning.STAGES`) when it begins. Raises NotAllowed for a viewer.
         """
+        require("staff")
         return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, on_stage)[0]
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
@@ -272,10 +275,17 @@ class Matcher:
         return [one if isinstance(one, Refused) else next(ids) for one in found]
 
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
+        sku = product if isinstance(product, str) else product.sku
+        return self.catalogue.enrol(product, self.embedded(sku, pictures), by=by)
+
+    def embedded(self, sku: str, pictures: Sequence[PhotoSource | Upload | Prepared]) -> list[NewReference]:
+        """Pictures as references that `catalogue.enrol` takes, less those that the product has; nothing is written.
+
+        For a change that enrols and does something else in one transaction: embedding takes too long to be part of it.
+        """
         prepared = [one if isinstance(one, Prepared) else prepare(as_upload(one)) for one in pictures]
-        known = self.catalogue.known_hashes(product if isinstance(product, str) else product.sku)
-        found = references_of(self.embedder, prepared, known=known)
-        return self.catalogue.enrol(product, [one for one in found if not isinstance(one, Refused)], by=by)
+        found = references_of(self.embedder, prepared, known=self.catalogue.known_hashes(sku))
+        return [one for one in found if not isinstance(one, Refused)]
 
     def remove(self, sku: str, references: Iterable[int] | None = None, *, by: str = "") -> list[int]:
         """Take a product out, or only some of its references; returns the ids that are no longer found.

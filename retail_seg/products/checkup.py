@@ -119,6 +119,7 @@ def as_of_now(catalogue: Catalogue, made: Checkup) -> Checkup:
 
 def accept_pair(catalogue: Catalogue, pair: Pair) -> list[int]:
     """Keep that two products look alike and are two all the same; no change of the log undoes it."""
+    require("manager")
     health.accept(catalogue, health.pair_key(pair.sku, pair.other_sku), by=require("manager"))
     return []
 

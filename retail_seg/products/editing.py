@@ -79,12 +79,14 @@ def change_product(catalogue: Catalogue, seen: Product, wanted: Product) -> list
 
 def remove(matcher: Matcher, sku: str, references: Sequence[int] | None = None) -> list[int]:
     """Take a product out, or some of its pictures; returns the changes to undo."""
+    require("manager")
     matcher.remove(sku, references)
     return _latest(matcher.catalogue, sku)
 
 
 def bring_back(matcher: Matcher, sku: str) -> list[int]:
     """Bring a removed product back with its pictures; returns the changes to undo. Raises UndoError."""
+    require("manager")
     return [matcher.undelete(sku).id]
 
 
@@ -102,11 +104,12 @@ def add_pictures(
 
     `report` may raise: nothing has been written then. Raises UnknownProduct, and TooManyPictures for too many at once.
     """
+    require("manager")
     check_addition(matcher.catalogue, sku, len(uploads))
     names = [name for name, _ in uploads]
 
     def on_picture(done: int, total: int) -> None:
-        report(done / max(total, 1), f"Learning picture {min(done + 1, total)} of {total}")
+        report(0.95 * done / max(total, 1), f"Learning picture {min(done + 1, total)} of {total}")
 
     found = matcher.enrol_readable(sku, [Upload(data, name) for name, data in uploads], on_picture=on_picture)
     return [

@@ -183,6 +183,7 @@ def check(catalogue: Catalogue, upload: Upload, report: Report) -> Upload:
 
     `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
     """
+    require("manager")
     report(0.0, f"Reading {upload.name}")
     upload.file = file = _read(upload)
     upload.lines = _refused(file)
@@ -202,8 +203,6 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     if upload.file is None or not upload.kept:
         raise UploadRefused(f"{upload.name}: is no longer kept here; upload it again")
     into.lines = _refused(upload.file)
-    latest = history.log(matcher.catalogue, limit=1)
-    first = latest[0].id if latest else 0
     counter = _Counter(upload.file, report, "Imported")
     outcomes = importing.apply(
         matcher.catalogue,
@@ -216,7 +215,7 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     )
     try:
         for outcome in outcomes:
-            into.lines.append(_line(upload.file, outcome, _written(matcher.catalogue, outcome, first)))
+            into.lines.append(_line(upload.file, outcome))
             counter.product()
     finally:
         matcher.refresh()
@@ -270,19 +269,11 @@ def _refused(file: ImportFile) -> list[Line]:
     return [Line(line, "", "refused", problems=(text,)) for line, text in found]
 
 
-def _line(file: ImportFile, outcome: Outcome, change: int | None = None) -> Line:
+def _line(file: ImportFile, outcome: Outcome) -> Line:
     problems = tuple(str(refusal) for refusal in outcome.refused)
     changes = tuple(outcome.changes)
     name = file.names.get(outcome.sku, "")
-    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, change)
-
-
-def _written(catalogue: Catalogue, outcome: Outcome, first: int) -> int | None:
-    """The log's number of what an outcome has written; None where it was nothing."""
-    if outcome.status == "added" or outcome.pictures or (outcome.changes and outcome.applied):
-        latest = history.log(catalogue, sku=outcome.sku, limit=1)
-        return latest[0].id if latest and latest[0].id > first else None
-    return None
+    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, outcome.change)
 
 
 class _Counter:

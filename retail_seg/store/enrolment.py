@@ -98,8 +98,10 @@ def references_of(
     found: list[NewReference | Refused] = []
     seen: set[str] | None = None if known is None else set()
     for start in range(0, len(uploads), PORTION):
-        on_picture(start, len(uploads))
-        checked = [_checked(one, known or (), seen) for one in uploads[start : start + PORTION]]
+        checked: list[Prepared | Refused] = []
+        for at, upload in enumerate(uploads[start : start + PORTION], start):
+            on_picture(at, len(uploads))
+            checked.append(_checked(upload, known or (), seen))
         references = iter(embed_prepared(embedder, [one for one in checked if isinstance(one, Prepared)]))
         found += [next(references) if isinstance(one, Prepared) else one for one in checked]
     on_picture(len(uploads), len(uploads))

@@ -10,7 +10,7 @@ from catalogue.errors import PictureRefused
 from catalogue.fetching import Fetcher
 from catalogue.importing import Import, ImportFile, LoadedPicture
 from retail_seg.errors import PhotoError
-from retail_seg.people.roles import sign
+from retail_seg.people.roles import require, sign
 from retail_seg.store.enrolment import Refused, Upload, read_upload, references_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def plan(
     catalogue: Catalogue, file: ImportFile, *, replace: bool = False, fetch: bool = False, pulse: Pulse = _quiet
 ) -> Import:
     """A dry run: iterate it for what an import of the file would do; nothing is written, every picture is read."""
+    require("manager")
 
     def check(picture: LoadedPicture) -> None:
         check_picture(picture)

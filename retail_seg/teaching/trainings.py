@@ -173,9 +173,14 @@ class Trainings:
         return self._launch(replace(run, cancelled_by=""), new=False)
 
     def cancel(self, id_: str) -> None:
-        """Ask a training's process to end; it leaves a checkpoint. Nothing happens where it has ended."""
+        """Ask a training's process to end; it leaves a checkpoint. Nothing happens where it has ended.
+
+        Who started it may, and managers.
+        """
         by = require("staff")
         run = self.get(id_)
+        if run.by != by:
+            require("manager")
         if self.progress(id_).state != RUNNING or not run.pid:
             return
         self._write(replace(run, cancelled_by=by or "somebody"))

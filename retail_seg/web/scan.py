@@ -102,7 +102,7 @@ def _follow(found: Matcher, job: Job) -> None:
 @st.fragment(run_every=1)
 def _progress(job: Job) -> None:
     st.progress(job.share, text=job.text or "Waiting …")
-    if may("staff") and st.button("Cancel", icon=":material/close:", disabled=job.cancelling):
+    if job.may_cancel and st.button("Cancel", icon=":material/close:", disabled=job.cancelling):
         job.cancel()
     if not job.running:
         st.rerun()

@@ -125,4 +125,5 @@ def _progress(id_: str) -> None:
     if job is None or not job.running:
         st.rerun()
     st.progress(job.share, text=f"{job.title}: {job.text or 'starting'} …")
-    st.button("Cancel", key=f"cancel-{id_}", on_click=job.cancel, icon=":material/close:", disabled=job.cancelling)
+    if job.may_cancel:
+        st.button("Cancel", key=f"cancel-{id_}", on_click=job.cancel, icon=":material/close:", disabled=job.cancelling)
