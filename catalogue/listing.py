@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue.errors import GtinError
 from catalogue.gtin import normal_gtin
-from catalogue.records import Product, clean_text
+from catalogue.records import Product, clean_text, typed_words
 from catalogue.rows import CURRENT, to_product
 from catalogue.search import RANK, fts_query
 from catalogue.store import Catalogue
@@ -93,7 +93,7 @@ def _source(wanted: Filter, score: str = RANK) -> tuple[str, list[Any], bool]:
     if query:
         hits = f"(SELECT rowid AS id, {score} AS score FROM products_fts WHERE products_fts MATCH ?) f"
         return f"{hits} JOIN products p ON p.id = f.id WHERE {conditions}", [query, *values], True
-    for word in text.split():
+    for word in typed_words(text):
         # Removed products are not in the search's index; a text without a letter or digit can only be a SKU.
         conditions += " AND (p.sku || ' ' || p.name || ' ' || p.brand || ' ' || p.gtin) LIKE ? ESCAPE '\\'"
         values.append("%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%")

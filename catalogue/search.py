@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalogue.errors import GtinError
 from catalogue.gtin import normal_gtin
-from catalogue.records import Product, clean_text
+from catalogue.records import Product, clean_text, typed_words
 from catalogue.rows import to_product
 from catalogue.store import Catalogue
 
@@ -57,7 +57,7 @@ def _exact(catalogue: Catalogue, text: str) -> list[Product]:
 def fts_query(text: str) -> str:
     """An FTS5 expression in which nothing that a person types is an operator."""
     terms = []
-    for word in clean_text(text).split():
+    for word in typed_words(text):
         if not any(char.isalnum() for char in word):
             continue
         variants = {word, word.lstrip("0") or word} if word.isdigit() else _spellings(word)

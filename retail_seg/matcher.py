@@ -125,6 +125,11 @@ class Matcher:
         return self.catalogue.revision
 
     @property
+    def outdated(self) -> bool:
+        """Whether the store was reindexed with another embedder since it was opened: open it again."""
+        return self.catalogue.embedder != self.embedder.fingerprint
+
+    @property
     def segmenter(self) -> Segmenter:
         """The segmenter given, else the store's: loaded when it is first needed, and again after a switch of model."""
         if self._segmenter is not None:

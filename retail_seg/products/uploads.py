@@ -102,6 +102,8 @@ class Upload:
 
     def drop(self) -> None:
         """Delete the file; what was found out about it stays."""
+        if self.file is not None:
+            self.file.source.close()  # held open, a deleted file keeps its room on the disk
         self.folder.cleanup()
 
 

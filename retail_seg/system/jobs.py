@@ -164,6 +164,11 @@ class Jobs:
         with self._lock:
             return self._newest(kind)
 
+    def ended(self, kind: str) -> list[Job]:
+        """The ended jobs of this kind that are remembered, the newest first."""
+        with self._lock:
+            return [job for job in reversed(self._jobs.values()) if job.kind == kind and not job.running]
+
     def running(self, kind: str | None = None) -> Job | None:
         """The running job of this kind (or of any) that was started last, None where none runs."""
         with self._lock:

@@ -26,6 +26,8 @@ from retail_seg.teaching.annotation_set import Teaching
 Report = Callable[[float, str], None]
 #: Most files of a zip; more is somebody's disk, not annotations of a few photos.
 MAX_FILES = 20_000
+#: Where they are laid in a folder of their own: a manifest's masks are looked for up to three folders above it.
+UNPACKED = "in/the/very/zip"
 #: Most bytes that they are laid into the temporary folder with.
 MAX_UNPACKED = 2 * 2**30
 
@@ -52,8 +54,8 @@ def import_annotations(teaching: Teaching, data: bytes, report: Report = lambda 
         root = Path(folder)
         file = root / "annotations.zip"
         file.write_bytes(data)
-        problems = _unpack(file, root / "zip")
-        annotations, photos = _found(root / "zip")
+        problems = _unpack(file, root / UNPACKED)
+        annotations, photos = _found(root / UNPACKED)
         known = _known_photos(teaching, root / "known", photos)
         loaded, stream = read_annotations([*photos, *known], annotations)
         ids, instances = [], 0
