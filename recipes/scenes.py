@@ -12,12 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.segmenter import resized, working_size
 from retail_seg.segmentation.training.augment import photometric, shade, similarity
 from retail_seg.segmentation.training.fitting import Sample
-from retail_seg.segmentation.training.targets import IGNORED, shrink_labels
+from retail_seg.segmentation.training.targets import shrink_labels
 
-#: The id that stands for IGNORED in a 16-bit PNG.
+#: The id that stands for IGNORE in a 16-bit PNG.
 IGNORED_ID = 65535
 #: What is smaller than this (pixels of the sample) is too little to learn from.
 LEAST = 40
@@ -56,7 +57,7 @@ class Scenes:
         )
         ids = cv2.warpAffine(
             labels.astype(np.float32), matrix, self.canvas,
-            flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float(IGNORED),
+            flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float(IGNORE),
         )  # fmt: skip
         return view, ids.astype(np.int32)
 
@@ -78,7 +79,7 @@ def read_scene(path: Path) -> Sample:
     if ids.shape != picture.shape[:2]:
         raise SystemExit(f"{path}: is {picture.shape[:2]} pixels, its labels are {ids.shape}; give labels of its size")
     labels = ids.astype(np.int32)
-    labels[labels == IGNORED_ID] = IGNORED
+    labels[labels == IGNORED_ID] = IGNORE
     return np.ascontiguousarray(picture[:, :, ::-1]), labels
 
 
@@ -89,8 +90,8 @@ def renumbered(labels: np.ndarray) -> np.ndarray:
     kept = areas >= LEAST
     kept[:2] = False
     table[kept] = np.arange(1, kept.sum() + 1)
-    table[(areas > 0) & ~kept] = IGNORED
-    table[0], table[1:2] = IGNORED, 0
+    table[(areas > 0) & ~kept] = IGNORE
+    table[0], table[1:2] = IGNORE, 0
     return table[labels + 1]
 
 

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from index import runtime
 from retail_seg.errors import ModelError
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.instances.grouping import Thresholds
 from retail_seg.segmentation.network.architectures import build
 from retail_seg.segmentation.network.config import MOBILE, SegmenterConfig, config_of
@@ -24,7 +25,6 @@ from retail_seg.segmentation.network.mobile import MobileUNet
 from retail_seg.segmentation.network.mobile_shapes import BLOCKS, REPLACED, TAPS, mobile_shapes, published_shapes
 from retail_seg.segmentation.segmenter import CONFIG, WEIGHTS, Segmenter
 from retail_seg.segmentation.training.fitting import Fit, loss_of, to_tensors
-from retail_seg.segmentation.training.targets import IGNORED
 from retail_seg.store.networks import accelerate_segmenter
 
 TINY = SegmenterConfig((16, 16, 16), 4, 128, (0.5,) * 3, (0.5,) * 3, MOBILE, "mobilenet_v2")
@@ -43,7 +43,7 @@ def sample(ignored: bool = False) -> tuple[np.ndarray, np.ndarray]:
     labels = np.zeros((64, 96), np.int32)
     labels[10:30, 10:40], labels[10:30, 40:70] = 1, 2
     if ignored:
-        labels[40:60, 20:90] = IGNORED
+        labels[40:60, 20:90] = IGNORE
     return picture, labels
 
 
@@ -199,7 +199,7 @@ def test_what_lies_under_an_ignored_region_changes_neither_loss_nor_gradient() -
     raw = torch.randn(2, 5, 64, 96, generator=torch.Generator().manual_seed(0), requires_grad=True)
     loss = loss_of(raw, targets)
     (gradient,) = torch.autograd.grad(loss, raw)
-    under = torch.from_numpy(sample(ignored=True)[1] == IGNORED)
+    under = torch.from_numpy(sample(ignored=True)[1] == IGNORE)
     assert not gradient[0][:, under].any()
     assert gradient[1][:, under].any()
     other = raw.detach().clone()
@@ -219,7 +219,7 @@ def test_without_anything_ignored_the_loss_is_the_usual_one() -> None:
 
 def test_an_ignored_region_is_no_neighbour() -> None:
     picture, labels = sample()
-    labels[30:34, 10:70] = IGNORED  # along the lower edges of both things
+    labels[30:34, 10:70] = IGNORE  # along the lower edges of both things
     _, targets = to_tensors([(picture, labels)], TINY)
     assert targets[0, 2, 28, 15] == 0
     assert targets[0, 2, 20, 39] == 1
@@ -244,11 +244,11 @@ def test_samples_of_ready_pictures_keep_labels_with_their_things(tmp_path: Path,
     seen = [trained(np.random.default_rng(number)) for number in range(8)]
     for view, labels in seen:
         assert view.shape == (64, 96, 3)
-        assert set(np.unique(labels)) <= {IGNORED, 0, 1}
+        assert set(np.unique(labels)) <= {IGNORE, 0, 1}
         if 200 < (labels == 1).sum() < 6000 and (labels == 0).sum() > 200:
             assert view[labels == 1].mean() > view[labels == 0].mean() + 30
     assert any((labels == 1).any() for _, labels in seen)
-    assert any((labels == IGNORED).any() for _, labels in seen)
+    assert any((labels == IGNORE).any() for _, labels in seen)
     again = trained(np.random.default_rng(0))
     assert np.array_equal(again[1], seen[0][1])
 
@@ -268,10 +268,10 @@ def test_what_is_wrong_with_ready_pictures_is_said(tmp_path: Path, scenes: Modul
 
 def test_ids_are_numbered_anew_and_slivers_ignored(scenes: ModuleType) -> None:
     labels = np.zeros((20, 40), np.int32)
-    labels[:, :10], labels[:2, 12:14], labels[:, 30:] = 900, 7, IGNORED
+    labels[:, :10], labels[:2, 12:14], labels[:, 30:] = 900, 7, IGNORE
     found = scenes.renumbered(labels)
     assert (found[:, :10] == 1).all()
-    assert (found[:2, 12:14] == IGNORED).all()
-    assert (found[:, 30:] == IGNORED).all()
+    assert (found[:2, 12:14] == IGNORE).all()
+    assert (found[:, 30:] == IGNORE).all()
     assert not found[5:, 12:30].any()
-    assert (scenes.renumbered(np.full((4, 4), IGNORED, np.int32)) == IGNORED).all()
+    assert (scenes.renumbered(np.full((4, 4), IGNORE, np.int32)) == IGNORE).all()

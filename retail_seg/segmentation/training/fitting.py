@@ -12,15 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.network.architectures import learns_labels
 from retail_seg.segmentation.network.config import OFFSET_UNIT, SegmenterConfig
 from retail_seg.segmentation.network.mobile import MobileUNet
 from retail_seg.segmentation.network.processor import channels_last, fast_bfloat16
 from retail_seg.segmentation.segmenter import normalise
-from retail_seg.segmentation.training.targets import IGNORED, target_maps
+from retail_seg.segmentation.training.targets import target_maps
 
 #: A training sample: RGB uint8 (h, w, 3) and labels (h, w) int32, sides multiples of the network's stride. What is
-#: labelled IGNORED is nobody's: no loss counts it.
+#: labelled IGNORE is nobody's: no loss counts it.
 Sample = tuple[np.ndarray, np.ndarray]
 
 
@@ -36,8 +37,8 @@ def to_tensors(samples: Sequence[Sample], config: SegmenterConfig) -> tuple[torc
     if learns_labels(config):
         return pictures, torch.from_numpy(known[:, None])
     maps = np.stack([target_maps(labels) for labels in known])
-    if (every == IGNORED).any():
-        maps = np.concatenate([maps, (every != IGNORED).astype(np.float32)[:, None]], 1)
+    if (every == IGNORE).any():
+        maps = np.concatenate([maps, (every != IGNORE).astype(np.float32)[:, None]], 1)
     return pictures, torch.from_numpy(maps)
 
 
