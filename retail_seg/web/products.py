@@ -61,7 +61,7 @@ def _list(found: Matcher) -> None:
     rows = st.container(gap="xsmall")
     start = widgets.pages(total, SIZE, f"products_page_{hash(wanted)}")
     with rows:
-        for entry in listing.find(found.catalogue, wanted, offset=start, limit=SIZE):
+        for entry in listing.entries(found.catalogue, wanted, offset=start, limit=SIZE):
             _row(found, entry)
 
 
