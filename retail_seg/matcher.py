@@ -115,6 +115,11 @@ class Matcher:
         return self.catalogue.revision
 
     @property
+    def identity(self) -> str:
+        """Differs between any two stores, see `Catalogue.identity`."""
+        return self.catalogue.identity
+
+    @property
     def segmenter(self) -> Segmenter:
         """The segmenter given, else the store's: loaded when it is first needed, and again after a switch of model."""
         if self._segmenter is not None:

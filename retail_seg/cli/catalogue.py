@@ -51,8 +51,7 @@ def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, 
             follow(importing.plan(catalogue, found, replace=replace, fetch=fetch))
     else:
         with Matcher.open(store) as matcher:
-            follow(importing.apply(matcher.catalogue, found, matcher.embedder, replace=replace, fetch=fetch, by=by))
-            matcher.refresh()
+            follow(importing.apply_to(matcher, found, replace=replace, fetch=fetch, by=by))
     say(tally.summary())
     return int(tally.refused > 0)
 

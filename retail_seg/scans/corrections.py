@@ -229,7 +229,7 @@ def undo(matcher: Matcher, change: int) -> scan_history.ScanChange:
     """
     entry = scan_history.change(matcher.catalogue, change)
     by = require("manager" if entry.action == "new product" else "staff")
-    scan_history.check_undo(matcher.catalogue.db, entry)
+    scan_history.check_undo(matcher.catalogue, entry)
     if entry.action == "new product":
         _take_product_out(matcher, entry)
     elif entry.references:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,9 @@ from retail_seg.store.enrolment import MIN_SIDE, REFERENCE_SIDE, Prepared, Uploa
 
 if TYPE_CHECKING:
     from catalogue import Catalogue
+    from catalogue.importing import Outcome
     from index import Embedder
+    from retail_seg.matcher import Matcher
 
 #: Pictures decoded to pixels at once, with all their views: some 200 MB at most.
 DECODED = 16
@@ -67,6 +69,14 @@ def apply(
         fetch=Fetcher() if fetch else None,
         by=sign("manager", by),
     )
+
+
+def apply_to(
+    matcher: Matcher, file: ImportFile, *, replace: bool = False, fetch: bool = False, by: str = ""
+) -> Iterator[Outcome]:
+    """As `apply`, into an open store, which learns from what came when the run has ended."""
+    yield from apply(matcher.catalogue, file, matcher.embedder, replace=replace, fetch=fetch, by=by)
+    matcher.refresh()
 
 
 def check_picture(picture: LoadedPicture) -> None:

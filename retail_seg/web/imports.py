@@ -76,7 +76,7 @@ def _ask(found: Matcher) -> None:
 
 def _check(found: Matcher, upload: Upload, job: Job) -> Upload:
     job.result = upload
-    return uploads.check(found.catalogue, upload, job.report)
+    return uploads.check(found, upload, job.report)
 
 
 def _latest() -> None:

@@ -12,7 +12,7 @@ from catalogue import Product
 from catalogue.history import Change
 from catalogue.records import TEXT_FIELDS
 from retail_seg.photos.load import SUFFIXES
-from retail_seg.products import editing
+from retail_seg.products import browsing, editing
 from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
 from retail_seg.system.jobs import DONE, Job
 from retail_seg.web import widgets
@@ -38,7 +38,7 @@ def show(found: Matcher, sku: str) -> None:
         st.session_state.pop(ADDRESS, None)
         st.query_params.clear()
         st.rerun()
-    product = found.catalogue.find_product(sku)
+    product = browsing.product(found, sku)
     if product is None:
         _gone(found, sku)
         return
@@ -70,7 +70,7 @@ def text_fields(product: Product, key: str) -> dict[str, str]:
 
 
 def _gone(found: Matcher, sku: str) -> None:
-    changes = editing.last_changes(found.catalogue, sku, limit=1)
+    changes = browsing.last_changes(found, sku, limit=1)
     st.title(widgets.plain(sku))
     widgets.show_notice(found)
     if not changes:
@@ -94,7 +94,7 @@ def _facts(product: Product) -> None:
 
 
 def _pictures(found: Matcher, product: Product) -> None:
-    references = found.catalogue.references(product.sku)
+    references = browsing.references(found, product.sku)
     st.subheader(f"Pictures ({len(references)})")
     if not references:
         st.info(
@@ -140,7 +140,7 @@ def _add(found: Matcher, product: Product) -> None:
 
 def _start(found: Matcher, sku: str, uploads: list[tuple[str, bytes]]) -> None:
     with errors_as_sentences():
-        editing.check_addition(found.catalogue, sku, len(uploads))
+        editing.check_addition(found, sku, len(uploads))
         job = jobs().start(PICTURES, "Add pictures", lambda job: editing.add_pictures(found, sku, uploads, job.report))
     # A few pictures take a moment only: then the page comes back with the result at once.
     job.wait(1.5)
@@ -194,7 +194,7 @@ def _history(found: Matcher, product: Product) -> None:
 
 
 def _log(found: Matcher, sku: str) -> None:
-    for change in editing.last_changes(found.catalogue, sku):
+    for change in browsing.last_changes(found, sku):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(widgets.plain(_told(change)))
             if (
@@ -253,7 +253,7 @@ def _edit(found: Matcher, product: Product) -> None:
             attributes = {str(row["Fact"]): str(row["Value"]) for row in table if row.get("Fact") and row.get("Value")}
             if st.form_submit_button("Save", type="primary", icon=":material/save:"):
                 wanted = Product(product.sku, **fields, attributes=attributes)
-                widgets.act(partial(editing.change_product, found.catalogue, seen, wanted), "Saved.")
+                widgets.act(partial(editing.change_product, found, seen, wanted), "Saved.")
     with st.popover("Remove this product", icon=":material/delete:"):
         st.markdown("It goes with its pictures and is no longer found in photos. It can be brought back.")
         if st.button("Remove it", type="primary", icon=":material/delete:"):

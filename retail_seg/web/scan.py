@@ -8,6 +8,7 @@ import streamlit as st
 
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
+from retail_seg.products import browsing
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
 from retail_seg.system.jobs import Job
 from retail_seg.web import scan_result
@@ -20,7 +21,7 @@ def page() -> None:
     st.title("What is in the photo?")
     with errors_as_sentences():
         found = matcher(store_folder())
-    if not found.catalogue.count_products():
+    if browsing.is_empty(found):
         st.info(
             "This store has no products yet. Add some under **Import** or **Products** (or with "
             "`retail-seg import products.csv`), then come back.",

@@ -8,8 +8,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.people.roles import ROLES, acting
 from retail_seg.people.users import read_users, remove_user, set_password, set_role
 from retail_seg.photos.load import SUFFIXES, shrink
-from retail_seg.store.gallery import false_accept_rate
-from retail_seg.store.settings import overview, set_false_accept_rate, timed_scan
+from retail_seg.store.settings import overview, rate_in_use, set_false_accept_rate, timed_scan
 from retail_seg.web.identity import way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 
@@ -46,7 +45,7 @@ def _store(found: Matcher) -> None:
 
 def _matching(found: Matcher) -> None:
     st.subheader("How sure an answer must be")
-    rate = false_accept_rate(found.catalogue)
+    rate = rate_in_use(found)
     st.markdown(
         "Of a hundred things that are **not** in the catalogue, so many may be taken for one of your products. Lower: "
         "fewer wrong names, more *unknown*. Higher: fewer *unknown*, more wrong names."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from retail_seg.products import editing
+from retail_seg.products import browsing, editing
 from retail_seg.system.jobs import CANCELLED, FAILED, Job
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 
@@ -43,7 +43,7 @@ def _products() -> None:
 @st.cache_data(max_entries=3000, show_spinner=False)
 def small_picture(store: str, identity: str, reference_id: int, side: int) -> tuple[bytes, float]:
     """A reference's picture as JPEG bytes, and its width over its height; a reference's picture never changes."""
-    return editing.thumbnail(matcher(store_folder()).catalogue, reference_id, side)
+    return browsing.thumbnail(matcher(store_folder()), reference_id, side)
 
 
 def picture(found: Matcher, reference_id: int | None, name: str, *, box: int = 128) -> None:
@@ -55,7 +55,7 @@ def picture(found: Matcher, reference_id: int | None, name: str, *, box: int = 1
         st.markdown(":gray[:material/hide_image: no picture]", width=box)
         return
     side = SMALL if box <= SMALL else LARGE
-    data, shape = small_picture(str(found.folder), found.catalogue.identity, reference_id, side)
+    data, shape = small_picture(str(found.folder), found.identity, reference_id, side)
     st.image(data, width=max(8, round(box * min(1.0, shape))), alt=name)
 
 
