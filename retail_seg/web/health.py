@@ -15,6 +15,7 @@ from retail_seg.products.health_report import KeptHealth
 from retail_seg.system.jobs import FAILED, Job
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
+from retail_seg.web.text import age, plain
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -49,7 +50,7 @@ def page() -> None:
     st.title("Health")
     with errors_as_sentences():
         found = matcher(store_folder())
-        widgets.show_notice(found)
+        widgets.show_notices()
         if browsing.is_empty(found):
             st.info("This store has no products yet. Import some first; then come back.", icon=":material/inventory_2:")
             return
@@ -75,9 +76,9 @@ def _head(found: Matcher, made: KeptHealth | None) -> None:
     if made is not None:
         changes = health_report.changes_since(found, made)
         since = f"; {changes:,} changes since" if changes else "; nothing has changed since"
-        by = f" by {widgets.plain(made.by)}" if made.by else ""
+        by = f" by {plain(made.by)}" if made.by else ""
         st.caption(
-            f"Checked {widgets.age(made.at)} ago{by}: {made.health.products:,} products, {made.health.references:,} "
+            f"Checked {age(made.at)} ago{by}: {made.health.products:,} products, {made.health.references:,} "
             f"pictures{since}. What was mended since is left out."
         )
     if job is not None:
@@ -143,7 +144,7 @@ def _pair(found: Matcher, pair: Pair) -> None:
         return
     with st.container(horizontal=True):
         for keep, drop in ((pair.sku, pair.other_sku), (pair.other_sku, pair.sku)):
-            if st.button(f"Merge into {widgets.plain(keep)}", key=f"merge_{key}_{keep}", icon=":material/merge:"):
+            if st.button(f"Merge into {plain(keep)}", key=f"merge_{key}_{keep}", icon=":material/merge:"):
                 text = f"{drop} is part of {keep} now."
                 widgets.act(partial(editing.merge, found, keep, drop), text)
         if st.button("They are two products", key=f"two_{key}", icon=":material/check:"):
@@ -156,7 +157,7 @@ def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], ke
     with st.container():
         widgets.picture(found, reference_id, f"Picture of {name}", box=240)
         widgets.product_link(sku, name)
-        st.caption(widgets.plain(sku))
+        st.caption(plain(sku))
         if (
             key
             and may("manager")
@@ -168,7 +169,7 @@ def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], ke
 def _poor(found: Matcher, poor: Poor) -> None:
     owner = browsing.owner(found, poor.other_id) if poor.other_id else ""
     names = browsing.names(found, [poor.sku, owner])
-    st.markdown(f"**{widgets.plain(names.get(poor.sku) or poor.sku)}**: this picture {widgets.plain(poor.reason)}.")
+    st.markdown(f"**{plain(names.get(poor.sku) or poor.sku)}**: this picture {plain(poor.reason)}.")
     with st.container(horizontal=True, wrap=False, width=PAIR if owner else PAIR // 2):
         _side(found, poor.sku, poor.reference_id, names, "poor")
         if owner and poor.other_id:
@@ -177,7 +178,7 @@ def _poor(found: Matcher, poor: Poor) -> None:
         return
     with st.container(horizontal=True):
         if owner and st.button(
-            f"It shows {widgets.plain(owner)}: move it",
+            f"It shows {plain(owner)}: move it",
             key=f"move_{poor.reference_id}",
             icon=":material/drive_file_move:",
         ):
@@ -199,8 +200,8 @@ def _needs(found: Matcher, sku: str, reason: str) -> None:
         with st.container(width=96):
             widgets.picture(found, cover, f"Picture of {name}", box=96)
         with st.container(width=480):
-            st.markdown(f"**{widgets.plain(name)}** {widgets.plain(reason)}.")
-            st.caption(widgets.plain(sku))
+            st.markdown(f"**{plain(name)}** {plain(reason)}.")
+            st.caption(plain(sku))
         widgets.product_link(sku, "Add pictures", icon=":material/add_a_photo:")
 
 

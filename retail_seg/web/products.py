@@ -11,6 +11,7 @@ from catalogue.listing import Entry, Filter
 from retail_seg.products import browsing, editing
 from retail_seg.web import product, widgets
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+from retail_seg.web.text import plain
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -41,7 +42,7 @@ def page() -> None:
 def _list(found: Matcher) -> None:
     for key in (product.ADDRESS, widgets.EDITING):
         st.session_state.pop(key, None)
-    widgets.show_notice(found)
+    widgets.show_notices()
     if browsing.is_empty(found, removed=True):
         st.info(
             "This store has no products yet. Import a table or a zip of pictures on the page Import, or add the first "
@@ -96,7 +97,7 @@ def _row(found: Matcher, entry: Entry) -> None:
             widgets.picture(found, entry.cover, entry.product.name or entry.product.sku, box=64)
         with st.container(gap=None):
             widgets.product_link(entry.product.sku, entry.product.name or entry.product.sku)
-            st.caption(widgets.plain(_about(entry)))
+            st.caption(plain(_about(entry)))
 
 
 def _about(entry: Entry) -> str:
