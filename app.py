@@ -17,6 +17,7 @@ PAGES = (
 )
 
 st.set_page_config(page_title="retail-seg", page_icon="🛒", layout="wide")
+login.guard()
 visitor = login.visitor()
 style.apply()
 pages = [

@@ -60,7 +60,13 @@ class DatabaseFile:
 
     @contextmanager
     def change(self) -> Iterator[Database]:
-        """A write transaction: all of it or, on any exception, nothing of it."""
+        """A write transaction: all of it or, on any exception, nothing of it.
+
+        One within another of the same thread is part of it: its end writes nothing, its exception takes back its own.
+        """
+        if self.db.conn.in_transaction:
+            yield from self._part()
+            return
         # IMMEDIATE: the write lock is taken before the first read, so two writers queue instead of failing halfway.
         yield from self._transaction("BEGIN IMMEDIATE")
 
@@ -68,6 +74,18 @@ class DatabaseFile:
     def reading(self) -> Iterator[Database]:
         """Several reads of one and the same state, whatever other processes commit meanwhile."""
         yield from self._transaction("BEGIN")
+
+    def _part(self) -> Iterator[Database]:
+        db = self.db
+        db.conn.execute("SAVEPOINT part")
+        try:
+            yield db
+        except BaseException:
+            if db.conn.in_transaction:
+                db.conn.execute("ROLLBACK TO part")
+                db.conn.execute("RELEASE part")
+            raise
+        db.conn.execute("RELEASE part")
 
     def _transaction(self, begin: str) -> Iterator[Database]:
         db = self.db

@@ -92,7 +92,8 @@ class Outcome:
     """What became of one product, or would: `status` is added, changed or unchanged.
 
     `changes` holds (field, old, new); on an existing product they are written only where `applied`. `pictures` counts
-    new references, `known` those that were there, `named` the pictures that the file names for it.
+    new references, `known` those that were there, `named` the pictures that the file names for it. `change` is the
+    log's number of what was written, None where nothing was.
     """
 
     sku: str
@@ -104,6 +105,7 @@ class Outcome:
     known: int
     named: int
     refused: list[Refusal]
+    change: int | None = None
 
 
 Check = Callable[[LoadedPicture], None]
@@ -291,9 +293,10 @@ class Import:
                     prepared.refused.append(Refusal(picture.line, picture.name, str(result)))
                 else:
                     references.append(result)
+            change = None
             if self._embed is not None:
-                self._write(prepared, [r for r in references if r is not None])
-            yield self._outcome(prepared, len(references))
+                change = self._write(prepared, [r for r in references if r is not None])
+            yield self._outcome(prepared, len(references), change)
 
     def _results(self, loaded: list[LoadedPicture]) -> Sequence[NewReference | PictureRefused | None]:
         if self._embed is not None:
@@ -308,15 +311,15 @@ class Import:
             return error
         return None
 
-    def _write(self, prepared: _Prepared, references: list[NewReference]) -> None:
+    def _write(self, prepared: _Prepared, references: list[NewReference]) -> int | None:
+        """Write a product, if the file brings anything for it; the log's number of that."""
         sku = prepared.wanted.sku
         if prepared.current is None or (prepared.changes and self._replace):
             product = (prepared.current or Product(sku)).with_fields(prepared.wanted.fields)
-            self._catalogue.enrol(product, references, by=self._by)
-        elif references:
-            self._catalogue.enrol(sku, references, by=self._by)
+            return self._catalogue.enrol_logged(product, references, by=self._by)[1]
+        return self._catalogue.enrol_logged(sku, references, by=self._by)[1] if references else None
 
-    def _outcome(self, prepared: _Prepared, pictures: int) -> Outcome:
+    def _outcome(self, prepared: _Prepared, pictures: int, change: int | None) -> Outcome:
         status = "added" if prepared.current is None else "changed" if prepared.changes or pictures else "unchanged"
         return Outcome(
             prepared.wanted.sku,
@@ -328,4 +331,5 @@ class Import:
             prepared.known,
             len(prepared.wanted.pictures),
             prepared.refused,
+            change,
         )

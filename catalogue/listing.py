@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from catalogue.records import Product, clean_text
+from catalogue.records import Product, clean_text, typed_words
 from catalogue.rows import COLUMNS, CURRENT, PRODUCT, to_product
 from catalogue.search import RANK, fts_query, gtin_of
 
@@ -153,7 +153,7 @@ def _hits(wanted: Filter, leading: Sequence[int], most: int | None, score: str =
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
     """All conditions as SQL, for a text that the full-text search does not answer; with their values."""
     where, values = _conditions(wanted)
-    for word in clean_text(wanted.text).split():
+    for word in typed_words(wanted.text):
         # Removed products are not in the search's index; a text without a letter or digit can only be a SKU.
         where += " AND (p.sku || ' ' || p.name || ' ' || p.brand || ' ' || p.gtin) LIKE ? ESCAPE '\\'"
         values.append("%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%")

@@ -13,6 +13,8 @@ from catalogue.gtin import split_gtin
 #: The fields of a product that are plain text, in the order in which people read them.
 TEXT_FIELDS = ("name", "brand", "category", "gtin")
 MAX_SKU = 200
+#: Of a search so many different words and characters are looked at: SQLite takes no longer expressions and patterns.
+WORDS, LETTERS = 64, 2000
 #: The attribute that holds numbers of restricted circulation.
 IN_STORE = "in_store_number"
 #: Marks an attribute that is named like a column of the catalogue's own.
@@ -142,3 +144,9 @@ def clean_text(text: str) -> str:
     composed = unicodedata.normalize("NFC", str(text))
     spaced = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in composed)
     return " ".join(spaced.split())
+
+
+def typed_words(text: str) -> list[str]:
+    """The different words of what people type in a search, at most WORDS of its first LETTERS characters."""
+    different = {word.casefold(): word for word in reversed(clean_text(text[:LETTERS]).split())}
+    return list(different.values())[::-1][:WORDS]

@@ -9,6 +9,7 @@ from typing import Any
 
 from catalogue.database import now
 from catalogue.errors import UnknownScan
+from catalogue.records import typed_words
 from catalogue.rows import write_log
 from catalogue.scan_history import record
 from catalogue.sqlite import Database
@@ -150,7 +151,7 @@ def _where(text: str) -> tuple[str, list[str]]:
     seen = """id IN (SELECT scan_id FROM instances WHERE gone IS NULL AND sku IN
         (SELECT sku FROM products WHERE name LIKE ?1 ESCAPE '!' OR sku LIKE ?1 ESCAPE '!'))"""
     conditions, values = ["1"], []
-    for number, word in enumerate(text.split(), 1):
+    for number, word in enumerate(typed_words(text), 1):
         own = " OR ".join(f"{column} LIKE ?1 ESCAPE '!'" for column in ("image", "by", "at"))
         conditions.append(f"({own} OR {seen})".replace("?1", f"?{number}"))
         values.append("%" + word.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalogue.errors import GtinError
 from catalogue.gtin import normal_gtin
-from catalogue.records import clean_text
+from catalogue.records import typed_words
 
 # A hit in the name, SKU or GTIN says more than one in the brand, and that more than one in the category.
 RANK = "bm25(products_fts, 8.0, 4.0, 8.0, 8.0, 1.0)"
@@ -13,7 +13,7 @@ RANK = "bm25(products_fts, 8.0, 4.0, 8.0, 8.0, 1.0)"
 def fts_query(text: str) -> str:
     """An FTS5 expression in which nothing that a person types is an operator; empty for a text without words."""
     terms = []
-    for word in clean_text(text).split():
+    for word in typed_words(text):
         if not any(char.isalnum() for char in word):
             continue
         variants = {word, word.lstrip("0") or word} if word.isdigit() else _spellings(word)

@@ -19,8 +19,14 @@ MAX_PICTURE_BYTES = 64 * 2**20
 MAX_RATIO = 200
 #: Small members may be packed better than that: an icon of one colour, a short text.
 RATIO_FREE_BYTES = 2**20
-#: What one zip may unfold to altogether.
+#: A zip may unfold to so many times its own size, or to so much where that is more; to the last at most.
+TOTAL_RATIO = 20
+FREE_TOTAL_BYTES = 2**30
 MAX_TOTAL_BYTES = 64 * 2**30
+#: A zip's list of files is not read where it takes more (some 600,000 of them): each becomes a Python object.
+MAX_DIRECTORY_BYTES = 64 * 2**20
+#: Where `zipfile` puts the size of the list of files.
+_DIRECTORY_SIZE = 5
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif")
 
@@ -39,6 +45,9 @@ class Source(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes:
         """A picture's bytes; raises PictureRefused for a name that leaves the tree, is missing, or is too large."""
+
+    def close(self) -> None:  # noqa: B027 - a folder holds nothing open
+        """Give back what is held open; nothing is read from now on."""
 
 
 class FolderSource(Source):
@@ -79,16 +88,26 @@ class FolderSource(Source):
 
 
 class ZipSource(Source):
-    """A zip; members are read one by one into memory, never unpacked to disk."""
+    """A zip; members are read one by one into memory, never unpacked to disk.
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise ImportFileError(f"{path}: is no zip that can be read ({error}); pack it again") from None
+    Raises ImportFileError for one that unfolds to more than `most` bytes altogether (without it, by its own size).
+    """
+
+    def __init__(self, path: Path, most: int | None = None) -> None:
+        self._zip = open_zip(path)
         self._path = path
+        self._size = path.stat().st_size
+        self._most = min(max(FREE_TOTAL_BYTES, TOTAL_RATIO * self._size), MAX_TOTAL_BYTES if most is None else most)
         self._members = {_composed(i.filename): i for i in self._zip.infolist() if not i.is_dir()}
         self._unfolded = 0
+        self._read: set[str] = set()
+        if sum(info.file_size for info in self._members.values()) > self._most:
+            self.close()
+            raise ImportFileError(f"{path}: {self._too_much()}")
+
+    def close(self) -> None:
+        """Give the file back; nothing can be read from now on."""
+        self._zip.close()
 
     def names(self) -> list[str]:
         """All members but hidden ones and those with unsafe names, sorted."""
@@ -113,8 +132,6 @@ class ZipSource(Source):
             raise PictureRefused("is a link; put the picture itself into the zip")
         if reason := _bomb(info):
             raise PictureRefused(reason)
-        if self._unfolded > MAX_TOTAL_BYTES:
-            raise PictureRefused(f"the zip unfolds to more than {MAX_TOTAL_BYTES >> 30} GB; split it")
         try:
             with self._zip.open(info) as file:
                 data = file.read(MAX_PICTURE_BYTES + 1)
@@ -122,8 +139,34 @@ class ZipSource(Source):
             raise PictureRefused(f"cannot be unpacked ({error}); pack the zip again without a password") from None
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
             raise PictureRefused(f"is damaged in the zip ({error}); pack it again") from None
-        self._unfolded += len(data)
+        self._count(info.filename, len(data))
         return _limited(data)
+
+    def _count(self, name: str, size: int) -> None:
+        """Add what came of a member to what came of all, once, however often it is read; sizes stated may be wrong."""
+        if name not in self._read:
+            self._read.add(name)
+            self._unfolded += size
+        if self._unfolded > self._most:
+            raise PictureRefused(f"the zip {self._too_much()}")
+
+    def _too_much(self) -> str:
+        most, size = self._most >> 20, max(self._size >> 20, 1)
+        return f"unfolds to more than {most:,} MB, the most that a zip of {size:,} MB may; pack fewer files"
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """A zip whose list of files was read; raises ImportFileError where it is none or lists too many."""
+    try:
+        with path.open("rb") as file:
+            # Python's own reading of the end of a zip, as ZipFile will do it: its list is bounded before it is read.
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+        if end is not None and end[_DIRECTORY_SIZE] > MAX_DIRECTORY_BYTES:
+            limit = f"{MAX_DIRECTORY_BYTES / 2**20:.3g} MB"
+            raise ImportFileError(f"{path}: its list of files is longer than {limit}; split it")
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise ImportFileError(f"{path}: is no zip that can be read ({error}); pack it again") from None
 
 
 def open_source(path: Path) -> tuple[Source, str | None]:

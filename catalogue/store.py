@@ -65,7 +65,7 @@ class Catalogue:
         return self.file.db
 
     def change(self) -> AbstractContextManager[Database]:
-        """A write transaction, for the rooms of this package."""
+        """A write transaction; what is changed within it, in this thread, is written with it or not at all."""
         return self.file.change()
 
     @contextmanager
@@ -190,6 +190,12 @@ class Catalogue:
         The SKU of an existing product, in a product's place, leaves its fields as they are. A content hash that the
         product already has is not stored again: its existing id is returned in its place.
         """
+        return self.enrol_logged(product, references, by=by)[0]
+
+    def enrol_logged(
+        self, product: Product | str, references: Sequence[NewReference], *, by: str = ""
+    ) -> tuple[list[int], int | None]:
+        """As `enrol`, with the number of the change beside the ids, None where nothing changed."""
         with self.change() as db:
             product = self.product(product) if isinstance(product, str) else product.cleaned()
             self._check(references)
@@ -204,8 +210,7 @@ class Catalogue:
                     found = rows.insert_reference(db, product.sku, reference, revision)
                     fresh.append(found)
                 ids.append(found)
-            rows.put_product(db, product, fresh, by, "enrol")
-            return ids
+            return ids, rows.put_product(db, product, fresh, by, "enrol")
 
     def _check(self, references: Sequence[NewReference]) -> None:
         embedder, dim = self.embedder, self.dim

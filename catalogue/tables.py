@@ -150,16 +150,27 @@ def _objects(text: TextIO) -> Iterator[tuple[int, dict[str, str]] | BadLine]:
             yield BadLine(line, f"is past the {MAX_ROWS:,} rows of one import; split the file")
             return
         try:
-            value = json.loads(content.lstrip("\ufeff"))
+            cells = _cells(json.loads(content.lstrip("\ufeff")))
         except (ValueError, RecursionError) as error:
             yield BadLine(line, f"is not JSON ({error})")
             continue
-        if not isinstance(value, dict):
-            yield BadLine(line, "is not a JSON object; write {…} with the columns as keys")
-            continue
-        nested = value.pop("attributes", None)
-        flat = {**(nested if isinstance(nested, dict) else {}), **value}
-        yield line, {_column(str(key)): _text(cell) for key, cell in flat.items()}
+        yield (
+            BadLine(line, "is not a JSON object; write {…} with the columns as keys")
+            if cells is None
+            else (
+                line,
+                cells,
+            )
+        )
+
+
+def _cells(value: Any) -> dict[str, str] | None:
+    """The cells of a JSON object by column, the nested `attributes` among them; None for what is no object."""
+    if not isinstance(value, dict):
+        return None
+    nested = value.pop("attributes", None)
+    flat = {**(nested if isinstance(nested, dict) else {}), **value}
+    return {_column(str(key)): _text(cell) for key, cell in flat.items()}
 
 
 def _text(value: Any) -> str:

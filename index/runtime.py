@@ -6,10 +6,13 @@ A compiled network is kept on disk under the fingerprint of its weights, so late
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import re
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -26,6 +29,8 @@ Call = Callable[..., np.ndarray]
 PRECISIONS = ("auto", "bf16", "f32", "int8")
 #: A lower precision must keep every output row's cosine to float32 above this; int8, which has to be asked for, this.
 MIN_COSINE, MIN_COSINE_INT8 = 0.999, 0.99
+#: So many compiled networks are kept, those used last; a store uses two, and each training that is looked at two more.
+KEPT = 12
 #: There while NVIDIA's driver runs (Linux).
 _DRIVER = Path("/dev/nvidiactl")
 
@@ -78,10 +83,40 @@ def compiled_as(
         raise IndexingError(f"no precision is called {precision!r}; choose one of: {', '.join(PRECISIONS)}")
     key = _key(fingerprint, examples, dynamic, precision)
     place = (folder or cache_folder()) / key
-    if not (place / "network.xml").exists():
+    try:
+        return _kept(place)
+    except FileNotFoundError:  # never built, or another process has just made room
         _build(build(), examples, dynamic, precision, place)
+        return _kept(place)
+
+
+def _kept(place: Path) -> tuple[Call, str]:
+    """The network that is kept in a folder, and its precision; raises FileNotFoundError where there is none."""
     chosen = str(json.loads((place / "precision.json").read_text())["precision"])
-    return _open(place / "network.xml", chosen, place), chosen
+    with contextlib.suppress(OSError):  # a cache that others own is used all the same
+        os.utime(place)
+    try:
+        return _open(place / "network.xml", chosen, place), chosen
+    except RuntimeError:
+        if (place / "network.bin").is_file():
+            raise
+        raise FileNotFoundError(place) from None
+
+
+def _make_room(folder: Path) -> None:
+    """Delete the networks that were used longest ago, down to KEPT; what another process deletes meanwhile is gone.
+
+    One in use goes on working: its weights are in memory, or its files, unnamed, until they are closed. Each is renamed
+    first, so that nobody finds half of it.
+    """
+    used: list[tuple[float, Path]] = []
+    for place in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if re.fullmatch(r"[0-9a-f]{24}", place.name):
+                used.append((place.stat().st_mtime, place))
+    for _, place in sorted(used, reverse=True)[KEPT:]:
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as name:
+            place.rename(Path(name) / "old")
 
 
 def capabilities() -> list[str]:
@@ -159,11 +194,15 @@ def _build(
         temporary.mkdir()
         chosen = _save(model, temporary / "network.xml", examples, precision)
         (temporary / "precision.json").write_text(json.dumps({"precision": chosen}))
+        if not (place / "network.xml").exists():
+            # Where another process deleted a network while it was opened, OpenVINO has left a folder of its blobs.
+            shutil.rmtree(place, ignore_errors=True)
         try:
             temporary.rename(place)
         except OSError:
             if not (place / "network.xml").exists():  # another process may have been faster, and that is as good
                 raise
+    _make_room(place.parent)
 
 
 def _save(model: Any, path: Path, examples: Sequence[np.ndarray], precision: str) -> str:

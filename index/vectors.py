@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import struct
-import tempfile
 import threading
 import zlib
 from dataclasses import dataclass, replace
@@ -257,8 +257,9 @@ def _write(path: Path, base: _Segment, about: dict[str, Any]) -> _Segment:
     name = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        name = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}"))
+        # A store may be shared: the rights of any new file, which the kernel's mask limits without being asked for.
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         faiss.write_index(packed, name)
         with open(name, "r+b") as file:
             head = file.read(_HEAD_BYTES)
@@ -268,9 +269,6 @@ def _write(path: Path, base: _Segment, about: dict[str, Any]) -> _Segment:
             file.flush()
             os.fsync(file.fileno())
         mapped = _mapped(Path(name))
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp's file is for one user only; a store may be shared
         os.replace(name, path)
     except (OSError, RuntimeError) as error:
         if name is not None:

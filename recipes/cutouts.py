@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from retail_seg.errors import PhotoError
+from retail_seg.photos.load import load_photo
 from retail_seg.rendering.packs import random_design, render
 
 #: Longer side of a cut-out in pixels, at most.
@@ -76,10 +78,10 @@ def on_white(picture: np.ndarray) -> np.ndarray | None:
 
 def read(path: Path) -> np.ndarray:
     """RGB uint8 of a picture file."""
-    picture = cv2.imread(str(path))
-    if picture is None:
-        raise SystemExit(f"{path}: cannot be read; download the data again")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    try:
+        return load_photo(path)
+    except PhotoError as error:
+        raise SystemExit(f"{error}; or download the data again") from None
 
 
 def rgba_of(picture: np.ndarray, mask: np.ndarray, max_side: int = MAX_SIDE) -> np.ndarray:

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 
 from index.convolutional import IMAGENET_MEAN
+from retail_seg.errors import PhotoError
+from retail_seg.photos.load import load_photo
 from retail_seg.rendering.packs import ProductDesign, random_design, render, variant
 
 #: Views are drawn at the teacher's size; the student's smaller picture is made from the same view.
@@ -211,10 +213,10 @@ def _whole(pixels: np.ndarray, group: str, label: str | None = None, held_back: 
 
 
 def _read(path: Path, side: int) -> np.ndarray:
-    pixels = cv2.imread(str(path))
-    if pixels is None:
-        raise SystemExit(f"{path}: cannot be read; give --data the folder that holds distil, grocerystore and packs")
-    return shrink(np.ascontiguousarray(pixels[:, :, ::-1]), side)
+    try:
+        return shrink(load_photo(path), side)
+    except PhotoError as error:
+        raise SystemExit(f"{error}; give --data the folder that holds distil, grocerystore and packs") from None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalogue import Catalogue, Product, UnknownReference, history
+from catalogue import Catalogue, NewReference, Product, UnknownReference, history
 from catalogue.history import Change
 from index import Embedder
 from index.views import Crop, upright
@@ -21,7 +21,16 @@ from retail_seg.report import Identification, Report
 from retail_seg.store.active_model import model_in_use, stamp
 from retail_seg.store.deciding import decide
 from retail_seg.store.embedding import embed_views
-from retail_seg.store.enrolment import Prepared, Upload, as_upload, embed_prepared, new_only, prepare
+from retail_seg.store.enrolment import (
+    OnPicture,
+    Prepared,
+    Refused,
+    Upload,
+    as_upload,
+    prepare,
+    references_of,
+    unwatched,
+)
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
@@ -66,6 +75,7 @@ class Matcher:
 
         Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
         """
+        require("manager")
         folder = Path(store)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             known = "a store already; use it" if (folder / CATALOGUE).exists() else "not empty; give a new folder"
@@ -120,6 +130,11 @@ class Matcher:
         return self.catalogue.identity
 
     @property
+    def outdated(self) -> bool:
+        """Whether the store was reindexed with another embedder since it was opened: open it again."""
+        return self.catalogue.embedder != self.embedder.fingerprint
+
+    @property
     def segmenter(self) -> Segmenter:
         """The segmenter given, else the store's: loaded when it is first needed, and again after a switch of model."""
         if self._segmenter is not None:
@@ -153,6 +168,7 @@ class Matcher:
         self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
     ) -> Iterator[Scanned | PhotoError]:
         """As `scan_many`, with the photo, its instances and their vectors beside each report."""
+        require("staff")
         segmenter = self.segmenter
         return scan_each(
             photos, lambda photo: take_apart(segmenter, photo, side=side), lambda seen: self._answer(seen, top), workers
@@ -169,8 +185,9 @@ class Matcher:
     ) -> Scanned:
         """As `scan`, with the photo, its instances and their vectors beside the report.
 
-        `on_stage` hears the name of each stage (`scanning.STAGES`) when it begins.
+        `on_stage` hears the name of each stage (`scanning.STAGES`) when it begins. Raises NotAllowed for a viewer.
         """
+        require("staff")
         return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, on_stage)[0]
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
@@ -250,11 +267,35 @@ class Matcher:
         self.refresh()
         return ids
 
+    def enrol_readable(
+        self, sku: str, pictures: Sequence[Upload], *, by: str = "", on_picture: OnPicture = unwatched
+    ) -> list[int | Refused]:
+        """Give a product that exists those of the pictures that can be used, all in one change.
+
+        Each picture's reference id in its place, or why there is none. What `on_picture` raises ends the work before
+        anything is written. Raises UnknownProduct; only a manager may.
+        """
+        by = sign("manager", by)
+        product = self.catalogue.product(sku).sku
+        known = self.catalogue.known_hashes(product)
+        found = references_of(self.embedder, pictures, known=known, on_picture=on_picture)
+        fresh = [one for one in found if not isinstance(one, Refused)]
+        ids = iter(self.catalogue.enrol(product, fresh, by=by) if fresh else [])
+        self.refresh()
+        return [one if isinstance(one, Refused) else next(ids) for one in found]
+
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
+        sku = product if isinstance(product, str) else product.sku
+        return self.catalogue.enrol(product, self.embedded(sku, pictures), by=by)
+
+    def embedded(self, sku: str, pictures: Sequence[PhotoSource | Upload | Prepared]) -> list[NewReference]:
+        """Pictures as references that `catalogue.enrol` takes, less those that the product has; nothing is written.
+
+        For a change that enrols and does something else in one transaction: embedding takes too long to be part of it.
+        """
         prepared = [one if isinstance(one, Prepared) else prepare(as_upload(one)) for one in pictures]
-        known = self.catalogue.known_hashes(product if isinstance(product, str) else product.sku)
-        fresh = new_only(prepared, known.__contains__)
-        return self.catalogue.enrol(product, embed_prepared(self.embedder, fresh), by=by)
+        found = references_of(self.embedder, prepared, known=self.catalogue.known_hashes(sku))
+        return [one for one in found if not isinstance(one, Refused)]
 
     def remove(self, sku: str, references: Iterable[int] | None = None, *, by: str = "") -> list[int]:
         """Take a product out, or only some of its references; returns the ids that are no longer found.

@@ -32,6 +32,26 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks that tests compile are kept for one process and one run; what the person has compiled is copied in.
+
+    Fetched weights stay where they are: tests only read them.
+    """
+    from index import runtime, weights
+
+    folder = tmp_path_factory.mktemp("cache")
+    if runtime.cache_folder().is_dir():
+        try:
+            shutil.copytree(runtime.cache_folder(), folder / "compiled", ignore=shutil.ignore_patterns("tmp*"))
+        except shutil.Error:  # somebody is just writing there, and half an entry is none: everything is compiled anew
+            shutil.rmtree(folder / "compiled")
+    if weights.cache_folder().is_dir():
+        (folder / "weights").symlink_to(weights.cache_folder().absolute())
+    os.environ["RETAIL_SEG_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo ran with one photo: `store` and `out`. Copy what you want to change."""
@@ -63,10 +83,11 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 @pytest.fixture(scope="session")
 def disc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny model that knows discs on a dark ground."""
+    """The folder of a tiny model that knows discs on a dark ground; trained once, for all test processes."""
     from teaching_helpers import tiny_model
 
-    return tiny_model(tmp_path_factory.mktemp("disc-model"))
+    made = made_once(tmp_path_factory, "disc-model", lambda folder: tiny_model(folder) and None)
+    return shutil.copytree(made / "model", tmp_path_factory.mktemp("disc-model") / "model")
 
 
 @pytest.fixture

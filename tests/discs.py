@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
+import torch
 
 from retail_seg.segmentation.annotations import AnnotatedPhoto
+from retail_seg.segmentation.network import torch_network
 from retail_seg.segmentation.segmenter import SegmenterConfig
+from retail_seg.segmentation.training import fitting
 from retail_seg.segmentation.training.synthesis import SceneStyle
-from retail_seg.segmentation.training.train import Recipe
+from retail_seg.segmentation.training.train import Recipe, train
 
 
 def tiny_recipe(side: int = 64) -> Recipe:
@@ -23,6 +28,26 @@ def tiny_recipe(side: int = 64) -> Recipe:
 
 
 TINY = tiny_recipe()
+
+
+def train_alike(annotated: Sequence[AnnotatedPhoto], folder: Path, *, recipe: Recipe = TINY, steps: int = 200) -> Path:
+    """A small model in `folder` whose results can be asserted: they depend on no load and hardly on the processor.
+
+    In float32 and on one thread, whose order of summation is always the same. After 60 steps a model stands where the
+    last bits of a sum decide whether it finds anything; after 200 it found the discs at an IoU of 0.9 and more for
+    every seed, with bfloat16 and without, on one thread and on two, with AMX and with ONEDNN_MAX_CPU_ISA=AVX2.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with (
+            mock.patch.object(fitting, "fast_bfloat16", return_value=False),
+            mock.patch.object(torch_network, "fast_bfloat16", return_value=False),
+        ):
+            train(annotated, folder, steps=steps, from_scratch=True, recipe=recipe)
+    finally:
+        torch.set_num_threads(threads)
+    return folder
 
 
 def two_discs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

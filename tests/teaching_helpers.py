@@ -8,11 +8,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from discs import TINY
+from discs import train_alike
 
 from retail_seg.photos.load import encode_picture
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.training.train import train
 from retail_seg.teaching import Teaching
 
 
@@ -61,5 +60,4 @@ def tiny_model(folder: Path) -> Path:
         path = folder / f"t{seed}.png"
         cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         annotated.append(AnnotatedPhoto(path.stem, path, labels))
-    train(annotated, folder / "model", steps=60, from_scratch=True, recipe=TINY)
-    return folder / "model"
+    return train_alike(annotated, folder / "model")

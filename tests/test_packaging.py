@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
@@ -16,14 +17,15 @@ def plain(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s;<>=!~\[(]", requirement.strip(), maxsplit=1)[0]).lower()
 
 
-def test_every_package_is_named_in_the_project() -> None:
-    found = {
-        str(path.parent.relative_to(ROOT)).replace("/", ".")
-        for package in ("retail_seg", "index", "catalogue")
-        for path in (ROOT / package).rglob("__init__.py")
-    }
-    assert found == set(PROJECT["tool"]["setuptools"]["packages"])
-    assert (ROOT / "app.py").is_file() and "app" in PROJECT["tool"]["setuptools"]["py-modules"]
+def test_every_package_is_found_for_the_wheel() -> None:
+    folders = {path.parent for name in ("retail_seg", "index", "catalogue") for path in (ROOT / name).rglob("*.py")}
+    assert all((folder / "__init__.py").is_file() for folder in folders)  # else it is no package to setuptools
+    settings = PROJECT["tool"]["setuptools"]
+    wanted = settings["packages"]["find"]["include"]
+    names = {str(folder.relative_to(ROOT)).replace("/", ".") for folder in folders}
+    assert all(any(fnmatchcase(name, pattern) for pattern in wanted) for name in names)
+    assert not settings["packages"]["find"]["namespaces"]
+    assert (ROOT / "app.py").is_file() and "app" in settings["py-modules"]
 
 
 def test_the_packages_say_that_they_are_typed_and_carry_their_models() -> None:

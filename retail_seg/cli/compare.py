@@ -145,14 +145,14 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
     from tqdm import tqdm
 
     from retail_seg.bench.comparison.job import Comparison, ranked
-    from retail_seg.bench.comparison.manifests import write_manifests
+    from retail_seg.bench.comparison.manifests import whole_manifest, write_manifests
     from retail_seg.bench.comparison.report import NUMBERS, write_report
     from retail_seg.bench.comparison.runner import run_all
     from retail_seg.runs.record import recorded
-    from retail_seg.runs.training import comparison_tags
+    from retail_seg.runs.training import data_tags
     from retail_seg.system.interrupts import sigterm_interrupts
 
-    machine, tags = machine_text(), comparison_tags(job)
+    machine, tags = machine_text(), data_tags(whole_manifest(job))
     with ExitStack() as stack:
         stack.enter_context(sigterm_interrupts())
         manifests = write_manifests(job)

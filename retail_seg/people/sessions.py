@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retail_seg.people.roles import AccountError
-from retail_seg.people.users import User, check_password, find_user, stamp_of
+from retail_seg.people.users import User, check_password, find_user, name_key, stamp_of
 
 #: A working day; after it one logs in again.
 SESSION_SECONDS = 12 * 3600
@@ -45,20 +45,24 @@ class Sessions:
 
     def log_in(self, name: str, password: str, address: str = "") -> str:
         """The number of a new session; raises AccountError for a wrong name or password, or after too many of them."""
-        key = name.strip().casefold()[:100]
-        self._refuse_hurry(key, address)
+        user = self.check(name, password, address)
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._open[_digest(token)] = Session(user.name, stamp_of(user), self._clock() + SESSION_SECONDS)
+        return token
+
+    def check(self, name: str, password: str, address: str = "") -> User:
+        """Whom name and password fit; raises AccountError as `log_in` does, and counts as it does."""
+        key = name_key(name)[:100]
+        at = self._count(key, address)
         user = check_password(self._store, name, password)
         if user is None:
-            with self._lock:
-                for place in (address, "*"):
-                    self._failed[key, place].append(self._clock())
             raise AccountError("Name and password do not fit; try again, or let a manager set a new password")
         with self._lock:
             self._failed.pop((key, address), None)
-            token = secrets.token_urlsafe(32)
-            self._forget()
-            self._open[_digest(token)] = Session(user.name, stamp_of(user), self._clock() + SESSION_SECONDS)
-        return token
+            if at in (anywhere := self._failed.get((key, "*"), [])):
+                anywhere.remove(at)
+        return user
 
     def who(self, token: str) -> User | None:
         """Whose session it is, with the role they have now; None where it has ended or they may no longer log in."""
@@ -73,20 +77,28 @@ class Sessions:
         with self._lock:
             self._open.pop(_digest(token), None)
 
-    def _refuse_hurry(self, key: str, address: str) -> None:
-        since = self._clock() - WINDOW_SECONDS
+    def _count(self, key: str, address: str) -> float:
+        """Count an attempt as failed before its password is looked at, so that many at once count as many; its moment.
+
+        Raises AccountError, and counts nothing, where too many failed before.
+        """
+        now = self._clock()
+        since = now - WINDOW_SECONDS
         with self._lock:
+            self._forget(now)
             for place, borne in ((address, FAILURES), ("*", FAILURES_OF_ALL)):
                 recent = [at for at in self._failed.get((key, place), []) if at > since]
                 if len(recent) >= borne:
                     minutes = int((recent[-borne] - since) // 60) + 1
                     raise AccountError(f"Too many failed logins; try again in {minutes} min")
+            for place in (address, "*"):
+                self._failed[key, place].append(now)
+        return now
 
-    def _forget(self) -> None:
-        now = self._clock()
+    def _forget(self, now: float) -> None:
         self._open = {key: session for key, session in self._open.items() if session.ends > now}
         since = now - WINDOW_SECONDS
-        stale = [key for key, times in self._failed.items() if times[-1] <= since]
+        stale = [key for key, times in self._failed.items() if not times or times[-1] <= since]
         for key in stale:
             del self._failed[key]
 

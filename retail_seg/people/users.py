@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from retail_seg.people.roles import ROLES, AccountError, Person, acting, sign
+from retail_seg.people.roles import ROLES, AccountError, Person, acting, require, sign
 from retail_seg.system.files import replace_file
 
 FILE = "users.json"
@@ -59,8 +59,8 @@ def read_users(store: Path) -> list[User]:
 
 def find_user(store: Path, name: str) -> User | None:
     """The user of this name, in whatever case it is written; None where there is none."""
-    wanted = _key(name)
-    return next((user for user in read_users(store) if _key(user.name) == wanted), None)
+    wanted = name_key(name)
+    return next((user for user in read_users(store) if name_key(user.name) == wanted), None)
 
 
 def add_user(store: Path, name: str, role: str, password: str | None, *, by: str = "") -> User:
@@ -68,10 +68,11 @@ def add_user(store: Path, name: str, role: str, password: str | None, *, by: str
 
     Only a manager may. Raises AccountError for a name that is taken or cannot be used, and for a poor password.
     """
+    require("manager")
     name = _checked_name(name, email=password is None)
     user = User(name, Person(name, role).role, "" if password is None else hashed(_checked(password, name)))
     with _changing(store, f"add user {name} as {role}", by) as users:
-        if any(_key(other.name) == _key(name) for other in users):
+        if any(name_key(other.name) == name_key(name) for other in users):
             raise AccountError(f"{name} is a user already; remove them first, or give another name")
         users.append(user)
     return user
@@ -90,9 +91,15 @@ def set_role(store: Path, name: str, role: str, *, by: str = "") -> None:
         users[users.index(user)] = replace(user, role=Person(user.name, role).role)
 
 
-def set_password(store: Path, name: str, password: str, *, by: str = "") -> None:
-    """Give somebody another password; their open sessions end. Everybody may change their own."""
-    own = not acting().local and _key(acting().name) == _key(name)
+def set_password(store: Path, name: str, password: str, *, old: str | None = None, by: str = "") -> None:
+    """Give somebody another password; their open sessions end. Everybody may change their own.
+
+    A visitor's own needs the `old` one, a manager's too: who finds a browser open must not keep it. Raises
+    AccountError where that does not fit.
+    """
+    own = not acting().local and name_key(acting().name) == name_key(name)
+    if own and check_password(store, name, old or "") is None:
+        raise AccountError("The password that you have now does not fit; type it again, or ask a manager for a new one")
     with _changing(store, f"new password of user {name}", by, "viewer" if own else "manager") as users:
         user = _one(users, name)
         if not user.password:
@@ -171,7 +178,7 @@ def _read(path: Path, stamp: tuple[int, int, int]) -> tuple[User, ...]:
         raise AccountError(
             f"{path}: cannot be read as a list of users ({error}); nobody can log in until it is mended or restored"
         ) from None
-    return tuple(sorted(users, key=lambda user: _key(user.name)))
+    return tuple(sorted(users, key=lambda user: name_key(user.name)))
 
 
 def _well_formed(user: User) -> None:
@@ -202,14 +209,16 @@ def _changing(store: Path, action: str, by: str, role: str = "manager") -> Itera
 
 
 def _one(users: list[User], name: str) -> User:
-    found = next((user for user in users if _key(user.name) == _key(name)), None)
+    found = next((user for user in users if name_key(user.name) == name_key(name)), None)
     if found is None:
         raise AccountError(f"there is no user {name}; see `retail-seg user list`")
     return found
 
 
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+def name_key(name: str) -> str:
+    """The one form of a name in which users are looked up and logins are counted, however it is typed."""
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    return unicodedata.normalize("NFKC", folded)
 
 
 def _checked_name(name: str, *, email: bool) -> str:
@@ -224,7 +233,7 @@ def _checked_name(name: str, *, email: bool) -> str:
 def _checked(password: str, name: str) -> str:
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise AccountError(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters; several words do well")
-    if _key(password) == _key(name):
+    if name_key(password) == name_key(name):
         raise AccountError("The password must not be the name; several words do well")
     return password
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
 
 from retail_seg.errors import PhotoError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: Larger pictures are refused before they are decoded (a decompression bomb never unfolds).
 MAX_PIXELS = 100_000_000
@@ -22,6 +26,11 @@ MAX_BYTES = 256 * 1024 * 1024
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif")
 
 FORMATS = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
+#: FORMATS as Pillow calls them. Of its 40 other decoders none is tried: that for EPS, by whatever name a file goes,
+#: would start Ghostscript.
+DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF")
+#: Of what a decoder says is wrong, so many characters are told.
+REASON = 200
 
 PhotoSource = str | os.PathLike[str] | bytes | BinaryIO | np.ndarray
 
@@ -111,22 +120,35 @@ def read_photo(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | No
 
 def _decode(data: bytes, name: str, max_pixels: int, enough: int | None) -> tuple[np.ndarray, tuple[int, int]]:
     """The upright picture, a JPEG at the smallest of its scales that is large enough, and its own width and height."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     if not data:
         raise PhotoError(f"{name}: is empty (0 bytes); take or copy the photo again")
+    with opened_picture(io.BytesIO(data), name, max_pixels) as image:
+        turned = _orientation(image)
+        size = (image.height, image.width) if turned >= 5 else (image.width, image.height)
+        if (decoded := _decode_jpeg(image, data, turned, enough)) is not None:
+            return decoded, size
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image)), size
+
+
+@contextmanager
+def opened_picture(source: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """A picture of one of FORMATS, of which the header was read and the size is allowed; no pixel is decoded yet.
+
+    The one place where Pillow opens what came from outside. Raises PhotoError, also for what is found wrong with the
+    picture in the block.
+    """
+    from PIL import Image, UnidentifiedImageError
+
     _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: the pixel limit below is stricter
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(source, formats=DECODERS) as image:
                 _check_size(image.width, image.height, name, max_pixels)
-                turned = _orientation(image)
-                size = (image.height, image.width) if turned >= 5 else (image.width, image.height)
-                if (decoded := _decode_jpeg(image, data, turned, enough)) is not None:
-                    return decoded, size
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image)), size
+                yield image
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -136,7 +158,17 @@ def _decode(data: bytes, name: str, max_pixels: int, enough: int | None) -> tupl
     except MemoryError:
         raise PhotoError(f"{name}: does not fit in memory; save it smaller") from None
     except Exception as error:  # noqa: BLE001 - decoders raise many types on damaged files; all mean the same to a user
-        raise PhotoError(f"{name}: is damaged or cut off ({error}); take or copy the photo again") from None
+        reason = " ".join(str(error).split())[:REASON] or type(error).__name__  # libheif's words end with a new line
+        raise PhotoError(f"{name}: is damaged or cut off ({reason}); take or copy the photo again") from None
+
+
+def load_mask(data: bytes, name: str) -> np.ndarray:
+    """The mask (H, W) bool that the bytes of a picture of FORMATS hold: what is light; PhotoError."""
+    with opened_picture(io.BytesIO(data), name):
+        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        raise PhotoError(f"{name}: is damaged; give a PNG")
+    return np.asarray(grey) > 127
 
 
 def _orientation(image: Any) -> int:
@@ -208,12 +240,18 @@ def _to_rgb(image) -> np.ndarray:  # type: ignore[no-untyped-def]
 
 
 def _deep_to_uint8(values: np.ndarray) -> np.ndarray:
-    """16-bit (and wider) grey values ► uint8, by the range that the type stands for, not by the picture's own."""
-    if values.dtype == np.uint16 or values.max(initial=0) > 255:
-        return (np.clip(values, 0, 65535) / 257.0 + 0.5).astype(np.uint8)
-    if values.dtype.kind == "f" and values.max(initial=0) <= 1.0:
-        return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return np.clip(values, 0, 255).astype(np.uint8)
+    """Grey values of more than 8 bits ► uint8.
+
+    uint16 by the range that the type stands for. Wider types have none that pictures use: up to 1 (floats) or 255
+    they are taken as they are, beyond it by the picture's own range, so that 256 is no darker than 255.
+    """
+    if values.dtype == np.uint16:
+        return (values / 257.0 + 0.5).astype(np.uint8)
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values)
+    highest = float(values.max(initial=0))
+    white = 1.0 if values.dtype.kind == "f" and highest <= 1.0 else max(255.0, highest)
+    return (np.clip(values, 0, white) * (255.0 / white) + 0.5).astype(np.uint8)
 
 
 def _from_array(array: np.ndarray, name: str, max_pixels: int) -> np.ndarray:

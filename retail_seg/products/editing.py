@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from catalogue import Product, editing, history, listing
-from retail_seg.errors import PhotoError, RetailSegError
+from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
-from retail_seg.store.enrolment import Prepared, Upload, embed_prepared, new_only, prepare
+from retail_seg.store.enrolment import Refused, Upload
 from retail_seg.store.gallery import stack
 
 if TYPE_CHECKING:
-    from catalogue import NewReference
     from retail_seg.matcher import Matcher
 
 #: So many pictures can be added at once.
 MAX_PICTURES = 100
-#: Pictures that are embedded between two reports of progress.
-PORTION = 4
+
 Report = Callable[[float, str], None]
 
 
@@ -68,12 +66,14 @@ def change_product(matcher: Matcher, seen: Product, wanted: Product) -> list[int
 
 def remove(matcher: Matcher, sku: str, references: Sequence[int] | None = None) -> list[int]:
     """Take a product out, or some of its pictures; returns the changes to undo."""
+    require("manager")
     matcher.remove(sku, references)
     return _latest(matcher, sku)
 
 
 def bring_back(matcher: Matcher, sku: str) -> list[int]:
     """Bring a removed product back with its pictures; returns the changes to undo. Raises UndoError."""
+    require("manager")
     return [matcher.undelete(sku).id]
 
 
@@ -91,48 +91,26 @@ def add_pictures(
 
     `report` may raise: nothing has been written then. Raises UnknownProduct, and TooManyPictures for too many at once.
     """
-    by = check_addition(matcher, sku, len(uploads))
-    product = matcher.catalogue.product(sku)
-    known = matcher.catalogue.known_hashes(sku)
-    prepared: list[Prepared | AddedPicture] = []
-    for number, (name, data) in enumerate(uploads):
-        report(0.4 * number / len(uploads), f"Reading {name}")
-        prepared.append(_prepared(name, data, known))
-    fresh = new_only([one for one in prepared if isinstance(one, Prepared)], known.__contains__)
-    references: list[NewReference] = []
-    for start in range(0, len(fresh), PORTION):
-        report(0.4 + 0.6 * start / len(fresh), f"Learning picture {start + 1} of {len(fresh)}")
-        references += embed_prepared(matcher.embedder, fresh[start : start + PORTION])
-    ids = matcher.catalogue.enrol(product.sku, references, by=by) if references else []
-    matcher.refresh()
-    return _added(prepared, dict(zip((one.content_hash for one in fresh), ids, strict=True)))
+    require("manager")
+    check_addition(matcher, sku, len(uploads))
+    names = [name for name, _ in uploads]
+
+    def on_picture(done: int, total: int) -> None:
+        report(0.95 * done / max(total, 1), f"Learning picture {min(done + 1, total)} of {total}")
+
+    found = matcher.enrol_readable(sku, [Upload(data, name) for name, data in uploads], on_picture=on_picture)
+    return [
+        AddedPicture(name, None, one.reason) if isinstance(one, Refused) else AddedPicture(name, one)
+        for name, one in zip(names, found, strict=True)
+    ]
 
 
-def check_addition(matcher: Matcher, sku: str, count: int) -> str:
-    """Raise what `add_pictures` would before it reads the first picture; returns who is acting."""
-    by = require("manager")
+def check_addition(matcher: Matcher, sku: str, count: int) -> None:
+    """Raise what `add_pictures` would before it reads the first picture."""
+    require("manager")
     matcher.catalogue.product(sku)
     if count > MAX_PICTURES:
         raise TooManyPictures(f"{count} pictures are too many at once; add at most {MAX_PICTURES}")
-    return by
-
-
-def _prepared(name: str, data: bytes, known: Iterable[str]) -> Prepared | AddedPicture:
-    try:
-        one = prepare(Upload(data, name))
-    except PhotoError as error:
-        return AddedPicture(name, None, str(error).removeprefix(f"{name}: "))
-    return AddedPicture(name, None, "is a picture of this product already") if one.content_hash in known else one
-
-
-def _added(prepared: Iterable[Prepared | AddedPicture], ids: dict[str, int]) -> list[AddedPicture]:
-    found = []
-    for one in prepared:
-        if isinstance(one, Prepared):
-            id_ = ids.pop(one.content_hash, None)
-            one = AddedPicture(one.name, id_, "" if id_ else "is the same file as another one here")
-        found.append(one)
-    return found
 
 
 # -- look-alikes

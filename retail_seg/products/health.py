@@ -12,6 +12,7 @@ import numpy as np
 from catalogue import health
 from catalogue.health import Health, Limits, Look, Neighbour, Progress
 from index import Ranker
+from retail_seg.people.roles import require
 from retail_seg.photos.appearance import brightness, cut_off, perceptual_hash, sharpness
 from retail_seg.store.enrolment import decode_kept
 from retail_seg.store.gallery import PORTION, RANKER, stack
@@ -33,6 +34,7 @@ def check_health(catalogue: Catalogue, *, progress: Progress = lambda items, tot
 
     `progress` wraps three loops: over pictures, blocks of references, and pairs of pictures that may be the same.
     """
+    require("staff")
     for _ in progress(health.measure(catalogue, look), health.unmeasured(catalogue)):
         pass
     near = neighbours(catalogue, progress)

@@ -119,6 +119,7 @@ def as_of_now(matcher: Matcher, made: KeptHealth) -> KeptHealth:
 
 def accept_pair(matcher: Matcher, pair: Pair) -> list[int]:
     """Keep that two products look alike and are two all the same; no change of the log undoes it."""
+    require("manager")
     health.accept(matcher.catalogue, health.pair_key(pair.sku, pair.other_sku), by=require("manager"))
     return []
 

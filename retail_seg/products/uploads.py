@@ -6,7 +6,6 @@ import csv
 import io
 import tempfile
 import threading
-import zipfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from catalogue import history
 from catalogue.errors import ImportFileError, UndoError
 from catalogue.importing import ImportFile, Outcome, read_file
-from catalogue.sources import TABLE_SUFFIXES
+from catalogue.sources import TABLE_SUFFIXES, ZipSource, open_zip
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.report import safe_cell
 from retail_seg.store import importing
 
 if TYPE_CHECKING:
-    from catalogue import Catalogue
     from retail_seg.matcher import Matcher
 
 #: Larger uploads are refused; a zip's table may unfold to so much.
@@ -103,6 +101,8 @@ class Upload:
 
     def drop(self) -> None:
         """Delete the file; what was found out about it stays."""
+        if self.file is not None:
+            self.file.source.close()  # held open, a deleted file keeps its room on the disk
         self.folder.cleanup()
 
 
@@ -166,10 +166,11 @@ def _write(upload: Upload, content: BinaryIO) -> None:
 
 def _check_zip(upload: Upload) -> None:
     try:
-        with zipfile.ZipFile(upload.path) as packed:
+        ZipSource(upload.path).close()
+        with open_zip(upload.path) as packed:
             members = packed.infolist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise UploadRefused(f"{upload.name}: is no zip that can be read ({error}); pack it again") from None
+    except ImportFileError as error:
+        raise UploadRefused(str(error).replace(str(upload.path), upload.name)) from None
     if len(members) > MAX_MEMBERS:
         raise UploadRefused(f"{upload.name}: holds more than {MAX_MEMBERS:,} files; split it")
     for member in members:
@@ -183,6 +184,7 @@ def check(matcher: Matcher, upload: Upload, report: Report) -> Upload:
 
     `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
     """
+    require("manager")
     report(0.0, f"Reading {upload.name}")
     upload.file = file = _read(upload)
     upload.lines = _refused(file)
@@ -202,8 +204,6 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     if upload.file is None or not upload.kept:
         raise UploadRefused(f"{upload.name}: is no longer kept here; upload it again")
     into.lines = _refused(upload.file)
-    latest = history.log(matcher.catalogue, limit=1)
-    first = latest[0].id if latest else 0
     counter = _Counter(upload.file, report, "Imported")
     outcomes = importing.apply(
         matcher.catalogue,
@@ -216,7 +216,7 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     )
     try:
         for outcome in outcomes:
-            into.lines.append(_line(upload.file, outcome, _written(matcher.catalogue, outcome, first)))
+            into.lines.append(_line(upload.file, outcome))
             counter.product()
     finally:
         matcher.refresh()
@@ -270,19 +270,11 @@ def _refused(file: ImportFile) -> list[Line]:
     return [Line(line, "", "refused", problems=(text,)) for line, text in found]
 
 
-def _line(file: ImportFile, outcome: Outcome, change: int | None = None) -> Line:
+def _line(file: ImportFile, outcome: Outcome) -> Line:
     problems = tuple(str(refusal) for refusal in outcome.refused)
     changes = tuple(outcome.changes)
     name = file.names.get(outcome.sku, "")
-    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, change)
-
-
-def _written(catalogue: Catalogue, outcome: Outcome, first: int) -> int | None:
-    """The log's number of what an outcome has written; None where it was nothing."""
-    if outcome.status == "added" or outcome.pictures or (outcome.changes and outcome.applied):
-        latest = history.log(catalogue, sku=outcome.sku, limit=1)
-        return latest[0].id if latest and latest[0].id > first else None
-    return None
+    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, outcome.change)
 
 
 class _Counter:

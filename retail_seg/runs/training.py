@@ -1,4 +1,4 @@
-"""What a training or a comparison puts on record, whoever started it: see `record` for where it goes."""
+"""What a training puts on record, whoever started it: see `record` for where it goes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from retail_seg.segmentation.training.manifest import HELD_BACK, SPLITS, TEST, M
 if TYPE_CHECKING:
     import numpy as np
 
-    from retail_seg.bench.comparison.job import Job
     from retail_seg.runs.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
     from retail_seg.segmentation.training.train import TrainingResult
@@ -27,13 +26,6 @@ def data_tags(manifest: Manifest) -> dict[str, str]:
     """By which a run names its data: the manifest's fingerprint and how many photos there are for what."""
     counts = ", ".join(f"{count} {name}" for name, count in manifest.counts().items() if count)
     return {"data": manifest.fingerprint, "photos": counts, "manifest": manifest.name}
-
-
-def comparison_tags(job: Job) -> dict[str, str]:
-    """The same of a comparison: all photos that it learns from, and those of every set that it tests on."""
-    from retail_seg.bench.comparison.manifests import whole_manifest
-
-    return data_tags(whole_manifest(job))
 
 
 def training_parameters(settings: TrainingSettings, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalogue import Product, listing, scan_history, scans
+from catalogue import NewReference, Product, listing, scan_history, scans
 from catalogue.errors import UndoError
 from index.views import upright
 from retail_seg.errors import RetailSegError
@@ -64,6 +64,7 @@ def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike
     Proposed are those above the threshold that nobody decided and that are not surely another product; the others
     down to MAYBE_BELOW under it are for the person to tick.
     """
+    require("staff")
     vectors = vectors_of(matcher, review)
     limit = ALIKE.get(matcher.embedder.name, ALIKE_OTHERWISE)
     own = review.line(number)
@@ -82,6 +83,7 @@ def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike
 
 def vectors_of(matcher: Matcher, review: Review) -> dict[int, np.ndarray]:
     """The unit vector (dim,) float32 of each instance of a scan, by number; embedded once, then kept with the scan."""
+    require("staff")
     current = f"{matcher.embedder.name}:{matcher.embedder.fingerprint}" == review.scan.embedder
     rows = list(scans.crops(matcher.catalogue, review.scan.id))
     found = {n: np.frombuffer(vector, np.float32) for n, _, _, vector in rows if vector and current}
@@ -107,15 +109,25 @@ def decide(matcher: Matcher, scan_id: int, numbers: Sequence[int], sku: str, *, 
         raise CorrectionError("no instance is ticked; tick at least one")
     if sku:
         matcher.catalogue.product(sku)
-    before = {i.number: i.sku for i in scans.instances(matcher.catalogue, scan_id)}
-    references: list[int] = []
-    if sku and (kept := [n for n in remember if n in numbers]):
-        known = {reference.id for reference in matcher.catalogue.references(sku)}
-        ids = matcher.learn(sku, uploads(matcher, scan_id, kept))
-        references = [id_ for id_ in ids if id_ not in known]
-    agreed = all(before.get(n) == sku for n in numbers)
-    action = "unknown" if not sku else "confirmed" if agreed else "corrected"
-    return scans.decide(matcher.catalogue, scan_id, list(numbers), sku, action, by=by, references=references)
+    kept = [n for n in remember if n in numbers] if sku else []
+    learned = matcher.embedded(sku, uploads(matcher, scan_id, kept)) if kept else []
+    with matcher.catalogue.change():  # the references and the scan, or neither
+        before = {i.number: i.sku for i in scans.instances(matcher.catalogue, scan_id)}
+        agreed = all(before.get(n) == sku for n in numbers)
+        action = "unknown" if not sku else "confirmed" if agreed else "corrected"
+        references = _enrolled(matcher, sku, learned, by)
+        done = scans.decide(matcher.catalogue, scan_id, list(numbers), sku, action, by=by, references=references)
+    if learned:
+        matcher.refresh()
+    return done
+
+
+def _enrolled(matcher: Matcher, sku: str, learned: list[NewReference], by: str) -> list[int]:
+    """The ids of the references that are new to the product."""
+    if not learned:
+        return []
+    known = {reference.id for reference in matcher.catalogue.references(sku)}
+    return [id_ for id_ in matcher.catalogue.enrol(sku, learned, by=by) if id_ not in known]
 
 
 def new_product(matcher: Matcher, scan_id: int, numbers: Sequence[int], product: Product) -> int:
@@ -127,16 +139,23 @@ def new_product(matcher: Matcher, scan_id: int, numbers: Sequence[int], product:
     if not numbers:
         raise CorrectionError("no instance is ticked; tick at least one")
     product = product.cleaned()
-    if matcher.catalogue.find_product(product.sku) is not None:
-        raise CorrectionError(
-            f"SKU {product.sku} is in the catalogue already; choose that product, or give another SKU"
-        )
+    _check_free(matcher, product.sku)
     areas = {i.number: i.area for i in scans.instances(matcher.catalogue, scan_id)}
     largest = sorted(numbers, key=lambda n: -areas.get(n, 0))[:MAX_REFERENCES]
-    references = matcher.enrol(product, uploads(matcher, scan_id, largest))
-    return scans.decide(
-        matcher.catalogue, scan_id, list(numbers), product.sku, "new product", by=by, references=references
-    )
+    learned = matcher.embedded(product.sku, uploads(matcher, scan_id, largest))
+    with matcher.catalogue.change():  # the product and the scan, or neither
+        _check_free(matcher, product.sku)
+        ids = matcher.catalogue.enrol(product, learned, by=by)
+        done = scans.decide(
+            matcher.catalogue, scan_id, list(numbers), product.sku, "new product", by=by, references=ids
+        )
+    matcher.refresh()
+    return done
+
+
+def _check_free(matcher: Matcher, sku: str) -> None:
+    if matcher.catalogue.find_product(sku) is not None:
+        raise CorrectionError(f"SKU {sku} is in the catalogue already; choose that product, or give another SKU")
 
 
 def uploads(matcher: Matcher, scan_id: int, numbers: Sequence[int]) -> list[Upload]:
@@ -153,6 +172,7 @@ def uploads(matcher: Matcher, scan_id: int, numbers: Sequence[int]) -> list[Uplo
 
 def delete(matcher: Matcher, scan_id: int, numbers: Sequence[int]) -> int:
     """Take false instances out of a scan; returns the change's number."""
+    require("staff")
     return scans.replace_instances(matcher.catalogue, scan_id, list(numbers), [], by=require("staff"), action="deleted")
 
 
@@ -161,6 +181,7 @@ def propose_parts(matcher: Matcher, review: Review, number: int) -> np.ndarray:
 
     Raises CorrectionError where neither shows a border.
     """
+    require("staff")
     _, mask = crop_of(matcher, review.scan.id, number)
     line = review.line(number)
     assert line is not None
@@ -227,22 +248,24 @@ def undo(matcher: Matcher, change: int) -> scan_history.ScanChange:
     Raises UndoError where a later change rests on it; NotAllowed for a viewer, and where a product came with it for
     anybody but a manager.
     """
+    by = require("staff")
     entry = scan_history.change(matcher.catalogue, change)
-    by = require("manager" if entry.action == "new product" else "staff")
-    scan_history.check_undo(matcher.catalogue, entry)
     if entry.action == "new product":
-        _take_product_out(matcher, entry)
-    elif entry.references:
-        matcher.catalogue.remove_references(entry.references, by=by)
-    done = scan_history.undo(matcher.catalogue, change, by=by)
+        require("manager")
+    with matcher.catalogue.change():  # the references and the scan, or neither
+        done = scan_history.undo(matcher.catalogue, change, by=by)
+        if entry.action == "new product":
+            _take_product_out(matcher, entry, by)
+        elif entry.references:
+            matcher.catalogue.remove_references(entry.references, by=by)
     matcher.refresh()
     return done
 
 
-def _take_product_out(matcher: Matcher, entry: scan_history.ScanChange) -> None:
+def _take_product_out(matcher: Matcher, entry: scan_history.ScanChange, by: str) -> None:
     if matcher.catalogue.find_product(entry.sku) is None:
         return
     own = {reference.id for reference in matcher.catalogue.references(entry.sku)}
     if own - set(entry.references):
         raise UndoError(f"{entry.sku} has got other pictures since; remove it under Products, or take those out first")
-    matcher.remove(entry.sku)
+    matcher.catalogue.remove_product(entry.sku, by=by)

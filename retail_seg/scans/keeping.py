@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from catalogue import scans
+from retail_seg.people.roles import require
 from retail_seg.photos.load import encode_picture, shrink
 from retail_seg.store.scanning import MARGIN
 
@@ -34,6 +35,7 @@ def keep(
 
     `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
     """
+    require("staff")
     photo, instances, report = found.seen.picture, found.seen.instances, found.report
     cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
     kept = [np.asarray(vector, np.float32).tobytes() for vector in found.vectors]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from catalogue import scans
+from retail_seg.people.roles import require
 from retail_seg.store.enrolment import decode_kept
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Replay:
 
 def replay(matcher: Matcher, scan_id: int) -> Replay:
     """Match the crops of a kept scan again; nothing is written. Raises UnknownScan."""
+    require("staff")
     scan = scans.load(matcher.catalogue, scan_id)
     then = scans.instances(matcher.catalogue, scan_id)
     cuts = [decode_kept(crop, mask) for _, crop, mask, _ in scans.crops(matcher.catalogue, scan_id)]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.errors import AnnotationError, RetailSegError
-from retail_seg.photos.load import load_photo
+from retail_seg.errors import AnnotationError, PhotoError, RetailSegError
+from retail_seg.photos.load import load_photo, opened_picture
 from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, stated_size
 
 __all__ = [
@@ -127,16 +127,14 @@ def convert(photos: Sequence[Path], annotations: Path, to: str, out: Path) -> Lo
 
 def upright_size(path: Path) -> tuple[int, int, int]:
     """Height and width of the upright photo and its EXIF orientation (1 to 8), from the header alone."""
-    from PIL import Image
-
     if path.suffix.lower() in (".heic", ".heif"):  # turned by its decoder
         height, width = load_photo(path).shape[:2]
         return height, width, 1
     try:
-        with Image.open(path) as image:
+        with opened_picture(path, str(path)) as image:
             orientation = int(image.getexif().get(274, 1) or 1)
             width, height = image.size
-    except Exception:  # noqa: BLE001 - whatever the header's fault is, load_photo words it for the user
+    except PhotoError:  # whatever the header's fault is, load_photo words it for the user
         height, width = load_photo(path).shape[:2]
         return height, width, 1
     return (width, height, orientation) if orientation in _UPRIGHT else (height, width, orientation)

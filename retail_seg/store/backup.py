@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalogue import backup
 from retail_seg.errors import StoreError
+from retail_seg.people.roles import require
 from retail_seg.store.active_model import PREVIOUS, SEGMENTER
 from retail_seg.system.files import replace_file
 
@@ -27,11 +28,13 @@ def back_up(catalogue: Catalogue, file: Path) -> Path:
     The catalogue is copied as it is at one moment. Each other file is copied whole, after it: photos that are annotated
     meanwhile may be older or newer by some strokes.
     """
+    require("manager")
     return backup.backup(catalogue, file, _files(catalogue.path.parent))
 
 
 def bring_back(file: Path, store: Path) -> None:
     """Make a store of a backup in a new or empty folder; raises StoreError, BackupError, CatalogueVersionError."""
+    require("manager")
     from retail_seg.store.opening import CATALOGUE
 
     if store.exists() and (not store.is_dir() or any(store.iterdir())):

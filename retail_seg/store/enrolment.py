@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from catalogue import NewReference
 from index.rerank import local_features
 from index.views import reference_views
 from retail_seg.errors import PhotoError
-from retail_seg.photos.load import PhotoSource, encode_picture, load_photo, read_photo, shrink
+from retail_seg.photos.load import PhotoSource, encode_picture, load_mask, load_photo, read_photo, shrink
 
 if TYPE_CHECKING:
     from index import Embedder
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 REFERENCE_SIDE = 1024
 #: What is smaller, in pixels, shows nothing that could be recognised.
 MIN_SIDE = 8
+#: Uploads decoded to pixels at once, with all their views: some 200 MB at most.
+PORTION = 16
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,18 @@ class Upload:
 
     source  a path, the bytes of a file, a file object or an RGB uint8 array (H, W, 3)
     name    what an error calls it, and where it came from
-    mask    (H, W) bool of the upright picture: the product; all of it without a mask
+    mask    (H, W) bool of the upright picture, or the bytes of its PNG: the product; all of it without a mask
     box     x0, y0, x1, y1 as shares of width and height: the part of the picture that is meant
+    hash    the content hash that it is known by, where that is not the one of its bytes
+    kept    it is a reference's own file (an export wrote it): where it fits, it is kept byte for byte
     """
 
     source: PhotoSource
     name: str = ""
-    mask: np.ndarray | None = None
+    mask: np.ndarray | bytes | None = None
     box: tuple[float, float, float, float] | None = None
+    hash: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,79 @@ def as_upload(source: PhotoSource | Upload) -> Upload:
     return Upload(source, str(source) if isinstance(source, (str, Path)) else "")
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An upload that became no reference, and why; `double`: it is one already, or stands twice in the list."""
+
+    name: str
+    reason: str
+    double: bool = False
+
+
+#: Hears how many uploads of how many have been dealt with; what it raises ends the work.
+OnPicture = Callable[[int, int], None]
+
+
+def unwatched(done: int, total: int) -> None:
+    """The OnPicture of who does not watch."""
+
+
+def references_of(
+    embedder: Embedder,
+    uploads: Sequence[Upload | Prepared],
+    *,
+    known: Collection[str] | None = None,
+    on_picture: OnPicture = unwatched,
+) -> list[NewReference | Refused]:
+    """The reference of each upload in its place, with the vectors of all its views, or why there is none.
+
+    With `known`, the content hashes that the product has, doubles are refused. PORTION uploads are in memory at once.
+    """
+    found: list[NewReference | Refused] = []
+    seen: set[str] | None = None if known is None else set()
+    for start in range(0, len(uploads), PORTION):
+        checked: list[Prepared | Refused] = []
+        for at, upload in enumerate(uploads[start : start + PORTION], start):
+            on_picture(at, len(uploads))
+            checked.append(_checked(upload, known or (), seen))
+        references = iter(embed_prepared(embedder, [one for one in checked if isinstance(one, Prepared)]))
+        found += [next(references) if isinstance(one, Prepared) else one for one in checked]
+    on_picture(len(uploads), len(uploads))
+    return found
+
+
+def _checked(upload: Upload | Prepared, known: Collection[str], seen: set[str] | None) -> Prepared | Refused:
+    """The upload prepared; refused where it cannot be used, is known, or was seen before (None: not asked)."""
+    try:
+        one = upload if isinstance(upload, Prepared) else prepare(upload)
+    except PhotoError as error:
+        return Refused(upload.name, str(error).removeprefix(f"{upload.name}: "))
+    if one.content_hash in known:
+        return Refused(one.name, "is a picture of this product already", double=True)
+    if seen is not None:
+        if one.content_hash in seen:
+            return Refused(one.name, "is the same file as another one here", double=True)
+        seen.add(one.content_hash)
+    return one
+
+
 def prepare(upload: Upload) -> Prepared:
     """Decode, crop and encode one upload; raises PhotoError for a picture that cannot be used.
 
     The content hash is of the file's bytes, and of mask and box where there are some: the same picture given twice
     has the same hash.
+    """
+    if (as_it_is := _kept(upload)) is not None:
+        return as_it_is
+    photo, mask, name, digest = read_upload(upload)
+    height, width = photo.shape[:2]
+    return Prepared(name, digest, encode_picture(photo), _encode_mask(mask, width, height), width, height)
+
+
+def read_upload(upload: Upload) -> tuple[np.ndarray, np.ndarray | None, str, str]:
+    """What of an upload is kept, not encoded yet: picture (h, w, 3) uint8, mask (H, W) bool, its name, its hash.
+
+    Raises PhotoError for a picture that cannot be used.
     """
     if isinstance(upload.source, np.ndarray):
         photo, name = load_photo(upload.source, name=upload.name or None), upload.name or "array"
@@ -75,7 +149,7 @@ def prepare(upload: Upload) -> Prepared:
         digest = hashlib.sha256(data)
         side = None if upload.mask is not None or upload.box is not None else REFERENCE_SIDE
         photo = load_photo(data, name=name, max_side=side)
-    mask = _checked_mask(upload.mask, photo, name)
+    mask = _checked_mask(_decoded_mask(upload.mask, name), photo, name)
     if mask is not None:
         digest.update(np.packbits(mask).tobytes())
     if upload.box is not None:
@@ -87,8 +161,20 @@ def prepare(upload: Upload) -> Prepared:
     if min(photo.shape[:2]) < MIN_SIDE:
         size = f"{photo.shape[1]} × {photo.shape[0]}"
         raise PhotoError(f"{name}: is {size} pixels, too small to recognise; give at least {MIN_SIDE} × {MIN_SIDE}")
-    height, width = photo.shape[:2]
-    return Prepared(name, digest.hexdigest(), encode_picture(photo), _encode_mask(mask, width, height), width, height)
+    return photo, mask, name, upload.hash or digest.hexdigest()
+
+
+def _kept(upload: Upload) -> Prepared | None:
+    """A file that an export wrote, as it is: a second JPEG of it would be another picture. None where it is none."""
+    data, mask = upload.source, upload.mask
+    if not upload.kept or not isinstance(data, bytes) or not data.startswith(b"\xff\xd8"):
+        return None
+    height, width = load_photo(data, name=upload.name).shape[:2]
+    fits = mask is None or (isinstance(mask, bytes) and _decoded_mask(mask, upload.name).shape == (height, width))
+    if max(height, width) > REFERENCE_SIDE or not fits:
+        return None
+    digest = upload.hash or hashlib.sha256(data).hexdigest()
+    return Prepared(upload.name, digest, data, mask if isinstance(mask, bytes) else None, width, height)
 
 
 def embed_prepared(embedder: Embedder, prepared: Sequence[Prepared]) -> list[NewReference]:
@@ -134,13 +220,17 @@ def decode_kept(picture: bytes, mask: bytes | None) -> tuple[np.ndarray, np.ndar
     return photo, np.asarray(cv2.imdecode(np.frombuffer(mask, np.uint8), cv2.IMREAD_GRAYSCALE)) > 127
 
 
-def new_only(prepared: Iterable[Prepared], known: Callable[[str], bool]) -> list[Prepared]:
-    """The uploads whose content hash is neither known nor stood before in the list."""
-    found: dict[str, Prepared] = {}
-    for one in prepared:
-        if not known(one.content_hash):
-            found.setdefault(one.content_hash, one)
-    return list(found.values())
+@overload
+def _decoded_mask(mask: np.ndarray | bytes, name: str) -> np.ndarray: ...
+@overload
+def _decoded_mask(mask: np.ndarray | bytes | None, name: str) -> np.ndarray | None: ...
+def _decoded_mask(mask: np.ndarray | bytes | None, name: str) -> np.ndarray | None:
+    if not isinstance(mask, bytes):
+        return mask
+    try:
+        return load_mask(mask or b"\0", "its mask")
+    except PhotoError as error:
+        raise PhotoError(f"{name}: {str(error).replace('its mask:', 'its mask', 1)}") from None
 
 
 def _checked_mask(mask: np.ndarray | None, photo: np.ndarray, name: str) -> np.ndarray | None:

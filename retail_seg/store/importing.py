@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import cv2
-import numpy as np
 
 from catalogue import NewReference
 from catalogue.errors import PictureRefused
 from catalogue.fetching import Fetcher
 from catalogue.importing import Import, ImportFile, LoadedPicture
 from retail_seg.errors import PhotoError
-from retail_seg.people.roles import sign
-from retail_seg.photos.load import load_photo
-from retail_seg.store.enrolment import MIN_SIDE, REFERENCE_SIDE, Prepared, Upload, embed_prepared, prepare
+from retail_seg.people.roles import require, sign
+from retail_seg.store.enrolment import Refused, Upload, read_upload, references_of
 
 if TYPE_CHECKING:
     from catalogue import Catalogue
@@ -24,8 +19,6 @@ if TYPE_CHECKING:
     from index import Embedder
     from retail_seg.matcher import Matcher
 
-#: Pictures decoded to pixels at once, with all their views: some 200 MB at most.
-DECODED = 16
 #: Hears how many pictures have been looked at or embedded since it was called last.
 Pulse = Callable[[int], None]
 
@@ -38,6 +31,7 @@ def plan(
     catalogue: Catalogue, file: ImportFile, *, replace: bool = False, fetch: bool = False, pulse: Pulse = _quiet
 ) -> Import:
     """A dry run: iterate it for what an import of the file would do; nothing is written, every picture is read."""
+    require("manager")
 
     def check(picture: LoadedPicture) -> None:
         check_picture(picture)
@@ -82,53 +76,25 @@ def apply_to(
 def check_picture(picture: LoadedPicture) -> None:
     """Raise PictureRefused where `embed_pictures` would."""
     try:
-        if picture.crop is not None or picture.mask is not None or min(_decoded(picture).shape[:2]) < MIN_SIDE:
-            _prepared(picture)
-    except PhotoError as error:
-        raise _refusal(error, picture) from None
+        read_upload(_upload(picture))
+    except PhotoError as error:  # the import's report names the picture itself
+        raise PictureRefused(str(error).removeprefix(f"{picture.name}: ")) from None
 
 
 def embed_pictures(
     embedder: Embedder, pictures: Sequence[LoadedPicture], pulse: Pulse = _quiet
 ) -> list[NewReference | PictureRefused]:
     """One reference, or the reason why there is none, for each picture in its place."""
-    found: list[NewReference | PictureRefused] = []
-    for start in range(0, len(pictures), DECODED):
-        results: list[Prepared | PictureRefused] = []
-        for picture in pictures[start : start + DECODED]:
-            try:
-                results.append(_prepared(picture))
-            except PhotoError as error:
-                results.append(_refusal(error, picture))
-        references = iter(embed_prepared(embedder, [r for r in results if isinstance(r, Prepared)]))
-        found += [next(references) if isinstance(r, Prepared) else r for r in results]
-        pulse(len(results))
-    return found
+    before = 0
+
+    def on_picture(done: int, total: int) -> None:
+        nonlocal before
+        pulse(done - before)
+        before = done
+
+    found = references_of(embedder, [_upload(picture) for picture in pictures], on_picture=on_picture)
+    return [PictureRefused(one.reason) if isinstance(one, Refused) else one for one in found]
 
 
-def _prepared(picture: LoadedPicture) -> Prepared:
-    """The picture as it is kept. One that an export wrote is kept byte for byte: a second JPEG would be another."""
-    if picture.kept and picture.data.startswith(b"\xff\xd8"):
-        photo = load_photo(picture.data, name=picture.name)
-        height, width = photo.shape[:2]
-        if max(height, width) <= REFERENCE_SIDE and (picture.mask is None or _mask(picture).shape == (height, width)):
-            return Prepared(picture.name, picture.content_hash, picture.data, picture.mask, width, height)
-    mask = None if picture.mask is None else _mask(picture)
-    prepared = prepare(Upload(picture.data, picture.name, mask, picture.crop))
-    return replace(prepared, content_hash=picture.content_hash)
-
-
-def _mask(picture: LoadedPicture) -> np.ndarray:
-    decoded = cv2.imdecode(np.frombuffer(picture.mask or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
-    if decoded is None:
-        raise PhotoError(f"{picture.name}: its mask is no picture; give a PNG")
-    return np.asarray(decoded) > 127
-
-
-def _decoded(picture: LoadedPicture) -> np.ndarray:
-    return load_photo(picture.data, name=picture.name, max_side=REFERENCE_SIDE)
-
-
-def _refusal(error: PhotoError, picture: LoadedPicture) -> PictureRefused:
-    # The import's report names the picture itself.
-    return PictureRefused(str(error).removeprefix(f"{picture.name}: "))
+def _upload(picture: LoadedPicture) -> Upload:
+    return Upload(picture.data, picture.name, picture.mask, picture.crop, hash=picture.content_hash, kept=picture.kept)

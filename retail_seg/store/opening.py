@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalogue import Catalogue
 from retail_seg.errors import StoreError
+from retail_seg.people.roles import require
 from retail_seg.store.enrolment import embed_kept
 from retail_seg.store.networks import load_embedder
 
@@ -30,6 +31,7 @@ def open_catalogue(folder: Path) -> Catalogue:
 
 def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:
     """Keep by which name, and from which file where one was given, a store's embedder is opened."""
+    require("manager")
     catalogue.set_settings(embedder_settings(embedder, weights))
 
 
@@ -48,6 +50,7 @@ def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path
 
 def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress | None = None) -> int:
     """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many."""
+    require("manager")
     total = catalogue.count_pending(embedder.fingerprint)
     rows: Iterator[Any] = iter(catalogue.pending_reindex(embedder.fingerprint))
     if progress is not None:

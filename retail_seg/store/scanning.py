@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from index.errors import IndexingError
 from index.views import Crop, upright
 from retail_seg.errors import PhotoError
 from retail_seg.photos.load import PhotoSource, load_enough
 from retail_seg.report import Identification, Report, ReportLine
 from retail_seg.segmentation.instances.merged import merged_flags
+from retail_seg.system.user_errors import USER_ERRORS
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.instances.instances import Instances
@@ -30,6 +31,7 @@ MARGIN = 0.0
 ENOUGH = 4000
 #: Crops that are embedded at once, when so many are ready.
 BATCH = 64
+_LOG = logging.getLogger(__name__)
 #: Photos that are taken apart ahead of the matching, beside those in the workers' hands.
 AHEAD = 1
 
@@ -119,17 +121,15 @@ def scan_each(
 ) -> Iterator[Scanned | PhotoError]:
     """Scan photos, in order: `workers` threads `take` them apart while the caller's thread answers those before.
 
-    A photo that fails is a PhotoError in its place. At most `workers` + AHEAD photos wait at a time, however many
-    there are, and crops of photos that are ready together are matched together.
+    A photo that fails, by whatever Exception, is a PhotoError in its place. At most `workers` + AHEAD photos wait at a
+    time, however many there are, and crops of photos that are ready together are matched together.
     """
     workers = workers or os.cpu_count() or 1
 
     def work(photo: PhotoSource) -> Seen | PhotoError:
         try:
             return take(photo)
-        except PhotoError as error:
-            return error
-        except (MemoryError, IndexingError) as error:
+        except Exception as error:  # noqa: BLE001 - what goes wrong with one photo must not end a folder of them
             return _failure(_name(photo), error)
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="scan")
@@ -173,7 +173,7 @@ def _answered(
     seen = [one for one in batch if isinstance(one, Seen)]
     try:
         found = iter(answer(seen) if seen else [])
-    except IndexingError as error:
+    except Exception as error:  # noqa: BLE001 - as above
         if len(batch) == 1:
             yield _failure(seen[0].name, error)
             return
@@ -184,9 +184,17 @@ def _answered(
         yield one if isinstance(one, PhotoError) else next(found)
 
 
-def _failure(name: str, error: BaseException) -> PhotoError:
-    reason = "does not fit in memory" if isinstance(error, MemoryError) else str(error)
-    return PhotoError(f"{name}: {reason}")
+def _failure(name: str, error: Exception) -> PhotoError:
+    """The sentence on a photo that failed; what nobody foresaw stands in the log in full."""
+    if isinstance(error, PhotoError):
+        return error
+    if isinstance(error, MemoryError):
+        return PhotoError(f"{name}: does not fit in memory; save it smaller")
+    if isinstance(error, USER_ERRORS):
+        return PhotoError(f"{name}: {error}")
+    _LOG.error("%s could not be scanned", name, exc_info=error)
+    kind = type(error).__name__
+    return PhotoError(f"{name}: was not scanned because of an error of the program ({kind}); see the log")
 
 
 def _line(seen: Seen, i: int, found: Identification) -> ReportLine:

@@ -15,7 +15,7 @@ from index import Ranker
 from index.errors import IndexingError
 from retail_seg import __version__
 from retail_seg.errors import StoreError
-from retail_seg.people.roles import sign
+from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
 from retail_seg.store.active_model import SEGMENTER
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RATE, false_accept_rate
@@ -37,15 +37,6 @@ PARTS = (
     ("teaching", "annotated photos and trained models"),
     ("users.json", "who may log in"),
 )
-#: What the stages of a scan are called to a person.
-STAGE_NAMES = {
-    "decode": "Read the photo",
-    "segment": "Take things apart",
-    "cut": "Cut them out",
-    "embed": "Look at each",
-    "rank": "Compare with the catalogue",
-    "report": "Write the report",
-}
 PACKAGES = ("numpy", "opencv-python-headless", "faiss-cpu", "openvino", "torch", "sqlite-utils", "streamlit")
 
 
@@ -105,8 +96,7 @@ def set_false_accept_rate(matcher: Matcher, rate: float, *, by: str = "") -> Non
         )
     before = false_accept_rate(matcher.catalogue)
     with matcher.catalogue.logged(f"false-accept rate {before:g} -> {rate:g}", by=by):
-        pass
-    matcher.catalogue.set_setting(RATE, repr(float(rate)))
+        matcher.catalogue.set_setting(RATE, repr(float(rate)))
     matcher.reindex()
 
 
@@ -120,12 +110,20 @@ class Timed:
 
 
 def timed_scan(matcher: Matcher, data: bytes, name: str) -> Timed:
-    """Scan a photo's bytes and say how long each stage took; nothing is kept. Raises PhotoError."""
+    """Scan a photo's bytes and say how long each stage took; nothing is kept.
+
+    Raises PhotoError, NotAllowed for a viewer.
+    """
+    require("staff")
     _ = matcher.segmenter  # loaded before the clock runs, as it is in every scan but the first
     clock: list[tuple[str, float]] = []
     scanned = matcher.look(data, name=name, on_stage=lambda stage: clock.append((stage, time.perf_counter())))
-    ends = [moment for _, moment in clock[1:]] + [time.perf_counter()]
-    stages = [(STAGE_NAMES[stage], end - begun) for (stage, begun), end in zip(clock, ends, strict=True)]
+    begun, ended = dict(clock), time.perf_counter()
+    stages = [
+        ("Read the photo", begun["segment"] - begun["decode"]),
+        ("Take things apart", begun["cut"] - begun["segment"]),
+        (f"Name {len(scanned.report.instances)} of them", ended - begun["cut"]),
+    ]
     return Timed(scanned.report, draw(scanned.seen.picture, scanned.report), stages)
 
 

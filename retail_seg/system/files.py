@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from retail_seg.errors import MissingExtraError
 
 
 @contextmanager
@@ -16,14 +18,15 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     A `private` one can be read by its owner alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # Made with the rights that it is to have, less what the kernel's mask takes: to ask for the mask is to change it
+    # for a moment, in every thread. O_EXCL follows no link that somebody laid there.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666))
     try:
-        yield Path(name)
-        os.chmod(name, 0o600 if private else 0o666 & ~_umask())
-        os.replace(name, path)
+        yield temporary
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -38,17 +41,16 @@ def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[i
     """Hold the lock file `path` against other threads and processes; yields its file descriptor.
 
     Without `wait`, BlockingIOError where somebody holds it; `shared` holders do not keep each other out. A process
-    that inherits the descriptor holds the lock on.
+    that inherits the descriptor holds the lock on. MissingExtraError on a system that has no such locks.
     """
-    import fcntl
+    try:
+        import fcntl
+    except ImportError:
+        raise MissingExtraError(
+            "retail-seg does not run on Windows: its locks between processes are those of Unix; run it under WSL"
+        ) from None
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield file.fileno()
-
-
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value

@@ -13,7 +13,7 @@ from typing import Any
 from catalogue.errors import CatalogueError
 from index.errors import IndexingError
 from retail_seg.errors import RetailSegError
-from retail_seg.people.roles import context_of_acting
+from retail_seg.people.roles import acting, context_of_acting, require
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 #: Finished jobs that a process remembers; the oldest go first.
@@ -45,6 +45,7 @@ class Job:
     def __init__(self, kind: str, title: str, by: str = "") -> None:
         self.id = uuid.uuid4().hex[:16]
         self.kind, self.title, self.by = kind, title, by
+        self._owner = acting()
         self.state = RUNNING
         self.share, self.text = 0.0, ""
         self.result: Any = None
@@ -65,8 +66,27 @@ class Job:
             raise JobCancelled(f"{self.title}: was cancelled")
 
     def cancel(self) -> None:
-        """Ask for the work's end; it stops at its next `report`. Work that has ended is left as it is."""
+        """Ask for the work's end; it stops at its next `report`. Work that has ended is left as it is.
+
+        Only who started it and managers may (NotAllowed).
+        """
+        if not self._own:
+            require("manager")
+        self.stop()
+
+    def stop(self) -> None:
+        """As `cancel`, for the program itself: nobody is asked."""
         self._stop.set()
+
+    @property
+    def may_cancel(self) -> bool:
+        """Whether who is acting may cancel it: to hide a button, `cancel` asks again."""
+        return self._own or acting().may("manager")
+
+    @property
+    def _own(self) -> bool:
+        person = acting()
+        return (person.name, person.local) == (self._owner.name, self._owner.local)
 
     @property
     def cancelling(self) -> bool:
@@ -113,7 +133,7 @@ class Jobs:
         """Cancel what is going on and wait for it, so many seconds at most; the end of the process does this."""
         going_on = [job for job in list(self._jobs.values()) if job.running]
         for job in going_on:
-            job.cancel()
+            job.stop()
         until = time.monotonic() + seconds
         for job in going_on:
             job.wait(max(until - time.monotonic(), 0.0))
@@ -143,6 +163,11 @@ class Jobs:
         """The job of this kind (or of any) that was started last, None where there is none."""
         with self._lock:
             return self._newest(kind)
+
+    def ended(self, kind: str) -> list[Job]:
+        """The ended jobs of this kind that are remembered, the newest first."""
+        with self._lock:
+            return [job for job in reversed(self._jobs.values()) if job.kind == kind and not job.running]
 
     def running(self, kind: str | None = None) -> Job | None:
         """The running job of this kind (or of any) that was started last, None where none runs."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from retail_seg.people.roles import require
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.teaching import edits
 from retail_seg.teaching.annotation_set import TaughtPhoto, Teaching, TeachingError
@@ -93,6 +94,7 @@ class Editor:
 
         A box is always about a new instance, so that a thing a box is the way to go through a photo.
         """
+        require("staff")
         at = hand.view.to_photo(points)
         x, y = (float(v) for v in at[0])
         if hand.tool == "box":
@@ -117,6 +119,7 @@ class Editor:
 
     def stroke(self, id_: str, points: np.ndarray, width: float, number: int | None, *, erase: bool = False) -> Edited:
         """A stroke of a round brush (`width` pixels) along `points` (k, 2): added to an instance, or taken from it."""
+        require("staff")
         photo = self.teaching.photo(id_)
         region = edits.stroke_region(points, width, (photo.height, photo.width))
         if erase:
@@ -125,6 +128,7 @@ class Editor:
 
     def box(self, id_: str, box: Box, number: int | None, *, by_model: bool = False) -> Edited:
         """A box (x0, y0, x1, y1) gives a proposal: by its colours (GrabCut), or the model's outline where one fits."""
+        require("staff")
         photo = self.teaching.photo(id_)
         picture = self.teaching.picture(photo)
 
@@ -141,6 +145,7 @@ class Editor:
         A first click on what the model sees is the model's outline. TeachingError for a first click beside the thing,
         which says nothing yet.
         """
+        require("staff")
         photo = self.teaching.photo(id_)
         number = number if number and photo.clicked == number else None
         kept = photo.clicks if number else ()
@@ -165,21 +170,25 @@ class Editor:
 
     def touch_outline(self, id_: str, at: Point) -> TaughtPhoto:
         """Set a point of the outline in work, or take away the one that is touched."""
+        require("staff")
         photo = self.teaching.photo(id_)
         near = NEAR * max(photo.width, photo.height)
         return self.teaching.note(id_, outline=tuple(edits.touched(photo.outline, at, near)))
 
     def outline_of(self, id_: str, number: int) -> TaughtPhoto:
         """Make an instance's outline the one in work, to move its points."""
+        require("staff")
         photo = self.teaching.photo(id_)
         return self.teaching.note(id_, outline=tuple(edits.outline_points(self.teaching.labels(photo), number)))
 
     def drop_outline(self, id_: str) -> TaughtPhoto:
         """Give up the outline in work."""
+        require("staff")
         return self.teaching.note(id_, outline=())
 
     def fill_outline(self, id_: str, number: int | None, *, way: str = "replace") -> Edited:
         """Fill the outline in work: as the whole instance ("replace"), "add" it to the instance, or "erase" it."""
+        require("staff")
         photo = self.teaching.photo(id_)
         region = edits.polygon_region(photo.outline, (photo.height, photo.width))
         if way == "erase":
@@ -190,6 +199,7 @@ class Editor:
 
     def take_over(self, id_: str) -> Edited:
         """Take over what the model sees where nothing is drawn yet; returns the photo and how many instances came."""
+        require("staff")
         photo = self.teaching.photo(id_)
         found = self.model_labels(photo)
         after = self.teaching.edit(id_, lambda ids: edits.taken_over(ids, found))
@@ -197,6 +207,7 @@ class Editor:
 
     def delete(self, id_: str, number: int) -> TaughtPhoto:
         """Take an instance away."""
+        require("staff")
         return self.teaching.edit(id_, lambda ids: edits.without(ids, number))
 
     def _put(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from retail_seg.errors import AnnotationError
-from retail_seg.photos.load import encode_picture
+from retail_seg.photos.load import encode_picture, opened_picture
 from retail_seg.system.files import replace_file
 from retail_seg.teaching.edits import Patch
 
@@ -59,9 +59,7 @@ def upright_file(data: bytes, picture: np.ndarray) -> tuple[bytes, str]:
     An upright JPEG, PNG or WebP is kept as it is; another format or a turned photo is written anew, without loss where
     it had none.
     """
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
+    with opened_picture(io.BytesIO(data), "the photo") as image:
         format_ = image.format or ""
         turned = int(image.getexif().get(274, 1) or 1) != 1
     if format_ in KEPT and not turned:

@@ -16,9 +16,9 @@ import numpy as np
 
 from catalogue.errors import CatalogueError
 from catalogue.sources import ZipSource
-from retail_seg.errors import AnnotationError
+from retail_seg.errors import AnnotationError, PhotoError
 from retail_seg.people.roles import require
-from retail_seg.photos.load import SUFFIXES
+from retail_seg.photos.load import SUFFIXES, opened_picture
 from retail_seg.segmentation.annotations import FORMATS, AnnotatedPhoto, read_annotations, title
 from retail_seg.teaching.annotation_set import Teaching
 
@@ -26,6 +26,10 @@ from retail_seg.teaching.annotation_set import Teaching
 Report = Callable[[float, str], None]
 #: Most files of a zip; more is somebody's disk, not annotations of a few photos.
 MAX_FILES = 20_000
+#: Where they are laid in a folder of their own: a manifest's masks are looked for up to three folders above it.
+UNPACKED = "in/the/very/zip"
+#: Most bytes that they are laid into the temporary folder with.
+MAX_UNPACKED = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ def import_annotations(teaching: Teaching, data: bytes, report: Report = lambda 
         root = Path(folder)
         file = root / "annotations.zip"
         file.write_bytes(data)
-        problems = _unpack(file, root / "zip")
-        annotations, photos = _found(root / "zip")
+        problems = _unpack(file, root / UNPACKED)
+        annotations, photos = _found(root / UNPACKED)
         known = _known_photos(teaching, root / "known", photos)
         loaded, stream = read_annotations([*photos, *known], annotations)
         ids, instances = [], 0
@@ -75,7 +79,7 @@ def _unpack(file: Path, folder: Path) -> list[str]:
         raise AnnotationError("This is no zip; pack the photos and their annotations into one")
     problems: list[str] = []
     try:
-        source = ZipSource(file)
+        source = ZipSource(file, most=MAX_UNPACKED)
         names = source.names()
         if len(names) > MAX_FILES:
             raise AnnotationError(f"The zip holds {len(names)} files, more than {MAX_FILES}; pack fewer photos")
@@ -133,12 +137,10 @@ def _masks(folder: Path, pictures: list[Path]) -> set[Path]:
 
 
 def _is_grey(path: Path) -> bool:
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with opened_picture(path, path.name) as image:
             return image.mode in ("1", "L", "I", "I;16", "I;16B", "P")
-    except OSError:
+    except PhotoError:
         return False
 
 

@@ -153,7 +153,11 @@ class Suggestion:
 
 
 def suggest(teaching: Teaching, model: Segmenter, report: Report = lambda s, t: None) -> list[Suggestion]:
-    """The photos that nobody has annotated, the most useful first; what a model says of a photo is kept."""
+    """The photos that nobody has annotated, the most useful first; what a model says of a photo is kept.
+
+    Raises NotAllowed for a viewer.
+    """
+    require("staff")
     from retail_seg.segmentation.training.selection import rank_by_uncertainty
 
     waiting = [photo for photo in teaching.photos() if photo.state == NEW]

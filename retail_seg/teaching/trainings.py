@@ -173,9 +173,14 @@ class Trainings:
         return self._launch(replace(run, cancelled_by=""), new=False)
 
     def cancel(self, id_: str) -> None:
-        """Ask a training's process to end; it leaves a checkpoint. Nothing happens where it has ended."""
+        """Ask a training's process to end; it leaves a checkpoint. Nothing happens where it has ended.
+
+        Who started it may, and managers.
+        """
         by = require("staff")
         run = self.get(id_)
+        if run.by != by:
+            require("manager")
         if self.progress(id_).state != RUNNING or not run.pid:
             return
         self._write(replace(run, cancelled_by=by or "somebody"))
@@ -314,7 +319,10 @@ def choose_held(done: Sequence[str], before: Sequence[str], trained: Iterable[st
 
 
 def _command(run: Training, folder: Path, photos: Path) -> list[str]:
-    """The call of `retail-seg train`, behind the app's own work where the system has `nice`."""
+    """The call of `retail-seg train`, behind the app's own work where the system has `nice`.
+
+    -P: a catalogue.py in the working directory must not stand in for ours.
+    """
     nice = shutil.which("nice")
     options = ["--steps", str(run.steps)] if run.steps else ["--minutes", f"{run.minutes:g}"]
     if run.start:
@@ -322,7 +330,7 @@ def _command(run: Training, folder: Path, photos: Path) -> list[str]:
     if run.cross_validate:
         options += ["--cross-validate"]
     return [
-        *([nice, "-n", "5"] if nice else []), sys.executable, "-m", "retail_seg", "train", str(photos),
+        *([nice, "-n", "5"] if nice else []), sys.executable, "-P", "-m", "retail_seg", "train", str(photos),
         "--annotations", str(folder / "labels"), "--photos-list", str(folder / "photos.txt"),
         "--model", str(folder / "model"), "--seed", str(run.seed),
         "--progress-json", str(folder / "progress.jsonl"), *options,

@@ -15,7 +15,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from retail_seg.people.roles import AccountError, Person, local_person, otherwise
+from retail_seg.people.roles import AccountError, Person, local_person
 from retail_seg.people.sessions import Sessions
 from retail_seg.people.users import find_user, is_loopback, read_users
 
@@ -91,7 +91,7 @@ def provider_trouble() -> str:
     if not user.get("is_logged_in"):
         return ""
     email = str(user.get("email") or "")
-    if not email or user.get("email_verified") is False:
+    if not email or user.get("email_verified") is not True:
         return "The identity provider names no e-mail address that it has checked; log in with another account."
     if not _unexpired(user):
         return "Your login has expired; log in again."
@@ -101,7 +101,8 @@ def provider_trouble() -> str:
 def _from_provider() -> Person | None:
     user = st.user.to_dict()
     email = str(user.get("email") or "")
-    if not (user.get("is_logged_in") and email and user.get("email_verified") is not False and _unexpired(user)):
+    verified = user.get("email_verified") is True  # a provider that says nothing has checked nothing
+    if not (user.get("is_logged_in") and email and verified and _unexpired(user)):
         return None
     found = find_user(store_folder(), email)
     return found.person if found and not found.password else None
@@ -132,7 +133,7 @@ def _stranger() -> str:
     return "" if is_loopback(name) else f"to {name}"
 
 
-def _otherwise() -> Person:
+def at_the_app() -> Person:
     """Who acts in callbacks and fragments, and, with nobody's rights where people log in, in any other thread."""
     if get_script_run_ctx(suppress_warning=True) is not None:
         return current() or NOBODY
@@ -140,6 +141,3 @@ def _otherwise() -> Person:
         return local_person() if way() == "local" else NOBODY
     except AccountError:
         return NOBODY
-
-
-otherwise(_otherwise)

@@ -9,14 +9,29 @@ from __future__ import annotations
 
 import streamlit as st
 
-from retail_seg.people.roles import Person
+from retail_seg.people.roles import Person, otherwise
 from retail_seg.people.sessions import SESSION_SECONDS
-from retail_seg.web.identity import TOKEN, cookie_name, current, provider_trouble, sessions, store_folder, tokens, way
+from retail_seg.web.identity import (
+    TOKEN,
+    at_the_app,
+    cookie_name,
+    current,
+    provider_trouble,
+    sessions,
+    store_folder,
+    tokens,
+    way,
+)
 from retail_seg.web.shared import errors_as_sentences
 from retail_seg.web.text import plain, sentence
 
 #: Entry of the session state: what the browser's cookie is to be, until it was told.
 _NEWS = "login_cookie"
+
+
+def guard() -> None:
+    """Let the app say who is at work in this process; called when it starts, an import changes nothing."""
+    otherwise(at_the_app)
 
 
 def visitor() -> Person | None:

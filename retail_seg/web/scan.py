@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,10 +11,13 @@ from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.products import browsing
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
-from retail_seg.system.jobs import Job
+from retail_seg.system.jobs import Job, Jobs
 from retail_seg.web import scan_result, widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
 from retail_seg.web.text import plain, sentence
+
+#: So many bytes of photos that were held back wait for "Scan anyway", those of all visitors together.
+HELD_BYTES = 256 * 2**20
 
 
 def page() -> None:
@@ -77,10 +81,23 @@ def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> No
 
         return scan_photos(found, photos, job.report, force=force, finished=finished)
 
+    release(jobs())
     job = jobs().start("scan", "Scan", work, by=person().name)
     st.query_params["job"] = job.id
     if not force and "scan" in st.query_params:
         del st.query_params["scan"]
+
+
+def release(all_jobs: Jobs) -> None:
+    """Let go of photos that ended scans held back, the oldest first, but for the newest HELD_BYTES of them."""
+    room = HELD_BYTES
+    for job in all_jobs.ended("scan"):
+        result = job.result
+        if not isinstance(result, Scanned) or not result.held:
+            continue
+        room -= sum(len(held.data) for held in result.held)
+        if room < 0:
+            job.result = replace(result, held=tuple(replace(held, data=b"") for held in result.held))
 
 
 def _follow(found: Matcher, job: Job) -> None:
@@ -107,6 +124,9 @@ def _held(found: Matcher, result: Scanned) -> None:
             st.markdown(f"**{plain(held.name)}** was not scanned yet.")
             for one in held.advice:
                 st.warning(sentence(one.text), icon=":material/photo_camera:")
+    if not all(held.data for held in result.held):
+        st.caption("These photos are no longer kept here; take them again, or upload them again.")
+        return
     st.caption("Take the photo again and upload it, or go on with what there is.")
     if st.button("Scan anyway", icon=":material/play_arrow:", type="primary"):
         _scan(found, [(held.name, held.data) for held in result.held], force=True)

@@ -10,7 +10,7 @@ from retail_seg.people.users import read_users, remove_user, set_password, set_r
 from retail_seg.photos.load import SUFFIXES, shrink
 from retail_seg.store.settings import overview, rate_in_use, set_false_accept_rate, timed_scan
 from retail_seg.web import widgets
-from retail_seg.web.identity import way
+from retail_seg.web.identity import sessions, way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 from retail_seg.web.text import plain
 
@@ -65,6 +65,9 @@ def _matching(found: Matcher) -> None:
 
 def _test_photo(found: Matcher) -> None:
     st.markdown("Scan one photo and see how long each stage takes. Nothing is kept.")
+    if not may("staff"):
+        st.caption("Staff can do this.")
+        return
     upload = st.file_uploader(
         f"A photo, up to {PHOTO_MB} MB",
         type=[suffix.removeprefix(".") for suffix in SUFFIXES],
@@ -102,6 +105,7 @@ def _people(found: Matcher) -> None:
 
 def _own_password(found: Matcher) -> None:
     with st.expander("Change my password", icon=":material/key:"), st.form("password", clear_on_submit=True, width=420):
+        old = st.text_input("Password you have now", type="password", autocomplete="current-password", max_chars=1024)
         new = st.text_input("New password", type="password", autocomplete="new-password", max_chars=1024)
         again = st.text_input("The same again", type="password", autocomplete="new-password", max_chars=1024)
         if not st.form_submit_button("Change it, and log in anew"):
@@ -110,7 +114,8 @@ def _own_password(found: Matcher) -> None:
             st.error("The two are not the same; type them again.", icon=":material/error:")
             return
         with errors_as_sentences():
-            set_password(found.folder, acting().name, new)
+            sessions(store_folder()).check(acting().name, old, st.context.ip_address or "")  # guesses are counted
+            set_password(found.folder, acting().name, new, old=old)
         st.rerun()
 
 

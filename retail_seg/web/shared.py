@@ -26,9 +26,20 @@ __all__ = ["errors_as_sentences", "jobs", "matcher", "may", "nothing_unsaid", "p
 _LOG = logging.getLogger(__name__)
 
 
-@st.cache_resource(show_spinner="Opening the store …")
 def matcher(folder: Path) -> Matcher:
-    """The Matcher of a store, opened once a process and shared by every visitor's thread."""
+    """The Matcher of a store, opened once a process and shared by every visitor's thread.
+
+    It is opened again when the store was reindexed with another embedder, by whatever process.
+    """
+    found = _opened(folder)
+    if found.outdated:
+        _opened.clear(folder)  # not closed: threads of others may be at work with it
+        found = _opened(folder)
+    return found
+
+
+@st.cache_resource(show_spinner="Opening the store …")
+def _opened(folder: Path) -> Matcher:
     return Matcher.open(folder)
 
 

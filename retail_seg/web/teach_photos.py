@@ -109,7 +109,7 @@ def _suggestions(shop: Workshop, photos: list[TaughtPhoto]) -> None:
                     on_click=go_to, args=("annotate",), kwargs={"photo": one.photo.id}, icon=":material/edit:",
                 )  # fmt: skip
     busy = job_shown("suggest", lambda job: st.rerun())
-    if not busy and len(found) < len(waiting):
+    if may("staff") and not busy and len(found) < len(waiting):
         text = f"Ask the model about {counted(len(waiting) - len(found), 'photo')}"
         if st.button(text, icon=":material/psychology:", help="About a second a photo."):
             model = shop.segmenter()

@@ -143,7 +143,7 @@ def watch(job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.cancelling:
             st.caption("Ends after the step that it is at …")
-        elif may("staff"):
+        elif job.may_cancel:
             st.button("Cancel", icon=":material/cancel:", key=f"cancel_{job.id}", on_click=job.cancel)
         st.caption(
             f"Since {age(job.started)}{' by ' + plain(job.by) if job.by else ''}. You may close this page: its address "

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from discs import tiny_recipe, write_discs
+from discs import tiny_recipe, train_alike, write_discs
 
 from retail_seg.cli import cli
 from retail_seg.errors import RetailSegError
 from retail_seg.segmentation.annotations import load_annotations
 from retail_seg.segmentation.segmenter import Segmenter
-from retail_seg.segmentation.training.train import train
 
 TINY = tiny_recipe(96)
 
@@ -30,7 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_discs(folder, 6)
     annotated, problems = load_annotations(sorted((folder / "photos").iterdir()), folder / "masks")
     assert problems == []
-    train(annotated, folder / "model", steps=100, from_scratch=True, recipe=TINY)
+    train_alike(annotated, folder / "model", recipe=TINY)
     return folder
 
 

@@ -112,7 +112,7 @@ def test_only_managers_change_users_and_the_log_names_them(store: Path) -> None:
         ):
             with pytest.raises(NotAllowed):
                 change()
-        set_password(store, "stan", "a new horse")
+        set_password(store, "stan", "a new horse", old=GOOD)
     with acting_as(Person("Mara", "manager")):
         set_role(store, "stan", "viewer")
     assert check_password(store, "stan", "a new horse") == find_user(store, "stan")

@@ -17,17 +17,18 @@ from click.testing import CliRunner, Result
 from discs import write_discs
 
 from retail_seg.bench.comparison.job import Job, PhotoSet
+from retail_seg.bench.comparison.manifests import whole_manifest
 from retail_seg.cli import cli
 from retail_seg.errors import ManifestError, MissingExtraError, ModelError, RecordError
 from retail_seg.matcher import Matcher
 from retail_seg.runs import reading, record, tracking
 from retail_seg.runs.reading import Runs, compare
 from retail_seg.runs.record import Origin, Record, origin_of, recorded
-from retail_seg.runs.training import comparison_tags
-from retail_seg.segmentation import training
+from retail_seg.runs.training import data_tags
 from retail_seg.segmentation.instances.grouping import Thresholds
 from retail_seg.segmentation.network.unet import UNet
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
+from retail_seg.segmentation.training import train as training
 from retail_seg.segmentation.training.manifest import read_manifest
 from retail_seg.segmentation.training.train import Progress
 from retail_seg.store.active_model import switch_back, use_model
@@ -316,10 +317,10 @@ class TestRecord:
 def test_a_comparison_s_data_is_told_apart_by_content_and_use(tmp_path: Path) -> None:
     ids = (tmp_path / "ids",)
     sets = [PhotoSet(name, (tmp_path / name,), ids, (digit * 128,), (1,)) for name, digit in ("a1", "b2")]
-    tags = comparison_tags(Job(tmp_path, sets[0], (sets[1],), 1.0))
+    tags = data_tags(whole_manifest(Job(tmp_path, sets[0], (sets[1],), 1.0)))
     assert tags["photos"] == "1 train, 1 test" and re.fullmatch("[0-9a-f]{12}", tags["data"])
-    assert comparison_tags(Job(tmp_path / "x", sets[0], (sets[1],), 2.0)) == tags
-    assert comparison_tags(Job(tmp_path, sets[1], (sets[0],), 1.0))["data"] != tags["data"]
+    assert data_tags(whole_manifest(Job(tmp_path / "x", sets[0], (sets[1],), 2.0))) == tags
+    assert data_tags(whole_manifest(Job(tmp_path, sets[1], (sets[0],), 1.0)))["data"] != tags["data"]
 
 
 class TestFailing:

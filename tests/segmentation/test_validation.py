@@ -6,12 +6,11 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
-from discs import TINY, annotated_discs
+from discs import TINY, annotated_discs, train_alike
 
 from retail_seg.errors import TrainingError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.scores import Scores
-from retail_seg.segmentation.training.train import train
 from retail_seg.segmentation.training.validation import (
     LearningCurve,
     TrainingSettings,
@@ -31,8 +30,7 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> list[AnnotatedPhoto]:
 @pytest.fixture(scope="module")
 def start(annotated: list[AnnotatedPhoto], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start") / "model"
-    train(annotated, folder, steps=100, from_scratch=True, recipe=TINY)
-    return folder
+    return train_alike(annotated, folder)
 
 
 def test_cross_validation(annotated: list[AnnotatedPhoto], start: Path) -> None:

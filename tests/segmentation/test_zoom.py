@@ -8,10 +8,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from tests.test_segmenter import tiny
+from test_segmenter import tiny
 
+from retail_seg.segmentation.instances import zoom
 from retail_seg.segmentation.instances.grouping import Thresholds
-from retail_seg.segmentation.instances.instances import zoom
 from retail_seg.segmentation.instances.zoom import RIM, TILE, Look, closer_side, in_tiles, tile_spans
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter

@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     st.cache_resource.clear()
     monkeypatch.setattr(users, "SCRYPT", {"n": 16, "r": 1, "p": 1})
     users._nobody.cache_clear()
-    otherwise(identity._otherwise)
+    otherwise(identity.at_the_app)
     yield
     otherwise(local_person)
 
@@ -185,6 +185,12 @@ def test_one_s_own_password_and_then_the_login_again(shared_store: Path) -> None
     for box in app.text_input:
         box.set_value("a new horse")
     next(button for button in app.button if button.label.startswith("Change it")).click()
+    assert "do not fit" in app.run().error[0].value  # the old password was wrong
+    old, *new = app.text_input
+    old.set_value(GOOD)
+    for box in new:
+        box.set_value("a new horse")
+    next(button for button in app.button if button.label.startswith("Change it")).click()
     assert [title.value for title in app.run().title] == ["Log in"]
     assert users.check_password(shared_store, "vera", "a new horse") is not None
 
@@ -236,7 +242,9 @@ def test_a_thread_of_the_app_that_acts_for_nobody_may_change_nothing(shared_stor
 @pytest.fixture
 def provider(store: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The claims that the provider makes, to be changed by the test."""
-    claims: dict[str, Any] = {"is_logged_in": True, "email": "Ann@shop.example", "exp": time.time() + 60}
+    claims: dict[str, Any] = {
+        "is_logged_in": True, "email": "Ann@shop.example", "email_verified": True, "exp": time.time() + 60
+    }  # fmt: skip
     monkeypatch.setattr(identity, "_has_provider", lambda: True)
     monkeypatch.setattr(type(st.user), "to_dict", lambda self: claims)
     let_in(store, "mara@shop.example", "manager", None)

@@ -18,6 +18,7 @@ from retail_seg.bench.benchmark.measure import Section, give_memory_back, memory
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.evaluation.charts import Axis, Series, draw_chart
 from retail_seg.matcher import Matcher
+from retail_seg.photos.load import DECODERS
 from retail_seg.segmentation.instances.instances import Instances
 
 INSTANCES = (1, 25, 50, 100, 150, 200)
@@ -184,7 +185,7 @@ def draw(path: Path, curve: Curve) -> None:
         points = [(p.amount, value) for p, value in zip(curve.points, values, strict=True)]
         draw_chart(part, title, x, _axis(name, values), [Series("", points)])
         parts.append(part)
-    pictures = [Image.open(part) for part in parts]
+    pictures = [Image.open(part, formats=DECODERS) for part in parts]
     words = textwrap.fill(curve.words(), _WORDS_WIDTH)
     height = sum(picture.height for picture in pictures)
     whole = Image.new("RGB", (pictures[0].width, height + 28 * (words.count("\n") + 2)), "white")

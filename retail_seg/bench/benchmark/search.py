@@ -193,7 +193,7 @@ def _opening(path: Path, queries: Path) -> dict[str, float]:
     """Open the file in a new process: its times and its memory."""
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", _OPENING, str(path), str(queries)],
+        [sys.executable, "-P", "-c", _OPENING, str(path), str(queries)],
         capture_output=True,
         text=True,
         check=True,

@@ -35,4 +35,4 @@ def benchmark_start(work: Path, *, labels: int = 25_000, references: int = 4, ro
 
 
 def _retail_seg(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "retail_seg", *arguments], capture_output=True, check=True)
+    subprocess.run([sys.executable, "-P", "-m", "retail_seg", *arguments], capture_output=True, check=True)

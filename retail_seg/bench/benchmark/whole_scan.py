@@ -16,7 +16,7 @@ from retail_seg.bench.benchmark.measure import Row, Section, faster, in_turns, u
 from retail_seg.bench.benchmark.synthetic import MadePhoto, made_photo, store_in
 from retail_seg.errors import MissingExtraError
 from retail_seg.matcher import Matcher
-from retail_seg.photos.load import find_photos, load_photo
+from retail_seg.photos.load import DECODERS, find_photos, load_photo
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.scores import match_instances, pair_iou
 
@@ -98,7 +98,7 @@ def peer_pipeline(path: Path, made: MadePhoto, references: int) -> Callable[[], 
     def run() -> str:
         from PIL import Image
 
-        photo = np.asarray(Image.open(path).convert("RGB"))
+        photo = np.asarray(Image.open(path, formats=DECODERS).convert("RGB"))
         unet(cv2.resize(photo, _SEEN, interpolation=cv2.INTER_AREA))
         scaled = made.labels if photo.shape[:2] == made.labels.shape else _fit(made.labels, photo)
         boxes = cv2.connectedComponentsWithStats((scaled > 0).astype(np.uint8))[2][1:]

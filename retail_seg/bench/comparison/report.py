@@ -18,6 +18,7 @@ from retail_seg.bench.comparison.methods import BenchMethod, all_methods
 from retail_seg.bench.comparison.overlays import MISSED, RIGHT, WRONG
 from retail_seg.bench.comparison.style import CSS
 from retail_seg.bench.comparison.worker import picture_name
+from retail_seg.photos.load import DECODERS
 from retail_seg.system.files import replace_file
 
 #: Width of a picture in the page, in pixels, and its JPEG quality; the PNGs beside the page are larger.
@@ -201,7 +202,7 @@ def _method(rank: int, result: Result, method: BenchMethod, comparison: Comparis
     for tested, photo in comparison.job.shown:
         paths = [folder / picture_name(kind, tested, photo) for kind in ("mask", "instances")]
         if all(path.is_file() for path in paths):
-            pictures = [np.asarray(Image.open(path)) for path in paths]
+            pictures = [np.asarray(Image.open(path, formats=DECODERS)) for path in paths]
             figures.append(_figure(pictures, f"{tested} · {photo}", method.title))
     note = " ".join(filter(None, [result.note, _gain(result, comparison)]))
     settings = escape(", ".join(f"{key} {_short(value)}" for key, value in result.settings.items()))

@@ -131,7 +131,7 @@ def run_apart(job: Job, name: str, show: Show) -> Result:
     said = ""
     with (folder / LOG).open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "retail_seg.bench.comparison.worker", str(job.folder / "job.json"), name],
+            [sys.executable, "-P", "-m", "retail_seg.bench.comparison.worker", str(job.folder / "job.json"), name],
             stdout=subprocess.PIPE, stderr=log, text=True, env=_environment(), start_new_session=True,
         )  # fmt: skip
         try:

@@ -26,6 +26,12 @@ EDGE_TOLERANCE = 1.0
 #: Outlines are simplified by less than the distance from a crack midpoint diagonal to a pixel centre (.354),
 #: so reading them back gives the same mask.
 LOSSLESS = 0.3
+#: Larger files of annotations are not read.
+MAX_BYTES = 2**30
+#: A vertex so many pixels away is of no photo.
+FAR = 1e7
+#: Crossings of an outline's edges with rows of pixels; a jagged outline of a large photo has some 100,000.
+MAX_CROSSINGS = 10_000_000
 #: What is said of an annotation of another size, after that size.
 OTHER_SIZE = "its upright photo {} × {}; export it at that size"
 
@@ -113,6 +119,8 @@ def fill_rings(rings: Sequence[np.ndarray], height: int, width: int) -> Region:
     low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
     first = np.clip(np.ceil(low - 0.5), top, bottom).astype(np.int64)  # rows whose centre is in [low, high)
     count = np.clip(np.ceil(high - 0.5), top, bottom).astype(np.int64) - first
+    if count.sum() > MAX_CROSSINGS:
+        raise AnnotationError("has an outline that is too long to be one of a thing; draw it again")
     edge = np.repeat(np.arange(len(start)), count)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
     (x0, y0), (x1, y1) = start[edge].T, end[edge].T
@@ -147,6 +155,8 @@ def check_ring(values: Any, what: str) -> np.ndarray:
         raise AnnotationError(f"{what} has an outline of fewer than three points (x, y)")
     if not np.isfinite(ring).all():
         raise AnnotationError(f"{what} has an outline with coordinates that are not finite")
+    if np.abs(ring).max() > FAR:
+        raise AnnotationError(f"{what} has an outline with coordinates far outside of any photo")
     return ring
 
 
@@ -247,9 +257,16 @@ def outlines(mask: np.ndarray, top: int = 0, left: int = 0) -> tuple[list[np.nda
 def read_json(path: Path) -> Any:
     """The parsed JSON of a file; AnnotationError names the file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:  # also numbers and nesting that Python does not take
         raise AnnotationError(f"{path.name}: is not readable JSON ({error}); export it again") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of annotations in UTF-8; AnnotationError where it is larger than any of them."""
+    if path.stat().st_size > MAX_BYTES:
+        raise AnnotationError(f"{path.name}: is larger than {MAX_BYTES >> 20} MB; split it")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -135,7 +135,7 @@ def _rle_region(segmentation: dict[str, Any], what: str, height: int, width: int
     try:
         runs = rle.unpack_runs(counts) if isinstance(counts, str) else [int(n) for n in counts or []]
         mask = rle.runs_to_mask(runs, height, width)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise AnnotationError(f"{what} has run lengths that are not numbers") from None
     except AnnotationError as error:
         raise AnnotationError(f"{what} {error}") from None

@@ -129,7 +129,7 @@ def _lines(manifest: Path) -> Iterator[tuple[int, dict[str, Any] | AnnotationErr
             continue
         try:
             line = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             line = AnnotationError(f"{manifest.name} line {number}: is not JSON ({error}); export the manifest again")
         if not isinstance(line, (dict, AnnotationError)):
             line = AnnotationError(f"{manifest.name} line {number}: is not a JSON object; export the manifest again")
@@ -209,9 +209,8 @@ def _parts(mask: np.ndarray) -> tuple[list[np.ndarray], int]:
 
 def _locate(folder: Path, reference: str) -> Path:
     """The local copy of a mask: the longest end of its S3 key that exists in the manifest's folder or one above."""
-    parts = PurePosixPath(unquote(re.sub(r"^\w+://[^/]*/", "", reference))).parts
-    if not re.match(r"^\w+://", reference) and Path(reference).is_file():
-        return Path(reference)
+    path = PurePosixPath(unquote(re.sub(r"^\w+://[^/]*/", "", reference)))
+    parts = [part for part in path.parts if part not in (path.anchor, "..")]  # a manifest names nothing outside its job
     for start in range(len(parts)):
         for base in (folder, *list(folder.parents)[:3], folder / "masks", folder / "output"):
             candidate = base.joinpath(*parts[start:])

@@ -16,7 +16,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from retail_seg.errors import AnnotationError
+from retail_seg.errors import AnnotationError, PhotoError
+from retail_seg.photos.load import opened_picture
 from retail_seg.segmentation.formats.base import NO_CLASS, AnnotatedPhoto, Drawing, Source, write_png, write_text
 
 TITLE = "instance-id PNG"
@@ -63,13 +64,14 @@ def write_ids(path: Path, labels: np.ndarray) -> None:
 def open_mask(source: Path | BinaryIO) -> Image.Image:
     """The decoded picture of a mask; AnnotationError where it cannot be read."""
     try:
-        with Image.open(source) as image:
+        if isinstance(source, Path) and not source.is_file():
+            raise AnnotationError("the mask is not there; copy it beside the others")
+        with opened_picture(source, "the mask") as image:
             image.load()
             return image
-    except FileNotFoundError:
-        raise AnnotationError("the mask is not there; copy it beside the others") from None
-    except Exception as error:  # noqa: BLE001 - decoders raise many types on damaged files; all mean the same here
-        raise AnnotationError(f"is damaged or not a picture ({error}); export it again") from None
+    except PhotoError as error:
+        reason = str(error).removeprefix("the mask: ")
+        raise AnnotationError(f"is damaged or not a picture ({reason}); export it again") from None
 
 
 def _draw(path: Path, classes: dict[int, str], height: int, width: int) -> Drawing:

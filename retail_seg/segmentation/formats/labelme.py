@@ -138,7 +138,7 @@ def _mask_region(shape: dict[str, Any], what: str, height: int, width: int, note
     try:
         left, top = (round(float(v)) for v in shape["points"][0])
         data = base64.b64decode(shape["mask"], validate=True)
-    except (KeyError, TypeError, ValueError, binascii.Error):
+    except (KeyError, TypeError, ValueError, OverflowError, binascii.Error):
         raise AnnotationError(f"{what} is a mask without readable data") from None
     mask = np.asarray(open_mask(io.BytesIO(data))) > 0
     if mask.ndim != 2:

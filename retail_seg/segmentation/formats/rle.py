@@ -12,6 +12,9 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError
 
+#: Bits of the longest packed run.
+MAX_SHIFT = 60
+
 
 def mask_to_runs(mask: np.ndarray) -> list[int]:
     """Run lengths of a mask (H, W) bool in column order, beginning with the zeros (which may be none)."""
@@ -22,9 +25,9 @@ def mask_to_runs(mask: np.ndarray) -> list[int]:
 
 def runs_to_mask(runs: Sequence[int], height: int, width: int) -> np.ndarray:
     """Mask (H, W) bool of run lengths; AnnotationError where they do not fill the picture exactly."""
-    lengths = np.asarray(runs, np.int64)
-    if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
+    if any(not 0 <= run <= height * width for run in runs) or sum(runs) != height * width:  # Python's do not wrap round
         raise AnnotationError(f"has run lengths that do not fill {width} × {height} pixels")
+    lengths = np.asarray(runs, np.int64)
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape((height, width), order="F")
 
@@ -53,6 +56,8 @@ def unpack_runs(text: str) -> list[int]:
             raise AnnotationError(f"has compressed run lengths with the character {character!r}")
         x |= (bits & 0x1F) << shift
         shift += 5
+        if shift > MAX_SHIFT:
+            raise AnnotationError("has compressed run lengths that are longer than any picture")
         if bits & 0x20:
             continue
         if bits & 0x10:

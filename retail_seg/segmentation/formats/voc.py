@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.formats.base import NO_CLASS, AnnotatedPhoto, Drawing, Source, write_png, write_text
+from retail_seg.segmentation.formats.base import (
+    NO_CLASS,
+    AnnotatedPhoto,
+    Drawing,
+    Source,
+    read_text,
+    write_png,
+    write_text,
+)
 from retail_seg.segmentation.formats.instance_png import open_mask
 
 TITLE = "Pascal VOC masks"
@@ -155,7 +163,7 @@ def _read_names(folder: Path) -> dict[int, str]:
     if found is None:
         return dict(zip(pack(colour_map()).tolist(), VOC_NAMES, strict=False))
     names: dict[int, str] = {}
-    for line in found.read_text(encoding="utf-8-sig").splitlines():
+    for line in read_text(found).splitlines():
         parts = line.rsplit(":", 3)  # from the right: a name can hold a colon
         values = parts[1].split(",") if len(parts) > 1 and not line.startswith("#") else []
         if len(values) == 3 and all(v.strip().isdigit() for v in values):

@@ -24,6 +24,7 @@ from retail_seg.segmentation.formats.base import (
     draw_shapes,
     outlines,
     polygon_region,
+    read_text,
     regions,
     write_text,
 )
@@ -82,7 +83,7 @@ def _is_yolo(path: Path) -> bool:
 
 def _draw(file: Path, names: dict[int, str], height: int, width: int) -> Drawing:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"cannot be read ({error}); export it again") from None
     shapes = []
@@ -124,10 +125,10 @@ def _read_names(path: Path, labels: Path) -> dict[int, str]:
     for folder in (labels, path, path.parent):
         for name in NAME_FILES:
             if (folder / name).is_file():
-                lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
+                lines = read_text(folder / name).splitlines()
                 return {i: line.strip() for i, line in enumerate(lines) if line.strip()}
         for file in sorted(folder.glob("*.yaml")):
-            names = _names_of_yaml(file.read_text(encoding="utf-8-sig"))
+            names = _names_of_yaml(read_text(file))
             if names:
                 return names
     return {}

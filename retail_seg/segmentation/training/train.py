@@ -306,7 +306,9 @@ class _Run:
         before = self.clock()
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
-        self.thresholds = tune([*photos, *scenes], self.thresholds, min(60.0, 0.06 * self.limit), self.clock)
+        # A fixed amount of work is done to its end, so that its result hangs on no clock.
+        seconds = min(60.0, 0.06 * self.limit) if self.steps is None else float("inf")
+        self.thresholds = tune([*photos, *scenes], self.thresholds, seconds, self.clock)
         self.scores = score_held(photos, self.thresholds) if self.held else {}
         self.scene_scores = score_held(scenes, self.thresholds)
         self.tuned = True
