@@ -153,9 +153,9 @@ def _real(
 
 def _separate(labels: np.ndarray) -> np.ndarray:
     """Gives mirrored copies of an instance at the border ids of their own."""
-    out = np.zeros_like(labels)
+    out = np.minimum(labels, 0)  # what is ignored stays so
     total = 0
-    for value in np.flatnonzero(np.bincount(labels.ravel())):
+    for value in np.flatnonzero(np.bincount(np.maximum(labels, 0).ravel())):
         if value:
             n, parts = cv2.connectedComponents((labels == value).astype(np.uint8), ltype=cv2.CV_32S)
             big = np.bincount(parts.ravel(), minlength=n) >= 20

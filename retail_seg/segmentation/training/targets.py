@@ -8,6 +8,8 @@ from scipy.ndimage import find_objects
 
 #: Pixels of an instance that lie this close to another instance are its boundary (working pixels).
 BOUNDARY_RADIUS = 3
+#: Label of pixels that nobody has judged: neither a thing nor background, no loss counts them.
+IGNORED = -1
 
 
 def target_maps(labels: np.ndarray) -> np.ndarray:

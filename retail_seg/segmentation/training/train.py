@@ -51,7 +51,8 @@ ALL_PHOTOS_FROM = 0.7
 class Recipe:
     """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels.
 
-    `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on.
+    `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on. A model's
+    pretrained encoder keeps its first `frozen` blocks; the others learn at `encoder_rate` times the learning rate.
     """
 
     batch: int = 4
@@ -62,6 +63,8 @@ class Recipe:
     patience: int = 4
     composed_checks: int = 12
     tuning_scenes: int = 32
+    frozen: int = 7
+    encoder_rate: float = 0.3
     style: SceneStyle = field(default_factory=SceneStyle)
     config: SegmenterConfig = field(default_factory=SegmenterConfig)
 
@@ -199,8 +202,11 @@ class _Run:
     def prepare(self, start: Path | None, from_scratch: bool, hold_back: bool | Collection[Path]) -> None:
         torch.manual_seed(self.seed)
         net = self._starting_net(start, from_scratch)
-        rate = self.recipe.rate_pretrained if self.start != "nothing" else self.recipe.rate_fresh
-        self.fit = Fit(self.config, net, rate)
+        if self.start == "nothing":
+            self.fit = Fit(self.config, net, self.recipe.rate_fresh)
+        else:
+            given = {"frozen": self.recipe.frozen, "encoder_rate": self.recipe.encoder_rate}
+            self.fit = Fit(self.config, net, self.recipe.rate_pretrained, **given)
         samples = [_at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
         self.held = self._held_back(hold_back)
         checked = self.held or list(range(len(samples)))

@@ -13,6 +13,7 @@ from retail_seg.segmentation.instances.zoom import Look
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.fitting import Sample
+from retail_seg.segmentation.training.targets import IGNORED
 
 #: Values that are tried for each threshold, one after the other.
 GRID: dict[str, tuple[float, ...]] = {
@@ -40,8 +41,14 @@ class Held:
 
 
 def look_at(segmenter: Segmenter, samples: Sequence[Sample]) -> list[Held]:
-    """The network's maps of samples (RGB uint8, labels int32) of working size."""
-    return [Held(segmenter.maps(picture), labels) for picture, labels in samples]
+    """The network's maps of samples (RGB uint8, labels int32) of working size; what they ignore counts as ground."""
+    return [_seen(segmenter.maps(picture), labels) for picture, labels in samples]
+
+
+def _seen(maps: Maps, labels: np.ndarray) -> Held:
+    if (labels == IGNORED).any():
+        maps = replace(maps, foreground=np.where(labels == IGNORED, 0, maps.foreground))
+    return Held(maps, np.maximum(labels, 0))
 
 
 def tune(
