@@ -341,6 +341,12 @@ class Catalogue:
             yield from portion
             last = portion[-1][0]
 
+    def vectors_of(self, reference_ids: Iterable[int]) -> list[tuple[int, bytes, int]]:
+        """(id, vectors as float32 bytes, views) of these references, those in use, by id."""
+        sql = f"""SELECT r.id, v.vectors, v.views FROM refs r JOIN ref_vectors v ON v.reference_id = r.id
+            AND v.embedder = {rows.CURRENT} WHERE r.removed IS NULL AND r.id IN ({{}})"""
+        return sorted(self._rows(sql, reference_ids))
+
     def pending_reindex(self, embedder: str, batch: int = 64) -> Iterator[tuple[int, bytes, bytes | None]]:
         """(id, picture, mask) of the references that have no vectors of this embedder yet, removed ones among them."""
         return reindexing.pending(self.db, embedder, batch)

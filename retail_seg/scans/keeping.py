@@ -59,9 +59,9 @@ def keep(
 
 
 def _lines(report: Report) -> dict[str, list[Any]]:
-    """Confidence of the segmenter, suspicion of a merge and margin of each instance, by its number."""
+    """Confidence of the segmenter, suspicion of a merge, margin and certainty of each instance, by its number."""
     return {
-        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4)]
+        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4), line.certainty]
         for line in report.instances
     }
 

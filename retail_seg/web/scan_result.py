@@ -60,7 +60,7 @@ def show(found: Matcher, review: Review) -> None:
 def _metrics(review: Review) -> None:
     how = review.totals
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Products known", how["sure"] + how["likely"], width="content")
+        st.metric("Products known", how["sure"], width="content")
         for kind, sign in SIGNS.items():
             st.metric(f"{sign} {kind}", how[kind], width="content")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import ROLES, acting
 from retail_seg.people.users import read_users, remove_user, set_password, set_role
 from retail_seg.photos.load import SUFFIXES, shrink
-from retail_seg.store.settings import overview, rate_in_use, set_false_accept_rate, timed_scan
+from retail_seg.store.settings import overview, state_policy, stated_policy, timed_scan
 from retail_seg.web import widgets
 from retail_seg.web.identity import sessions, way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
@@ -45,22 +47,25 @@ def _store(found: Matcher) -> None:
 
 def _matching(found: Matcher) -> None:
     st.subheader("How sure an answer must be")
-    rate = rate_in_use(found)
+    stated = stated_policy(found)
     st.markdown(
-        "Of a hundred things that are **not** in the catalogue, so many may be taken for one of your products. Lower: "
-        "fewer wrong names, more *unknown*. Higher: fewer *unknown*, more wrong names."
+        "Every answer has a probability that it is right. *Sure* are those of which, all together, so many are right "
+        "as you state here; *likely* are the others from a probability on; the rest is *unknown*."
     )
     if not may("manager"):
-        st.metric("False accepts of 100 strangers", f"{100 * rate:g}")
+        st.metric("Right of 100 sure answers", f"{100 * stated.precision:g}")
         st.caption("A manager can change this.")
         return
-    with st.form("rate", width=420):
-        wanted = st.number_input("False accepts of 100 strangers", 0.05, 50.0, 100 * rate, 0.5, format="%.2f")
-        sent = st.form_submit_button("Save and learn anew", type="primary")
+    with st.form("policy", width=420):
+        precision = st.number_input("Right of 100 sure answers", 50.0, 99.9, 100 * stated.precision, 0.5, format="%.1f")
+        likely = st.number_input("Likely from this probability on, in %", 1.0, 99.0, 100 * stated.likely, 5.0)
+        strangers = st.number_input("Of 100 things on a shelf, not in the catalogue", 0.1, 90.0, 100 * stated.strangers)
+        sent = st.form_submit_button("Save", type="primary")
     if sent:
-        with errors_as_sentences(), st.spinner("Learning from all reference pictures …"):
-            set_false_accept_rate(found, wanted / 100)
-        _done(f"At most {wanted:g} of 100 strangers are taken for a product of yours now.")
+        with errors_as_sentences():
+            policy = replace(stated, precision=precision / 100, likely=likely / 100, strangers=strangers / 100)
+            state_policy(found, policy)
+        _done(f"{precision:g} of 100 sure answers are to be right now.")
 
 
 def _test_photo(found: Matcher) -> None:
