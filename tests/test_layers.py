@@ -22,7 +22,7 @@ ROOMS = (
 JOINS = (
     "retail_seg/store/", "retail_seg/scans/", "retail_seg/products/", "retail_seg/shelf/", "retail_seg/evaluation/",
     "retail_seg/bench/", "retail_seg/cli/", "retail_seg/web/", "retail_seg/api/", "retail_seg/matcher.py",
-    "retail_seg/demo.py", "retail_seg/system/user_errors.py", "retail_seg/system/jobs.py",
+    "retail_seg/demo.py", "retail_seg/system/user_errors.py",
     "retail_seg/teaching/imports.py",
 )  # fmt: skip
 #: Joins that are still to come.

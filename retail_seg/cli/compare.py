@@ -163,7 +163,7 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
         done: list[Result] = []
         lost: dict[str, str] = {}
 
-        def show(name: str, what: str, share: float) -> None:
+        def show(name: str, share: float, what: str) -> None:
             bar.set_postfix_str(f"{name}: {what} {share:.0%}")
 
         def finished(result: Result, before: bool) -> None:

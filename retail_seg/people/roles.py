@@ -104,6 +104,21 @@ def require(role: str) -> str:
     return person.name
 
 
+def owner_or_manager() -> Callable[[], None]:
+    """A rule for what is begun now, to be asked later: it raises NotAllowed unless who is acting then began it.
+
+    Managers may always.
+    """
+    owner = acting()
+
+    def ask() -> None:
+        person = acting()
+        if (person.name, person.local) != (owner.name, owner.local):
+            require("manager")
+
+    return ask
+
+
 def sign(role: str, by: str) -> str:
     """`require(role)`; the local user may sign with another name, `by`, a visitor only with their own."""
     name = require(role)

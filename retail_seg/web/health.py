@@ -12,7 +12,8 @@ from catalogue.health import Gain, Health, Pair, Poor
 from index.calibration import ONE_REFERENCE
 from retail_seg.products import checkup, editing
 from retail_seg.products.checkup import Checkup
-from retail_seg.system.jobs import FAILED, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import FAILED
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 

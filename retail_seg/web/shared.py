@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from retail_seg.matcher import Matcher
-from retail_seg.people.roles import Person, acting
+from retail_seg.people.roles import Person, acting, context_of_acting, owner_or_manager
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.web.identity import NOBODY, current, store_folder
 
@@ -47,7 +47,7 @@ def jobs() -> Jobs:
     """The background jobs of this process, shared by every visitor."""
     from retail_seg.system.jobs import Jobs
 
-    return Jobs()
+    return Jobs(context=context_of_acting, rule=owner_or_manager)
 
 
 def person() -> Person:

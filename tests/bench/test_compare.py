@@ -192,13 +192,13 @@ def test_a_method_that_dies_is_named_with_its_log(job: Job, monkeypatch: pytest.
 def test_an_interruption_ends_the_worker(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script, mark = tmp_path / "python", tmp_path / "ended"
     script.write_text(
-        f'#!/bin/sh\ntrap \'touch {mark}; exit 130\' TERM\necho \'{{"what": "training", "share": 0.5}}\'\n'
+        f'#!/bin/sh\ntrap \'touch {mark}; exit 130\' TERM\necho \'{{"share": 0.5, "text": "training"}}\'\n'
         "while true; do sleep 0.1; done\n"
     )
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
 
-    def stop(name: str, what: str, share: float) -> None:
+    def stop(name: str, share: float, what: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

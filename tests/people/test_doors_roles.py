@@ -20,10 +20,12 @@ import retail_seg.store
 import retail_seg.teaching
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import NotAllowed, Person, acting_as
-from retail_seg.system.jobs import CANCELLED, Job, Jobs
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import CANCELLED
 from retail_seg.teaching import Teaching
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.trainings import Trainings
+from retail_seg.web.shared import jobs as jobs_of_the_app
 
 VIEWER, STAFF, OTHER, MANAGER = (
     Person("vera", "viewer"), Person("stan", "staff"), Person("olga", "staff"), Person("mara", "manager")
@@ -138,7 +140,7 @@ def waiting(job: Job) -> None:
 
 @pytest.mark.parametrize(("who", "may"), [(STAFF, True), (MANAGER, True), (OTHER, False), (VIEWER, False)])
 def test_a_job_is_cancelled_by_its_owner_or_a_manager(who: Person, may: bool) -> None:
-    jobs = Jobs()
+    jobs = jobs_of_the_app.__wrapped__()
     with acting_as(STAFF):
         job = jobs.start("scan", "Scan", waiting)
     with acting_as(who):
