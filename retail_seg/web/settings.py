@@ -116,7 +116,7 @@ def _own_password(found: Matcher) -> None:
             return
         with errors_as_sentences():
             sessions(store_folder()).check(acting().name, old, st.context.ip_address or "")  # guesses are counted
-            set_password(found.folder, acting().name, new, old=old)
+            set_password(found.folder, acting().name, new, old=old, logged=found.catalogue.logged)
         st.rerun()
 
 
@@ -136,9 +136,9 @@ def _everybody(found: Matcher) -> None:
         return
     with errors_as_sentences():
         if wanted in ROLES:
-            set_role(found.folder, name, wanted)
+            set_role(found.folder, name, wanted, logged=found.catalogue.logged)
         else:
-            remove_user(found.folder, name)
+            remove_user(found.folder, name, logged=found.catalogue.logged)
     _done(f"{name} is {wanted} now." if wanted in ROLES else f"{name} may no longer log in.")
 
 
