@@ -101,6 +101,13 @@ def test_only_the_front_door_lies_loose() -> None:
     assert {path.name for path in modules("retail_seg") if len(path.parts) == 2} == LOOSE
 
 
+def test_the_environment_is_read_in_one_place_a_package() -> None:
+    places = {"index/settings.py", "retail_seg/system/settings.py", "retail_seg/system/processes.py"}
+    reads = ("os.environ.get", "os.environ[", "os.getenv")
+    found = [path for package in ("retail_seg", "index", "catalogue") for path in modules(package)]
+    assert {str(path) for path in found if any(read in (ROOT / path).read_text() for read in reads)} == places
+
+
 def arrows(package: str) -> dict[str, set[str]]:
     """The modules of a package and what each imports of it when the program runs, also inside functions."""
     names = {_dotted(path): path for path in modules(package)}

@@ -240,8 +240,9 @@ def machine_text() -> str:
     import platform
 
     from retail_seg.bench.benchmark.measure import cores, processor
+    from retail_seg.system.settings import settings
 
-    threads = os.environ.get("OMP_NUM_THREADS")
+    threads = settings().threads
     load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    limit = f", {threads} {'thread' if threads == '1' else 'threads'} a method" if threads else ""
+    limit = f", {threads} {'thread' if threads == 1 else 'threads'} a method" if threads else ""
     return f"{processor()[0]}, {cores()} cores{limit}{load}, Python {platform.python_version()}"

@@ -103,7 +103,7 @@ def test_a_method_is_run_scored_and_kept_with_its_pictures(job: Job, monkeypatch
     method = BenchMethod("otsu", "A title", "A text.", bench.CLASSICAL, thresholding)
     monkeypatch.setattr("retail_seg.bench.comparison.worker.all_methods", lambda: {"otsu": method})
     reports: list[tuple[str, float]] = []
-    result = run_method(job, "otsu", lambda what, share: reports.append((what, share)))
+    result = run_method(job, "otsu", lambda share, what: reports.append((what, share)))
     assert result.quality == 1 and result.scores["held out"]["photos"] == 2 and result.settings == {"level": 80}
     assert result.train_seconds == 70  # with what an interrupted process had done before
     assert result.seconds > 0 and result.segment_mb >= 0 and reports[-1] == ("testing", 1.0)

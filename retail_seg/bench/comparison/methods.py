@@ -17,6 +17,7 @@ from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.training.manifest import file_hash
 from retail_seg.system.files import whole_file
 from retail_seg.system.progress import OnProgress
+from retail_seg.system.settings import settings
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.instances.grouping import Thresholds
@@ -81,10 +82,8 @@ def working_seconds() -> float:
 
 def threads() -> int:
     """Threads that a method computes with: OMP_NUM_THREADS where it is set, else a core each."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    if said.isdigit() and int(said) > 0:
-        return int(said)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings().threads or cores
 
 
 def all_methods() -> dict[str, BenchMethod]:

@@ -7,7 +7,6 @@ the method's folder. Its memory is its own, and what goes wrong in it ends nothi
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
@@ -27,6 +26,7 @@ from retail_seg.segmentation.scores import PhotoScore, combine, score_photo
 from retail_seg.system.interrupts import sigterm_interrupts
 from retail_seg.system.processes import tell
 from retail_seg.system.progress import OnProgress
+from retail_seg.system.settings import settings
 from retail_seg.system.threads import let_waiting_threads_sleep
 
 #: Exit code of a method that said in one sentence what it wants.
@@ -116,8 +116,8 @@ def main(arguments: list[str]) -> int:
     import cv2
 
     let_waiting_threads_sleep()
-    if threads := os.environ.get("OMP_NUM_THREADS", ""):  # PyTorch heeds it by itself, OpenCV does not
-        cv2.setNumThreads(int(threads))
+    if threads := settings().threads:  # PyTorch heeds it by itself, OpenCV does not
+        cv2.setNumThreads(threads)
     try:
         with sigterm_interrupts():
             run_method(Job.read(Path(arguments[0])), arguments[1], _Lines())
