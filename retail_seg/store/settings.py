@@ -17,7 +17,7 @@ from retail_seg import __version__
 from retail_seg.errors import StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
-from retail_seg.store.active_model import SEGMENTER
+from retail_seg.store.active_model import own_model
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RATE, false_accept_rate
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def overview(matcher: Matcher) -> Overview:
         ],
         "Segmenter": [
             ("Model", f"{model.name}:{model.fingerprint}"),
-            ("From", "the store's own" if (matcher.folder / SEGMENTER).is_dir() else "shipped with the program"),
+            ("From", "the store's own" if own_model(matcher.folder) else "shipped with the program"),
             ("Thresholds", thresholds),
         ],
         "Matching": [

@@ -43,7 +43,7 @@ READS = {
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
     "Matcher.report", "Matcher.embedded",
     "opening.stored_embedder", "settings.overview", "gallery.false_accept_rate", "active_model.model_in_use",
-    "active_model.previous_model", "active_model.stamp",
+    "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     # products
     "editing.thumbnail", "editing.last_changes", "editing.rivals", "checkup.last", "checkup.stamp",
     "checkup.last_change", "checkup.holding", "checkup.as_of_now", "checkup.count_accepted", "health.neighbours",
