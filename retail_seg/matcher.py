@@ -125,6 +125,11 @@ class Matcher:
         return self.catalogue.revision
 
     @property
+    def identity(self) -> str:
+        """Differs between any two stores, see `Catalogue.identity`."""
+        return self.catalogue.identity
+
+    @property
     def outdated(self) -> bool:
         """Whether the store was reindexed with another embedder since it was opened: open it again."""
         return self.catalogue.embedder != self.embedder.fingerprint

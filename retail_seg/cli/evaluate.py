@@ -24,7 +24,8 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
     """Score a segmenter on the annotated ones of the folder PHOTOS.
 
     A table goes to stderr; the last line on stdout is JSON: foreground IoU, Dice, F1 at IoU .5, .75 and .9, AP, PQ,
-    share of photos with the exact count, mean error of the count, seconds per photo.
+    share of photos with the exact count, mean error of the count, seconds per photo. Where the truth is boxes, an
+    instance is matched by the box around it; `by_boxes` counts them.
     """
     from retail_seg.evaluation.segmentation import evaluate_segmentation
     from retail_seg.segmentation.training.selection import select_annotated

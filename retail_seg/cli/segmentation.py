@@ -55,7 +55,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None, side: int |
 
 @click.command()
 @click.argument("photos_dir", required=False, type=PATH)
-@click.option("--annotations", type=PATH, help="Folder of masks or file of outlines, any known format.")
+@click.option("--annotations", type=PATH, help="Folder or file of masks, outlines or boxes, any known format.")
 @click.option("--manifest", type=FILE, help="In place of PHOTOS_DIR and --annotations: a file that `manifest` wrote.")
 @click.option("--model", required=True, type=FOLDER, help="Folder for the model.")
 @click.option("--minutes", type=click.FloatRange(0.05, 1440), help="Time at most.  [default: 9.5]")
@@ -84,9 +84,12 @@ def train(
 ) -> int:
     """Train a segmenter on the few annotated photos of the folder PHOTOS_DIR, or on those of a manifest.
 
-    Annotations: a folder of instance-id PNGs with the photos' stems (0 = background), COCO JSON, LabelMe, YOLO-seg,
-    Pascal VOC or Ground Truth. Interrupted, the same call goes on where it was. The last line on stdout is JSON. The
-    training is put on record, see `retail-seg runs`; the model's folder keeps the manifest of what it was trained on.
+    Annotations: a folder of instance-id PNGs with the photos' stems (0 = background), COCO JSON, LabelMe, YOLO, Pascal
+    VOC (masks or XML), Supervisely, Ground Truth, or a CSV image,label,x,y,w,h; boxes will do, and can be mixed with
+    masks. Regions of the class "ignore" (COCO: iscrowd, VOC: difficult, PNG: 65535) are left out of the loss.
+
+    Interrupted, the same call goes on where it was. The last line on stdout is JSON. The training is put on record, see
+    `retail-seg runs`; the model's folder keeps the manifest of what it was trained on.
     """
     from retail_seg.cli.training import run_training, training_set
     from retail_seg.system.threads import let_waiting_threads_sleep
@@ -129,10 +132,14 @@ def suggest(photos_dir: Path, annotations: Path | None, model: Path | None, json
 @click.command()
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("--photos", "photos_dir", required=True, type=PATH, help="Folder of the photos.")
-@click.option("--to", "to", required=True, help="png, coco, labelme, yolo, voc or groundtruth.")
+@click.option(
+    "--to", "to", required=True, help="png, coco, labelme, yolo, voc, vocxml, supervisely, csv or groundtruth."
+)
 @click.option("--out", required=True, type=FOLDER, help="Folder to write to.")
 def convert(source: Path, photos_dir: Path, to: str, out: Path) -> int:
     """Convert the annotations SRC, whose format is recognised, to another format; instances and classes are kept.
+
+    Boxes stay boxes; vocxml and csv know nothing else, and get the boxes around outlines.
 
     The last line on stdout is JSON.
     """

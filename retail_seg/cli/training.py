@@ -167,16 +167,19 @@ def _tested(data: TrainingSet, model: Path, run: Record) -> dict[str, float]:
 def _settings(given: dict[str, Any]) -> TrainingSettings:
     """How to train, from what the command was given."""
     from retail_seg.segmentation.network.config import UNET, config_of
+    from retail_seg.segmentation.segmenter import shipped_architecture
     from retail_seg.segmentation.training.train import DEFAULT_MINUTES, Recipe
     from retail_seg.segmentation.training.validation import TrainingSettings
 
-    start, other = given["start"], given.get("architecture") or UNET
+    start, named = given["start"], given.get("architecture")
+    other = named or UNET
     scratch = start is not None and start.lower() == "none"
-    if other != UNET and start is not None and not scratch:
+    fresh = named is not None and named != shipped_architecture()
+    if fresh and start is not None and not scratch:
         raise click.UsageError(f"--start {start}: a model has its own architecture; leave out --architecture")
     return TrainingSettings(
         minutes=given["minutes"] or DEFAULT_MINUTES, seed=given["seed"], steps=given["steps"],
-        start=None if start is None or scratch else Path(start), from_scratch=scratch or other != UNET,
+        start=None if start is None or scratch else Path(start), from_scratch=scratch or fresh,
         recipe=None if other == UNET else Recipe(config=config_of(other)),
     )  # fmt: skip
 

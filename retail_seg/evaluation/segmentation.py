@@ -20,11 +20,12 @@ SegmentFunction = Callable[[np.ndarray], Instances]
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """Score of one photo, and the seconds from its pixels to its instances."""
+    """Score of one photo, the seconds from its pixels to its instances, and how many of its instances are boxes."""
 
     name: str
     score: PhotoScore
     seconds: float
+    boxes: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,15 @@ class SegmentationResult:
         """Scores over all photos."""
         return combine(photo.score for photo in self.photos)
 
+    @property
+    def by_boxes(self) -> int:
+        """How many of the true instances are boxes, and matched by the box around what was found."""
+        return sum(photo.boxes for photo in self.photos)
+
     def to_dict(self) -> dict[str, Any]:
         """Scores and the median time per photo (the first one also warms the network up)."""
         seconds = float(np.median([photo.seconds for photo in self.photos])) if self.photos else 0.0
-        return {**self.scores.rounded(), "seconds_per_photo": round(seconds, 4)}
+        return {**self.scores.rounded(), "seconds_per_photo": round(seconds, 4), "by_boxes": self.by_boxes}
 
     def table(self) -> str:
         """A line a photo, then the scores, for people."""
@@ -53,6 +59,12 @@ class SegmentationResult:
             values = f"{one.fg_iou:6.3f}  {one.f1_50:5.3f}  {one.f1_75:6.3f}  {photo.seconds:4.2f}"
             lines.append(f"{photo.name:{width}}  {counts}  {values}")
         lines += [f"{name:{width}}  {value:.4f}" for name, value in self.scores.rounded().items() if name != "photos"]
+        if self.by_boxes:
+            total = sum(photo.score.n_true for photo in self.photos)
+            lines.append(
+                f"{self.by_boxes} of the {total} true instances are boxes: they are matched by the boxes around what "
+                "was found, and fg_iou and dice take all of a box for product"
+            )
         return "\n".join(lines)
 
 
@@ -66,4 +78,4 @@ def _one(segment: SegmentFunction, photo: AnnotatedPhoto) -> PhotoResult:
     begun = time.perf_counter()
     found = segment(pixels)
     seconds = time.perf_counter() - begun
-    return PhotoResult(photo.name, score_photo(photo.labels, found.labels), seconds)
+    return PhotoResult(photo.name, score_photo(photo.labels, found.labels, photo.boxes), seconds, len(photo.boxes))

@@ -112,7 +112,7 @@ def _outlined(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
     from retail_seg.photos.draw import PALETTE
 
     canvas = photo.copy()
-    for number, id_ in enumerate(int(i) for i in np.unique(labels) if i):
+    for number, id_ in enumerate(int(i) for i in np.unique(labels) if i > 0):
         contours, _ = cv2.findContours((labels == id_).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, contours, -1, (255, 255, 255), 4, cv2.LINE_AA)
         cv2.drawContours(canvas, contours, -1, PALETTE[number % len(PALETTE)], 2, cv2.LINE_AA)

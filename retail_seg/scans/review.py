@@ -226,12 +226,17 @@ def certainty(instance: ScanInstance) -> str:
     return SURE_ if instance.decided_at or instance.probability >= SURE else LIKELY
 
 
-def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> tuple[list[Listed], int]:
-    """A page of the kept scans that hold every word of `text`, newest first, and how many there are in all."""
+def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> list[Listed]:
+    """A page of the kept scans that hold every word of `text`, newest first."""
     page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit)
     ids = [scan.id for scan in page]
     small, totals = scans.thumbnails(matcher.catalogue, ids), scans.totals(matcher.catalogue, ids)
-    return [Listed(s, small.get(s.id), *totals[s.id]) for s in page], scans.count(matcher.catalogue, text)
+    return [Listed(s, small.get(s.id), *totals[s.id]) for s in page]
+
+
+def count_scans(matcher: Matcher, text: str = "") -> int:
+    """How many kept scans `list_scans` pages through."""
+    return scans.count(matcher.catalogue, text)
 
 
 def delete_scan(matcher: Matcher, scan_id: int) -> None:

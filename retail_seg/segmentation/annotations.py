@@ -17,6 +17,7 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError, PhotoError, RetailSegError
 from retail_seg.photos.load import load_photo, opened_picture
+from retail_seg.segmentation.boxes import Box, turned
 from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, stated_size
 
 __all__ = [
@@ -35,8 +36,11 @@ FORMATS = {
     "groundtruth": "ground_truth",
     "labelme": "labelme",
     "coco": "coco",
+    "supervisely": "supervisely",
     "voc": "voc",
+    "vocxml": "voc_xml",
     "yolo": "yolo",
+    "csv": "box_csv",
     "png": "instance_png",
 }
 
@@ -119,7 +123,7 @@ def convert(photos: Sequence[Path], annotations: Path, to: str, out: Path) -> Lo
         raise AnnotationError(f"{annotations}: no photo has a usable annotation: {'; '.join(reasons) or 'it is empty'}")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _format(to).write(_chain(first, stream), out)
+        _format(to).write(_counted(_chain(first, stream), to, loaded), out)
     except OSError as error:
         raise AnnotationError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from None
     return loaded
@@ -159,6 +163,16 @@ def _chain(first: AnnotatedPhoto, rest: Iterable[AnnotatedPhoto]) -> Iterator[An
     yield from rest
 
 
+def _counted(photos: Iterable[AnnotatedPhoto], to: str, loaded: Loaded) -> Iterator[AnnotatedPhoto]:
+    """The photos; at their end a note says how many masks became boxes, where the format knows nothing else."""
+    outlined = 0
+    for photo in photos:
+        outlined += len(set(photo.ids) - set(photo.boxes))
+        yield photo
+    if outlined and getattr(_format(to), "BOXES_ONLY", False):
+        loaded.notes.append(f"{title(to)} hold no outlines: {outlined} instances were written as the boxes around them")
+
+
 def _stream(photos: list[Path], annotations: Path, loaded: Loaded) -> Iterator[AnnotatedPhoto]:
     by_name = {path.name: path for path in photos}
     by_stem = {path.stem: path for path in photos}
@@ -187,10 +201,10 @@ def _one(path: Path, source: Source, loaded: Loaded) -> Iterator[AnnotatedPhoto]
     try:
         height, width, orientation = upright_size(path)
         drawing = source.draw(height, width)
-        labels = _fit(drawing, height, width, orientation)
+        labels, boxes = _fit(drawing, height, width, orientation)
         loaded.notes.extend(f"{source.where}: {note}" for note in drawing.notes)
         loaded.problems.extend(f"{source.where}: {problem}" for problem in drawing.problems)
-        if not labels.any():
+        if labels.max(initial=0) <= 0:
             raise AnnotationError("is empty: no pixel belongs to an instance; annotate the photo or leave it out")
     except AnnotationError as error:
         loaded.problems.append(f"{source.where}: {error}")
@@ -198,16 +212,17 @@ def _one(path: Path, source: Source, loaded: Loaded) -> Iterator[AnnotatedPhoto]
         loaded.problems.append(str(error))
     else:
         loaded.read += 1
-        yield AnnotatedPhoto(path.stem, path, labels, drawing.classes)
+        yield AnnotatedPhoto(path.stem, path, labels, drawing.classes, boxes)
 
 
-def _fit(drawing: Drawing, height: int, width: int, orientation: int) -> np.ndarray:
-    """The ids (H, W) on the upright photo; AnnotationError where the size is another one."""
+def _fit(drawing: Drawing, height: int, width: int, orientation: int) -> tuple[np.ndarray, dict[int, Box]]:
+    """The ids (H, W) and boxes on the upright photo; AnnotationError where the size is another one."""
     h, w = drawing.labels.shape
     if (h, w) == (height, width):
-        return drawing.labels
+        return drawing.labels, drawing.boxes
     if orientation in _UPRIGHT and (w, h) == (height, width):
         drawing.notes.append("was drawn on the photo as stored, before its EXIF rotation, and was turned upright")
-        return np.ascontiguousarray(_UPRIGHT[orientation](drawing.labels))
+        boxes = {number: turned(box, orientation, h, w) for number, box in drawing.boxes.items()}
+        return np.ascontiguousarray(_UPRIGHT[orientation](drawing.labels)), boxes
     stated_size((h, w), height, width)
     raise AnnotationError(f"lies on its side ({w} × {h} pixels), and nothing says how the photo was turned")

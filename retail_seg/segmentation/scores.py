@@ -2,18 +2,20 @@
 
 Instances are matched one to one by the Hungarian method, at each IoU threshold for itself. Foreground IoU and Dice
 are means over photos; F1, AP and PQ count over all instances of all photos (as StarDist's `matching` does for a
-data set; PQ: Kirillov et al., Panoptic Segmentation, 2019).
+data set; PQ: Kirillov et al., Panoptic Segmentation, 2019). Pixels to be ignored count neither way, and a prediction
+that lies mostly there is not counted. A true instance that is but a box is matched by the box around the prediction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.instances.instances import dense_labels
+from retail_seg.segmentation.boxes import Box, box_iou, without_ignored
+from retail_seg.segmentation.instances.instances import Instances, dense_labels
 
 #: IoU thresholds over which AP is the mean.
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
@@ -78,9 +80,12 @@ def match_instances(iou: np.ndarray, threshold: float) -> tuple[np.ndarray, np.n
     return rows[good], columns[good]
 
 
-def score_photo(true: np.ndarray, pred: np.ndarray) -> PhotoScore:
-    """Score of one photo's label images (H, W)."""
+def score_photo(true: np.ndarray, pred: np.ndarray, boxes: Mapping[int, Box] | None = None) -> PhotoScore:
+    """Score of one photo's label images (H, W); `boxes` are the true instances, by id, that are but boxes."""
+    true, pred = without_ignored(true, pred)
     iou = pair_iou(true, pred)
+    if boxes:
+        _match_boxes(iou, true, pred, boxes)
     a, b = true > 0, pred > 0
     both, either = int((a & b).sum()), int((a | b).sum())
     matched = [match_instances(iou, threshold) for threshold in THRESHOLDS]
@@ -92,6 +97,14 @@ def score_photo(true: np.ndarray, pred: np.ndarray) -> PhotoScore:
         hits=tuple(len(rows) for rows, _ in matched),
         quality=float(iou[matched[0]].sum()),
     )
+
+
+def _match_boxes(iou: np.ndarray, true: np.ndarray, pred: np.ndarray, boxes: Mapping[int, Box]) -> None:
+    """Put the IoU of boxes into the rows of the instances that are boxes."""
+    values = dense_labels(true)[0]
+    rows = [i for i, number in enumerate(values[values != 0].tolist()) if number in boxes]
+    given = np.array([boxes[int(values[values != 0][i])] for i in rows], np.float64).reshape(-1, 4)
+    iou[rows] = box_iou(given, Instances.from_labels(pred).boxes.astype(np.float64))
 
 
 def combine(scored: Iterable[PhotoScore]) -> Scores:

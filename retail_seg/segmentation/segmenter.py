@@ -19,7 +19,8 @@ from retail_seg.errors import ModelError, RetailSegError
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.zoom import LOOKS, Look, closer_side, in_tiles
-from retail_seg.segmentation.network.config import OFFSET_UNIT, RUN, UNET, SegmenterConfig, weight_shapes
+from retail_seg.segmentation.network.config import MOBILE, OFFSET_UNIT, OWN, RUN, UNET, SegmenterConfig, weight_shapes
+from retail_seg.segmentation.network.mobile_shapes import mobile_shapes
 from retail_seg.segmentation.training.targets import enlarge_in_windows
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Segmenter:
             config, name = _read_config(path)
             thresholds = Thresholds(**json.loads((path / THRESHOLDS).read_text(encoding="utf-8")))
             model = cls(config, thresholds, _read_weights(path / WEIGHTS, config), name)
-            if config.architecture != UNET:  # only its library knows what belongs to it
+            if config.architecture not in OWN:  # only its library knows what belongs to it
                 model.net  # noqa: B018
         except RetailSegError:
             raise
@@ -288,6 +289,11 @@ def check_model_folder(path: Path) -> None:
             raise ModelError(f"{path}: holds other files ({foreign[0]}); give a new or empty folder for the model")
 
 
+def shipped_architecture() -> str:
+    """The architecture of the shipped model, UNET where none is shipped."""
+    return _read_config(SHIPPED)[0].architecture if (SHIPPED / CONFIG).is_file() else UNET
+
+
 def _swap(fresh: Path, path: Path) -> None:
     """Puts the folder `fresh` in the place of `path`."""
     if path.exists():
@@ -312,13 +318,17 @@ def _read_weights(path: Path, config: SegmenterConfig) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     state = load_file(path)
-    if config.architecture != UNET:
+    if config.architecture not in OWN:
         return state
-    found, expected = {key: value.shape for key, value in state.items()}, weight_shapes(config.unet)
+    found, expected = {key: value.shape for key, value in state.items()}, _expected(config)
     wrong = [key for key in expected | found if expected.get(key) != found.get(key)]
     if wrong:
         raise ValueError(f"{wrong[0]} is missing, of another shape, or not of this network")
     return state
+
+
+def _expected(config: SegmenterConfig) -> dict[str, tuple[int, ...]]:
+    return mobile_shapes(config.widths) if config.architecture == MOBILE else weight_shapes(config.unet)
 
 
 def _half(values: np.ndarray) -> np.ndarray:

@@ -95,9 +95,9 @@ def accelerate_segmenter(segmenter: Segmenter) -> None:
 
 
 def _compiles(segmenter: Segmenter) -> bool:
-    from retail_seg.segmentation.network.config import UNET
+    from retail_seg.segmentation.network.config import OWN
 
-    if segmenter.config.architecture == UNET:  # answered without loading PyTorch
+    if segmenter.config.architecture in OWN:  # answered without loading PyTorch
         return True
     from retail_seg.segmentation.network.architectures import compiles
 

@@ -78,6 +78,11 @@ def overview(matcher: Matcher) -> Overview:
     return Overview(facts, [part for part in sizes if part[2]])
 
 
+def rate_in_use(matcher: Matcher) -> float:
+    """The share of missing products that may be taken for one of the catalogue's, see `set_false_accept_rate`."""
+    return false_accept_rate(matcher.catalogue)
+
+
 def set_false_accept_rate(matcher: Matcher, rate: float, *, by: str = "") -> None:
     """State how many missing products may be taken for one of the catalogue; learns from all references anew.
 

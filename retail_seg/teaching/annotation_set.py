@@ -1,7 +1,7 @@
 """The photos that people annotate for a store's segmenter, kept in the store, with every edit on disk at once.
 
     STORE/teaching/photos/ID.jpg     the photo, upright; ID is a hash of its content, never a name that was given
-    STORE/teaching/labels/ID.png     its instance ids, 16-bit grey, 0 = background: what `retail-seg train` reads
+    STORE/teaching/labels/ID.png     its instance ids, 16-bit grey, 0 = background, 65535 = ignored: what `train` reads
     STORE/teaching/about/ID.json     name, size, who and when, whether it is finished, how far its edits are undone
     STORE/teaching/edits/ID/N.npz    the last edits, to undo and redo
 
@@ -305,7 +305,7 @@ def _counted(photo: TaughtPhoto, labels: np.ndarray) -> dict[str, Any]:
 
 
 def _ids(labels: np.ndarray) -> list[int]:
-    counts = np.bincount(labels.ravel())
+    counts = np.bincount(np.maximum(labels, 0).ravel())
     return [int(number) for number in np.flatnonzero(counts) if number]
 
 

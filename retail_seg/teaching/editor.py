@@ -115,7 +115,8 @@ class Editor:
     def pick(self, id_: str, at: Point) -> int | None:
         """The instance at a point, None where there is none."""
         labels = self.teaching.labels(self.teaching.photo(id_))
-        return int(labels[min(int(at[1]), labels.shape[0] - 1), min(int(at[0]), labels.shape[1] - 1)]) or None
+        number = int(labels[min(int(at[1]), labels.shape[0] - 1), min(int(at[0]), labels.shape[1] - 1)])
+        return number if number > 0 else None
 
     def stroke(self, id_: str, points: np.ndarray, width: float, number: int | None, *, erase: bool = False) -> Edited:
         """A stroke of a round brush (`width` pixels) along `points` (k, 2): added to an instance, or taken from it."""

@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 
 from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.formats.base import Region, crop_region, fill_rings
+from retail_seg.segmentation.formats.instance_png import MAX_ID, UNKNOWN
 
 #: GrabCut works on a window of at most so many pixels on the longer side: a tenth of a second, and as exact.
 WORKING_SIDE = 320
@@ -34,7 +36,10 @@ ROUNDS = 4
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A rectangle of ids before and after an edit, both (h, w) uint16, and its first row and column."""
+    """A rectangle of ids before and after an edit, both (h, w) uint16, and its first row and column.
+
+    What is to be ignored is 65535 there, as in a file.
+    """
 
     top: int
     left: int
@@ -51,7 +56,9 @@ class Patch:
 
     def _put(self, labels: np.ndarray, ids: np.ndarray) -> None:
         h, w = ids.shape
-        labels[self.top : self.top + h, self.left : self.left + w] = ids
+        window = labels[self.top : self.top + h, self.left : self.left + w]
+        window[:] = ids
+        window[ids == UNKNOWN] = IGNORE
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def added(labels: np.ndarray, region: Region, number: int, *, over: bool) -> np.
     """The ids with `region` given to instance `number`; with `over` it takes pixels from other instances, too."""
     after = labels.copy()
     window = _window(after, region)
-    window[region.mask if over else region.mask & ((window == 0) | (window == number))] = number
+    window[region.mask if over else region.mask & ((window <= 0) | (window == number))] = number
     return after
 
 
@@ -102,7 +109,7 @@ def without(labels: np.ndarray, number: int) -> np.ndarray:
 def next_number(labels: np.ndarray) -> int:
     """An id that no instance has; AnnotationError where 16 bits hold no more."""
     number = int(labels.max(initial=0)) + 1
-    if number > np.iinfo(np.uint16).max:
+    if number > MAX_ID:
         raise AnnotationError("The photo has as many instances as its file can hold; delete one first")
     return number
 
@@ -118,7 +125,7 @@ def taken_over(labels: np.ndarray, found: np.ndarray) -> np.ndarray:
         mask = found == value
         if (labels[mask] > 0).mean() > 0.5:
             continue
-        after[mask & (labels == 0)] = number
+        after[mask & (labels <= 0)] = number
         number += 1
     next_number(after)
     return after

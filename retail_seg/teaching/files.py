@@ -14,6 +14,8 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError
 from retail_seg.photos.load import encode_picture, opened_picture
+from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.formats.instance_png import UNKNOWN
 from retail_seg.system.files import replace_file
 from retail_seg.teaching.edits import Patch
 
@@ -71,7 +73,7 @@ def upright_file(data: bytes, picture: np.ndarray) -> tuple[bytes, str]:
 
 def write_ids(path: Path, labels: np.ndarray) -> None:
     """Write ids (H, W) as 16-bit grey PNG, whole or not at all; faster than small, as every stroke waits for it."""
-    replace_file(path, _png(labels.astype(np.uint16)))
+    replace_file(path, _png(np.where(labels == IGNORE, UNKNOWN, labels).astype(np.uint16)))
 
 
 def read_ids(path: Path) -> np.ndarray:
@@ -79,7 +81,9 @@ def read_ids(path: Path) -> np.ndarray:
     ids = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if ids is None or ids.ndim != 2:
         raise AnnotationError(f"{path.name}: is damaged; delete the photo's outlines and draw them again")
-    return ids.astype(np.int32)
+    labels = ids.astype(np.int32)
+    labels[labels == UNKNOWN] = IGNORE
+    return labels
 
 
 def save_patch(path: Path, patch: Patch) -> None:

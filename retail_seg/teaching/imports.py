@@ -20,6 +20,8 @@ from retail_seg.errors import AnnotationError, PhotoError
 from retail_seg.people.roles import require
 from retail_seg.photos.load import SUFFIXES, opened_picture
 from retail_seg.segmentation.annotations import FORMATS, AnnotatedPhoto, read_annotations, title
+from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.instances.instances import dense_labels
 from retail_seg.teaching.annotation_set import Teaching
 
 #: How far a long piece of work is (0 to 1), and at what; it may raise to end the work.
@@ -175,8 +177,7 @@ def _added(teaching: Teaching, annotated: AnnotatedPhoto, problems: list[str]) -
 
 def _keep(teaching: Teaching, id_: str, labels: np.ndarray) -> int:
     """Put ids on a photo, as 1 to n in place of what was there, and call it finished; returns n."""
-    values, dense = np.unique(labels, return_inverse=True)
-    ids = (dense.reshape(labels.shape) + (0 if values[0] == 0 else 1)).astype(np.int32)
+    ids = np.where(labels == IGNORE, IGNORE, dense_labels(labels)[1])
     teaching.edit(id_, lambda before: ids)
     teaching.finish(id_, True)
     return int(ids.max())

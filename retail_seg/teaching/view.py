@@ -108,6 +108,7 @@ def _drawn(ids: np.ndarray, selected: int | None) -> np.ndarray:
     layer = np.empty((*ids.shape, 4), np.uint8)
     layer[:, :, :3] = colours[ids]
     layer[:, :, 3] = 70 * (ids > 0)
+    layer[ids < 0] = (128, 128, 128, 150)  # to be ignored
     thick = max(round(max(ids.shape) / 350), 1)
     layer[_rim(ids, thick), 3] = 255
     if selected:

@@ -8,23 +8,22 @@ from retail_seg.matcher import Matcher
 from retail_seg.people.roles import ROLES, acting
 from retail_seg.people.users import read_users, remove_user, set_password, set_role
 from retail_seg.photos.load import SUFFIXES, shrink
-from retail_seg.store.gallery import false_accept_rate
-from retail_seg.store.settings import overview, set_false_accept_rate, timed_scan
+from retail_seg.store.settings import overview, rate_in_use, set_false_accept_rate, timed_scan
+from retail_seg.web import widgets
 from retail_seg.web.identity import sessions, way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+from retail_seg.web.text import plain
 
 #: Larger test photos are refused, in MB.
 PHOTO_MB = 50
 #: Longer side, in pixels, of the test photo as the browser gets it.
 SHOWN_SIDE = 1000
-NOTICE = "settings_notice"
 
 
 def page() -> None:
     """The page, one part a tab; everybody may look, a manager may change."""
     st.title("Settings")
-    if notice := st.session_state.pop(NOTICE, None):
-        st.success(notice, icon=":material/check_circle:")
+    widgets.show_notices()
     with errors_as_sentences():
         found = matcher(store_folder())
     parts = {"Store": _store, "Matching": _matching, "Test photo": _test_photo, "People": _people}
@@ -36,7 +35,7 @@ def page() -> None:
 def _store(found: Matcher) -> None:
     known = overview(found)
     for heading, facts in known.facts.items():
-        st.subheader(heading)
+        st.subheader(plain(heading))
         st.table(dict(facts), border="horizontal", width="content")
     st.subheader("On the disk")
     rows = [{"Part": name, "Holds": what, "MB": round(size / 2**20, 2)} for name, what, size in known.sizes]
@@ -46,7 +45,7 @@ def _store(found: Matcher) -> None:
 
 def _matching(found: Matcher) -> None:
     st.subheader("How sure an answer must be")
-    rate = false_accept_rate(found.catalogue)
+    rate = rate_in_use(found)
     st.markdown(
         "Of a hundred things that are **not** in the catalogue, so many may be taken for one of your products. Lower: "
         "fewer wrong names, more *unknown*. Higher: fewer *unknown*, more wrong names."
@@ -97,7 +96,7 @@ def _people(found: Matcher) -> None:
             icon=":material/person:",
         )
         return
-    st.markdown(f"You are **{acting().name}**, {acting().role}.")
+    st.markdown(f"You are **{plain(acting().name)}**, {plain(acting().role)}.")
     if how == "users":
         _own_password(found)
     if may("manager"):
@@ -142,6 +141,6 @@ def _everybody(found: Matcher) -> None:
     _done(f"{name} is {wanted} now." if wanted in ROLES else f"{name} may no longer log in.")
 
 
-def _done(sentence: str) -> None:
-    st.session_state[NOTICE] = sentence
+def _done(text: str) -> None:
+    widgets.say(text, once=True)
     st.rerun()

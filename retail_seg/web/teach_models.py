@@ -15,8 +15,9 @@ from retail_seg.system.progress import DONE
 from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
 from retail_seg.teaching.trainings import Training
 from retail_seg.web.shared import jobs, may
-from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, job_shown, trying
-from retail_seg.web.widgets import plain
+from retail_seg.web.teach_shared import Workshop, go_to, job_shown, trying
+from retail_seg.web.text import counted, plain, sentence
+from retail_seg.web.widgets import say
 
 
 def show(shop: Workshop) -> None:
@@ -47,7 +48,7 @@ def _in_use(shop: Workshop) -> None:
 
     def back() -> None:
         switch_back(shop.store, by=acting().name)
-        flash("Switched back to the model that was in use before.", ":material/undo:")
+        say("Switched back to the model that was in use before.", once=True)
 
     if may("manager"):
         st.button("Switch back to the one before", icon=":material/undo:", on_click=trying(back))
@@ -100,7 +101,7 @@ def _switch(shop: Workshop, run: Training, compared: bool) -> None:
 
     def switch() -> None:
         use_model(shop.store, shop.trainings.model(run.id), by=acting().name)
-        flash("Switched: every scan from now on uses this model. The one before is kept.", ":material/check:")
+        say("Switched: every scan from now on uses this model. The one before is kept.", once=True)
 
     st.button(
         "Use this model from now on", icon=":material/swap_horiz:", on_click=trying(switch),
@@ -110,7 +111,7 @@ def _switch(shop: Workshop, run: Training, compared: bool) -> None:
 
 
 def _compared(shop: Workshop, found: Comparison) -> None:
-    st.write(found.advice)
+    st.write(sentence(found.advice))
     if found.new:
         rows = [
             {

@@ -10,8 +10,9 @@ from retail_seg.system.progress import CANCELLED, DONE, FAILED, RUNNING
 from retail_seg.teaching import DONE as ANNOTATED
 from retail_seg.teaching.trainings import MINUTES, Training, TrainingProgress, curve, longest, why_not
 from retail_seg.web.shared import may
-from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, trying
-from retail_seg.web.widgets import plain
+from retail_seg.web.teach_shared import Workshop, go_to, trying
+from retail_seg.web.text import counted, plain, sentence
+from retail_seg.web.widgets import say
 
 WORDS = {RUNNING: "under way", DONE: "done", CANCELLED: "cancelled", FAILED: "broke off"}
 SCORES = {"fg_iou": "Foreground IoU", "f1_50": "F1 at IoU .5", "f1_75": "F1 at IoU .75", "exact_count": "Exact count"}
@@ -59,12 +60,12 @@ def _start(shop: Workshop) -> None:
         steps = st.number_input("Steps instead of minutes (0: by the time)", 0, 1_000_000, 0, key="teach-steps")
     refused = why_not(count, folded)
     if refused:
-        st.info(refused + ".", icon=":material/info:")
+        st.info(sentence(refused) + ".", icon=":material/info:")
 
     def start() -> None:
         begin = model_in_use(shop.store) if own else None
         shop.trainings.start(minutes=minutes, steps=int(steps) or None, cross_validate=folded, start=begin)
-        flash("The training has begun. It goes on when you leave this page.", ":material/model_training:")
+        say("The training has begun. It goes on when you leave this page.", once=True)
 
     st.button(
         "Start the training", type="primary", icon=":material/model_training:", disabled=bool(refused),
@@ -83,8 +84,8 @@ def _live(shop: Workshop, id_: str) -> None:
         st.rerun()
     run = shop.trainings.get(id_)
     st.subheader("A training is under way")
-    st.progress(progress.share, text=f"{progress.text.capitalize()}: {progress.share:.0%}")
-    by = f" by {run.by}" if run.by else ""
+    st.progress(progress.share, text=f"{plain(progress.text.capitalize())}: {progress.share:.0%}")
+    by = f" by {plain(run.by)}" if run.by else ""
     st.caption(f"Started {_when(run)}{by} on {counted(len(run.photos), 'photo')}. It goes on when you leave this page.")
     _curves(progress)
     if may("staff"):
@@ -105,7 +106,7 @@ def _ended(shop: Workshop, run: Training) -> None:
             args=("models",), kwargs={"run": run.id},
         )  # fmt: skip
     else:
-        st.warning(progress.error, icon=":material/warning:")
+        st.warning(sentence(progress.error), icon=":material/warning:")
         if may("staff") and not shop.trainings.running():
             st.button("Resume", icon=":material/play_arrow:", on_click=trying(lambda: shop.trainings.resume(run.id)))
     _curves(progress)

@@ -45,10 +45,14 @@ READS = {
     "opening.stored_embedder", "settings.overview", "gallery.false_accept_rate", "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     # products
-    "editing.thumbnail", "editing.last_changes", "editing.rivals", "checkup.last", "checkup.stamp",
-    "checkup.last_change", "checkup.holding", "checkup.as_of_now", "checkup.count_accepted", "health.neighbours",
+    "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
+    "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
+    "browsing.thumbnail", "browsing.last_changes", "editing.rivals", "settings.rate_in_use", "health.neighbours",
+    "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
+    "health_report.as_of_now", "health_report.count_accepted",
     # scans
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "review.crop_of", "review.list_scans",
+    "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # the annotation set and its trainings
     "Editor.pick", "Editor.model_labels", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from retail_seg.errors import AnnotationError
 from retail_seg.segmentation.annotations import convert, load_annotations, recognise
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.formats import rle
 from retail_seg.segmentation.formats.base import fill_rings, outlines
 
@@ -107,7 +108,7 @@ class TestCoco:
             tmp_path,
             [
                 {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8], [20, 2, 24, 2, 24, 8, 20, 8]]},
-                {"segmentation": {"size": [HEIGHT, WIDTH], "counts": runs}, "iscrowd": 1},
+                {"segmentation": {"size": [HEIGHT, WIDTH], "counts": runs}},
                 {"segmentation": {"size": [HEIGHT, WIDTH], "counts": rle.pack_runs([0, 5, HEIGHT * WIDTH - 5])}},
             ],
         )
@@ -116,6 +117,13 @@ class TestCoco:
         assert ((found.labels == 1).sum(), (found.labels == 2).sum(), (found.labels == 3).sum()) == (84, 100, 5)
         assert found.labels[:5, 0].tolist() == [3] * 5
         assert found.classes == {1: "tin", 2: "tin", 3: "tin"}
+        assert problems == []
+
+    def test_a_file_of_nothing_but_crowds_has_instances(self, tmp_path: Path) -> None:
+        photo = save_photo(tmp_path / "a.jpg")
+        path = coco(tmp_path, [{"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]], "iscrowd": 1}])
+        (found,), problems = load_annotations([photo], path)
+        assert found.ids == [1] and (found.labels == IGNORE).sum() == 0
         assert len(problems) == 1 and "crowd" in problems[0]
 
     def test_small_one_on_a_large_one_is_kept(self, tmp_path: Path) -> None:
@@ -140,7 +148,7 @@ class TestCoco:
                 {"segmentation": [[200, 200, 220, 200, 220, 220]]},
                 {"segmentation": [[1, 1, 2, 2]]},
                 {"segmentation": [[1, 1, "x", 2, 3, 4]]},
-                {"segmentation": [], "bbox": [1, 1, 4, 4]},
+                {"segmentation": [], "bbox": [1, 1, 0, 4]},
                 {"segmentation": {"size": [5, 5], "counts": [25]}},
                 {"segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]},
             ],
@@ -153,7 +161,7 @@ class TestCoco:
             "annotation 102 lies outside the photo",
             "annotation 103 has an outline of fewer than three points",
             "annotation 104 has an outline that is not a list of numbers",
-            "annotation 105 has no segmentation",
+            "annotation 105 has a box of 0 × 4 pixels",
             "annotation 106 has run lengths of size [5, 5]",
             "covered completely",
         ):
@@ -222,14 +230,19 @@ class TestYolo:
         folder = tmp_path / "yolo"
         (folder / "labels").mkdir(parents=True)
         (folder / "labels" / "a.txt").write_text(
-            "1 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n0 0.5 0.5 0.2 0.2\nx 1 1\n0 10 10 20 10 20 20\n0 .9 .9 .9 .9 .9 .9\n"
+            "1 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n0 0.5 0.5 0.2 -0.2\nx 1 1\n0 10 10 20 10 20 20\n0 .9 .9 .9 .9 .9 .9\n"
         )
         (folder / "data.yaml").write_text("path: .\nnames:  # of classes\n  0: tin\n  1: 'it''s: one'\nnc: 2\n")
         (found,), problems = load_annotations([photo], folder)
         assert (found.labels == 1).sum() == 32 * 24
         assert found.classes == {1: "it's: one"}
         text = "\n".join(problems)
-        for part in ("line 2 is a box", "line 3 does not begin", "line 4 has coordinates in pixels", "covers no pixel"):
+        for part in (
+            "line 2 has a box of 16 × -12 pixels",
+            "line 3 does not begin",
+            "line 4 has coordinates in pixels",
+            "covers no pixel",
+        ):
             assert part in text
 
     @pytest.mark.parametrize("names", ["names: [tin, 'lid']", "names: {0: tin, 1: lid}", "names:\n- tin\n- lid\nnc: 2"])
@@ -344,7 +357,7 @@ class TestDamagedFiles:
 
     ODD = (None, -1, 0, 1e9, "x", "", [], {}, [1], {"a": 1}, True, float("nan"))
 
-    @pytest.mark.parametrize("name", ["coco", "labelme", "groundtruth"])
+    @pytest.mark.parametrize("name", ["coco", "labelme", "groundtruth", "supervisely"])
     def test_every_value_replaced_by_odd_ones(self, tmp_path: Path, name: str) -> None:
         photo = save_photo(tmp_path / "photos" / "a.jpg")
         labels = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -352,7 +365,7 @@ class TestDamagedFiles:
         (tmp_path / "masks").mkdir()
         Image.fromarray(labels).save(tmp_path / "masks" / "a.png")
         convert([photo], tmp_path / "masks", name, tmp_path / "out")
-        file = next(p for p in (tmp_path / "out").iterdir() if p.is_file())
+        file = next(p for p in sorted((tmp_path / "out").rglob("*")) if p.is_file() and p.suffix != ".png")
         whole = file.read_text()
         seen = 0
         for *way, last in places(json.loads(whole)):

@@ -56,7 +56,7 @@ def write_png_source(folder: Path, names: tuple[str, ...] = ("a.jpg", "b c.png")
     return photos, masks
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"csv", "vocxml"}))
 def test_round_trip_keeps_every_instance_and_class(tmp_path: Path, name: str) -> None:
     photos, masks = write_png_source(tmp_path)
     loaded = convert(photos, masks, name, tmp_path / "out")

@@ -20,7 +20,7 @@ from retail_seg.segmentation.ensemble import ensemble_of
 from retail_seg.segmentation.formats.instance_png import write_ids
 from retail_seg.segmentation.instances.grouping import Thresholds, group
 from retail_seg.segmentation.network.architectures import ARCHITECTURES, build, compiles, learns_labels
-from retail_seg.segmentation.network.config import TRAINABLE, SegmenterConfig
+from retail_seg.segmentation.network.config import MOBILE, TRAINABLE, SegmenterConfig
 from retail_seg.segmentation.network.config import config_of as usual
 from retail_seg.segmentation.network.detection import maps_of_detections
 from retail_seg.segmentation.network.torchvision_ops import nms, roi_align
@@ -96,7 +96,7 @@ def test_a_configuration_without_an_architecture_is_the_packages_own() -> None:
 
 
 def test_the_names_that_train_offers_are_the_architectures() -> None:
-    assert (*TRAINABLE, "ensemble") == tuple(ARCHITECTURES)
+    assert (*TRAINABLE, MOBILE, "ensemble") == tuple(ARCHITECTURES)
     assert [usual(name).architecture for name in TRAINABLE] == list(TRAINABLE)
     assert usual("unet") == SegmenterConfig() and usual("segnet").block == 1
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.scores import combine, match_instances, pair_iou, score, score_photo
+from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.scores import THRESHOLDS, combine, match_instances, pair_iou, score, score_photo
 
 
 def row(*values: int) -> np.ndarray:
@@ -90,3 +91,22 @@ def test_agrees_with_the_reference_scorer() -> None:
     ours = score(zip(true, pred, strict=True)).rounded()
     theirs = reference.scores(list(zip(true, pred, strict=True)))
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=1e-4)
+
+
+def test_boxes_are_matched_by_the_box_around_what_was_found() -> None:
+    true, found = np.zeros((20, 40), np.int32), np.zeros((20, 40), np.int32)
+    true[2:18, 2:18], true[2:18, 22:38] = 5, 9
+    yy, xx = np.mgrid[:20, :40]
+    found[(yy - 9.5) ** 2 + (xx - 9.5) ** 2 < 64] = 1  # a disc that reaches the four sides of the first box
+    found[2:18, 22:38] = 2
+    assert combine([score_photo(true, found)]).f1_90 == 0.5
+    assert combine([score_photo(true, found, {5: (2, 2, 16, 16)})]).f1_90 == 1
+
+
+def test_what_is_to_be_ignored_counts_neither_way() -> None:
+    true, found = np.zeros((20, 40), np.int32), np.zeros((20, 40), np.int32)
+    true[2:18, 2:18], true[:, 20:] = 1, IGNORE
+    found[2:18, 2:24], found[2:18, 26:38] = 1, 2
+    one = score_photo(true, found)
+    assert (one.n_true, one.n_pred, one.hits[THRESHOLDS.index(0.85)]) == (1, 1, 1)
+    assert one.fg_iou == pytest.approx(256 / 288)

@@ -13,7 +13,7 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError, RetailSegError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.formats.instance_png import open_mask, write_ids
+from retail_seg.segmentation.formats.instance_png import read_ids, write_ids
 from retail_seg.segmentation.training.manifest import file_hash, labels_hash
 from retail_seg.system.files import replace_file
 
@@ -44,7 +44,7 @@ class PhotoSet:
         found = []
         for photo, ids, known in zip(self.photos, self.ids, self.hashes, strict=True):
             try:
-                labels = np.asarray(open_mask(ids)).astype(np.int32)
+                labels = read_ids(ids)
             except AnnotationError as error:
                 raise AnnotationError(f"{ids}: {error}; run the comparison with a new --out") from None
             if (fault := _fault(photo, labels, known)) is not None:

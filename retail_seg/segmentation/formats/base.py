@@ -17,6 +17,7 @@ from PIL import Image
 
 from retail_seg.errors import AnnotationError
 from retail_seg.photos.load import SUFFIXES
+from retail_seg.segmentation.boxes import IGNORE, IGNORED_CLASS, IN_FRONT, Box, is_ignored, keeps
 from retail_seg.system.files import replace_file, whole_file
 
 #: The class of an instance where a format or a file names none.
@@ -42,32 +43,36 @@ class AnnotatedPhoto:
 
     name     the photo's stem
     path     the photo
-    labels   (H, W) int32, size of the upright photo, 0 = background
+    labels   (H, W) int32, size of the upright photo, 0 = background, boxes.IGNORE = nobody knows
     classes  instance id ► class name, where the annotation names one
+    boxes    instance id ► the box as it was given, of instances that are boxes: of their corners nothing is known
     """
 
     name: str
     path: Path
     labels: np.ndarray
     classes: Mapping[int, str] = field(default_factory=dict)
+    boxes: Mapping[int, Box] = field(default_factory=dict)
 
     @property
     def ids(self) -> list[int]:
         """The instance ids, ascending."""
-        return [int(i) for i in np.unique(self.labels) if i]
+        return [int(i) for i in np.unique(self.labels) if i > 0]
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
     """Instances as drawn, at the size the format states: ids (H, W) int32, classes by id, and what was odd.
 
-    `notes` tell of something changed and kept (a polygon clipped), `problems` of an instance that was lost.
+    `notes` tell of something changed and kept (a polygon clipped), `problems` of an instance that was lost. `boxes`
+    are of the instances that were given as such.
     """
 
     labels: np.ndarray
     classes: dict[int, str]
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    boxes: dict[int, Box] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,12 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A mask (h, w) bool and the row and column of its first pixel."""
+    """A mask (h, w) bool and the row and column of its first pixel; `box` where it is but a box, as it was given."""
 
     top: int
     left: int
     mask: np.ndarray
+    box: Box | None = None
 
     @property
     def area(self) -> int:
@@ -178,6 +184,28 @@ def polygon_region(rings: Sequence[np.ndarray], height: int, width: int, what: s
     return crop_region(labels)
 
 
+def box_region(values: Any, height: int, width: int, what: str, notes: list[str]) -> Region:
+    """A box given as x, y, width and height, clipped to the photo; AnnotationError where it is none."""
+    try:
+        x, y, w, h = (float(v) for v in values)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{what} has a box that is not four numbers x, y, width, height") from None
+    if not all(np.isfinite(v) for v in (x, y, w, h)) or w <= 0 or h <= 0:
+        raise AnnotationError(f"{what} has a box of {w:g} × {h:g} pixels at {x:g}, {y:g}")
+    near, far = np.array([x, y]), np.array([x + w, y + h])
+    inside = np.clip(np.ceil(np.stack([near, far]) - 0.5), 0, (width, height)).astype(int)  # pixels by their centres
+    (first, top), (last, bottom) = inside.tolist()
+    outside = bool((near < -EDGE_TOLERANCE).any() or (far > np.array([width, height]) + EDGE_TOLERANCE).any())
+    if last <= first or bottom <= top:
+        lies = f"lies outside the photo ({width} × {height})" if outside else "covers no pixel"
+        raise AnnotationError(f"{what} {lies}")
+    if outside:
+        notes.append(f"{what} reaches outside the photo ({width} × {height}) and was clipped")
+    low, high = np.maximum(near, 0), np.minimum(far, (width, height))
+    box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+    return Region(top, first, np.ones((bottom - top, last - first), bool), box)
+
+
 def crop_region(mask: np.ndarray) -> Region:
     """A full-size mask (H, W) bool, cut to its box; an empty one stays empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -193,27 +221,68 @@ def regions(labels: np.ndarray) -> Iterator[tuple[int, Region]]:
     values, dense = np.unique(labels, return_inverse=True)
     dense = dense.reshape(labels.shape) + 1  # ids can be sparse and large; find_objects wants small ones, from 1 on
     for index, box in enumerate(find_objects(dense)):
-        if values[index]:
+        if values[index] > 0:
             yield int(values[index]), Region(box[0].start, box[1].start, dense[box] == index + 1)
+
+
+def ignored_region(labels: np.ndarray) -> Region | None:
+    """The pixels of an id image (H, W) that are to be ignored, None where there are none."""
+    region = crop_region(labels == IGNORE)
+    return region if region.mask.size else None
+
+
+def boxes_to_write(photo: AnnotatedPhoto) -> Iterator[tuple[str, Box]]:
+    """(class, box) of every instance for a format that knows only boxes, then those of what is to be ignored."""
+    for number, region in regions(photo.labels):
+        h, w = region.mask.shape
+        yield photo.classes.get(number, NO_CLASS), photo.boxes.get(number, (region.left, region.top, w, h))
+    from scipy.ndimage import find_objects, label
+
+    for rows, columns in find_objects(label(photo.labels == IGNORE)[0]):
+        width, height = columns.stop - columns.start, rows.stop - rows.start
+        yield IGNORED_CLASS, (columns.start, rows.start, width, height)
 
 
 def paint(shown: Sequence[tuple[int, Region]], height: int, width: int) -> tuple[np.ndarray, list[int]]:
     """Id image (H, W) int32 of (id, region) pairs, and the ids of which nothing is seen.
 
-    A pixel holds one instance: the larger is painted first, so that a small one lying on a large one is kept.
+    A pixel holds one instance: the larger is painted first, so that a small one lying on a large one is kept. Two
+    boxes share their overlap (`boxes.keeps`); what is to be ignored lies below all.
     """
     labels = np.zeros((height, width), np.int32)
-    for number, region in sorted(shown, key=lambda pair: -pair[1].area):
+    boxes = {number: region.box for number, region in shown if region.box is not None}
+    for number, region in sorted(shown, key=lambda pair: (pair[0] > 0, -pair[1].area)):
         h, w = region.mask.shape
-        labels[region.top : region.top + h, region.left : region.left + w][region.mask] = number
+        under = labels[region.top : region.top + h, region.left : region.left + w]
+        mine = region.mask
+        if region.box is not None and number > 0:
+            mine = mine & ~_kept(under, region, region.box, boxes)
+        under[mine] = number
     seen = set(np.unique(labels).tolist())
     return labels, [number for number, _ in shown if number not in seen]
+
+
+def _kept(under: np.ndarray, region: Region, box: Box, boxes: Mapping[int, Box]) -> np.ndarray:
+    """Pixels (h, w) bool below a box that stay with what was painted there before it.
+
+    A mask says more than a box and keeps what it has, unless the box lies on it with IN_FRONT of itself or more.
+    """
+    kept = np.zeros(under.shape, bool)
+    for number in (int(i) for i in np.unique(under) if i > 0):
+        overlap = region.mask & (under == number)
+        if number in boxes:
+            rows, columns = np.nonzero(overlap)
+            kept[rows, columns] = keeps(boxes[number], box, rows + region.top, columns + region.left)
+        elif overlap.sum() < IN_FRONT * region.area:
+            kept |= overlap
+    return kept
 
 
 def draw_shapes(shapes: Iterable[tuple[str, Callable[[list[str]], Region], str]], height: int, width: int) -> Drawing:
     """Drawing of (name in messages, function giving the region, class) triples; ids are 1..n in their order.
 
-    A shape that raises AnnotationError, or that others cover completely, is a problem of the drawing.
+    A shape that raises AnnotationError, or that others cover completely, is a problem of the drawing. Shapes whose
+    class is boxes.IGNORED_CLASS are no instances: their pixels are to be ignored.
     """
     notes: list[str] = []
     problems: list[str] = []
@@ -226,14 +295,17 @@ def draw_shapes(shapes: Iterable[tuple[str, Callable[[list[str]], Region], str]]
         except AnnotationError as error:
             problems.append(f"{error}; it was left out")
             continue
-        number = len(shown) + 1
+        number = IGNORE if is_ignored(label) else len(classes) + 1
         shown.append((number, region))
-        classes[number], names[number] = label, what
+        if number > 0:
+            classes[number], names[number] = label, what
     labels, hidden = paint(shown, height, width)
     for number in hidden:
-        problems.append(f"{names[number]} is covered completely by others; it was left out")
-        del classes[number]
-    return Drawing(labels, classes, notes, problems)
+        if number > 0:
+            problems.append(f"{names[number]} is covered completely by others; it was left out")
+            del classes[number]
+    boxes = {number: region.box for number, region in shown if number in classes and region.box is not None}
+    return Drawing(labels, classes, notes, problems, boxes)
 
 
 def outlines(mask: np.ndarray, top: int = 0, left: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.boxes import IGNORE, IGNORED_CLASS, is_ignored
 from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, write_png, write_text
 from retail_seg.segmentation.formats.instance_png import open_mask
 from retail_seg.segmentation.formats.voc import pack
@@ -93,6 +94,11 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
             colour = _colour(entry)
             picture[photo.labels == number] = ((colour >> 16) & 255, (colour >> 8) & 255, colour & 255)
             used[entry] = {"class-name": label, "hex-color": f"#{colour:06x}", "confidence": 1.0}
+        if (photo.labels == IGNORE).any():
+            entry = entries.setdefault((IGNORED_CLASS, 1), len(entries) + 1)
+            colour = _colour(entry)
+            picture[photo.labels == IGNORE] = ((colour >> 16) & 255, (colour >> 8) & 255, colour & 255)
+            used[entry] = {"class-name": IGNORED_CLASS, "hex-color": f"#{colour:06x}", "confidence": 1.0}
         mask = f"masks/{photo.name}.png"
         write_png(out / mask, Image.fromarray(picture))
         metadata = {"internal-color-map": {str(k): v for k, v in used.items()}, PER_INSTANCE: True, "job-name": JOB}
@@ -188,6 +194,9 @@ def _draw(folder: Path, reference: str, job: _Job, alone: bool, height: int, wid
         if code not in job.names:
             count = int((codes == code).sum())
             raise AnnotationError(f"has {count} pixels of #{code:06x}, which no colour map of the job names")
+        if is_ignored(job.names[code]):
+            labels[codes == code] = IGNORE
+            continue
         parts, small = ([codes == code], 0) if alone else _parts(codes == code)
         for part in parts:
             classes[len(classes) + 1] = job.names[code]

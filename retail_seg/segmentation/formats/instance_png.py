@@ -1,4 +1,4 @@
-"""A folder of PNGs with the photos' stems: grey values are instance ids, 0 is background.
+"""A folder of PNGs with the photos' stems: grey values are instance ids, 0 is background, 65535 is to be ignored.
 
 Class names stand in a `labels.csv` (columns image, instance, label) in the folder or beside it.
 """
@@ -18,13 +18,15 @@ from PIL import Image
 
 from retail_seg.errors import AnnotationError, PhotoError
 from retail_seg.photos.load import opened_picture
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.formats.base import NO_CLASS, AnnotatedPhoto, Drawing, Source, write_png, write_text
 
 TITLE = "instance-id PNG"
 #: The file of class names.
 LABELS = "labels.csv"
-#: A 16-bit PNG holds no larger id.
-MAX_ID = 65535
+#: The value of pixels to be ignored in a 16-bit PNG, and the largest id below it.
+UNKNOWN = 65535
+MAX_ID = UNKNOWN - 1
 
 
 def recognises(path: Path) -> bool:
@@ -58,7 +60,22 @@ def write_ids(path: Path, labels: np.ndarray) -> None:
     """Write an id image (H, W) as a 16-bit grey PNG; AnnotationError where an id does not fit in 16 bits."""
     if labels.max(initial=0) > MAX_ID:
         raise AnnotationError(f"{path.name}: has the instance id {labels.max()}, and a 16-bit PNG ends at {MAX_ID}")
-    write_png(path, Image.fromarray(labels.astype(np.uint16)))
+    write_png(path, Image.fromarray(np.where(labels == IGNORE, UNKNOWN, labels).astype(np.uint16)))
+
+
+def read_ids(source: Path) -> np.ndarray:
+    """The id image (H, W) int32 in a PNG, with IGNORE; AnnotationError where it is damaged or in colours."""
+    image = open_mask(source)
+    values = np.asarray(image)
+    if image.mode == "1":
+        values = values.astype(np.uint8)
+    if values.ndim != 2:
+        raise AnnotationError(
+            f"is a colour picture ({image.mode}), not grey instance ids; save ids as 8- or 16-bit grey PNG"
+        )
+    labels = values.astype(np.int32)
+    labels[labels == UNKNOWN] = IGNORE
+    return labels
 
 
 def open_mask(source: Path | BinaryIO) -> Image.Image:
@@ -75,16 +92,8 @@ def open_mask(source: Path | BinaryIO) -> Image.Image:
 
 
 def _draw(path: Path, classes: dict[int, str], height: int, width: int) -> Drawing:
-    image = open_mask(path)
-    values = np.asarray(image)
-    if image.mode == "1":
-        values = values.astype(np.uint8)
-    if values.ndim != 2:
-        raise AnnotationError(
-            f"is a colour picture ({image.mode}), not grey instance ids; save ids as 8- or 16-bit grey PNG"
-        )
-    labels = values.astype(np.int32)
-    return Drawing(labels, {int(i): classes.get(int(i), NO_CLASS) for i in np.unique(labels) if i})
+    labels = read_ids(path)
+    return Drawing(labels, {int(i): classes.get(int(i), NO_CLASS) for i in np.unique(labels) if i > 0})
 
 
 def _read_classes(folder: Path) -> dict[str, dict[int, str]]:

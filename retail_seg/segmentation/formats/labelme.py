@@ -1,6 +1,7 @@
 """LabelMe JSON (wkentaro/labelme), one file a photo: polygons, rectangles, circles and masks.
 
-Shapes with one label and one group_id are parts of one instance, as in LabelMe's own exporters.
+Shapes with one label and one group_id are parts of one instance, as in LabelMe's own exporters. A rectangle
+alone is a box. The label "ignore" is for regions that are to be ignored.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from typing import Any
 import numpy as np
 
 from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.boxes import IGNORED_CLASS, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
     Drawing,
     Region,
     Source,
+    box_region,
     check_ring,
     crop_region,
     draw_shapes,
+    ignored_region,
     outlines,
     polygon_region,
     read_json,
@@ -68,7 +72,11 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
         height, width = photo.labels.shape
         shapes = []
         for number, region in regions(photo.labels):
-            shapes += _encode(number, region, photo.classes.get(number, NO_CLASS))
+            label = photo.classes.get(number, NO_CLASS)
+            box = photo.boxes.get(number)
+            shapes += _encode(number, region, label) if box is None else [_rectangle(box, label)]
+        if (unknown := ignored_region(photo.labels)) is not None:
+            shapes += _encode(len(shapes) + 1, unknown, IGNORED_CLASS)
         data: dict[str, Any] = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": photo.path.name}
         data |= {"imageData": None, "imageHeight": height, "imageWidth": width}
         write_text(out / f"{photo.name}.json", json.dumps(data))
@@ -106,6 +114,8 @@ def _draw(data: dict[str, Any], height: int, width: int) -> Drawing:
 
 
 def _union(parts: list[dict[str, Any]], what: str, height: int, width: int, notes: list[str]) -> Region:
+    if len(parts) == 1:
+        return _region(parts[0], what, height, width, notes)
     full = np.zeros((height, width), bool)
     for part in parts:
         region = _region(part, what, height, width, notes)
@@ -122,9 +132,9 @@ def _region(shape: dict[str, Any], what: str, height: int, width: int, notes: li
     if kind == "mask":
         return _mask_region(shape, what, height, width, notes)
     if kind == "rectangle":
-        (x0, y0), (x1, y1) = points
-        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    elif kind == "circle":
+        (x0, y0), (x1, y1) = check_ring([*points, points[1]], what)[:2]
+        return box_region((min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)), height, width, what, notes)
+    if kind == "circle":
         centre, rim = check_ring([*points, points[1]], what)[:2]
         angle = np.linspace(0, 2 * np.pi, CIRCLE_SIDES, endpoint=False)
         points = centre + np.hypot(*(rim - centre)) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -156,7 +166,7 @@ def _mask_region(shape: dict[str, Any], what: str, height: int, width: int, note
 
 def _encode(number: int, region: Region, label: str) -> list[dict[str, Any]]:
     outer, holes = outlines(region.mask, region.top, region.left)
-    shape: dict[str, Any] = {"label": label, "group_id": None, "description": "", "flags": {}, "mask": None}
+    shape = _shape(label)
     if not holes:
         group = number if len(outer) > 1 else None
         polygon = shape | {"shape_type": "polygon", "group_id": group}
@@ -164,6 +174,15 @@ def _encode(number: int, region: Region, label: str) -> list[dict[str, Any]]:
     h, w = region.mask.shape
     corners = [[region.left, region.top], [region.left + w - 1, region.top + h - 1]]
     return [shape | {"shape_type": "mask", "points": corners, "mask": _png_text(region.mask)}]
+
+
+def _rectangle(box: Box, label: str) -> dict[str, Any]:
+    x, y, w, h = (round(v, 2) for v in box)
+    return _shape(label) | {"shape_type": "rectangle", "points": [[x, y], [round(x + w, 2), round(y + h, 2)]]}
+
+
+def _shape(label: str) -> dict[str, Any]:
+    return {"label": label, "group_id": None, "description": "", "flags": {}, "mask": None}
 
 
 def _png_text(mask: np.ndarray) -> str:

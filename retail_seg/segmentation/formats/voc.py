@@ -1,4 +1,7 @@
-"""Pascal VOC masks (VOC2012 development kit): SegmentationObject and SegmentationClass, palette PNGs, 255 is void."""
+"""Pascal VOC masks (VOC2012 development kit): SegmentationObject and SegmentationClass, palette PNGs.
+
+255 is void, which VOC's own scores leave out: such pixels are to be ignored.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
@@ -22,7 +26,8 @@ from retail_seg.segmentation.formats.instance_png import open_mask
 
 TITLE = "Pascal VOC masks"
 VOID = 255
-VOID_COLOUR = (224, 224, 192)
+#: Void's colour, (224, 224, 192), packed as `pack` does.
+VOID_CODE = 0xE0E0C0
 OBJECTS, CLASSES, LABELMAP = "SegmentationObject", "SegmentationClass", "labelmap.txt"
 #: The class names of VOC2012, taken where the folder has no labelmap.txt.
 # fmt: off
@@ -75,6 +80,7 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
         order = np.searchsorted([0, *ids], photo.labels)
         objects[:] = order
         classes[:] = np.array([0] + [names[photo.classes.get(i, NO_CLASS)] for i in ids])[order]
+        objects[photo.labels == IGNORE] = classes[photo.labels == IGNORE] = VOID
         _write_palette(out / OBJECTS / f"{photo.name}.png", objects, colours)
         _write_palette(out / CLASSES / f"{photo.name}.png", classes, colours)
         stems.append(photo.name)
@@ -112,11 +118,11 @@ def _draw(mask: Path, class_mask: Path, names: dict[int, str], height: int, widt
     objects = _colours(mask)
     found, dense = np.unique(objects, return_inverse=True)
     palette = {code: i for i, code in enumerate(pack(colour_map()).tolist())}
-    order = sorted((c for c in found.tolist() if c), key=lambda code: (palette.get(code, 256), code))
-    numbers = {code: i for i, code in enumerate(order, 1)}
+    order = sorted((c for c in found.tolist() if c and c != VOID_CODE), key=lambda code: (palette.get(code, 256), code))
+    numbers = {VOID_CODE: IGNORE} | {code: i for i, code in enumerate(order, 1)}
     labels = np.array([numbers.get(code, 0) for code in found.tolist()], np.int32)[dense].reshape(objects.shape)
     if not class_mask.is_file():
-        return Drawing(labels, dict.fromkeys(numbers.values(), NO_CLASS))
+        return Drawing(labels, dict.fromkeys(range(1, len(order) + 1), NO_CLASS))
     painted = _colours(class_mask)
     if painted.shape != objects.shape:
         raise AnnotationError(f"its class mask {CLASSES}/{class_mask.name} has another size; export both again")
@@ -131,7 +137,7 @@ def pack(colours: np.ndarray) -> np.ndarray:
 
 
 def _colours(path: Path) -> np.ndarray:
-    """A mask as packed colours (H, W) int32, so that palette and RGB exports read the same; void is background."""
+    """A mask as packed colours (H, W) int32, so that palette and RGB exports read the same."""
     image = open_mask(path)
     if image.mode in ("L", "1"):  # indices whose palette was dropped on the way
         indices = np.asarray(image.convert("L") if image.mode == "L" else image, np.uint8)
@@ -139,8 +145,7 @@ def _colours(path: Path) -> np.ndarray:
     else:
         codes = pack(np.asarray(image.convert("RGB")))
         if image.mode == "P":
-            codes[np.asarray(image) == VOID] = 0
-    codes[codes == pack(np.array(VOID_COLOUR))] = 0
+            codes[np.asarray(image) == VOID] = VOID_CODE
     return codes
 
 

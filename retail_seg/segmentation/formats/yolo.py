@@ -1,4 +1,7 @@
-"""YOLO segmentation (Ultralytics): one .txt a photo, one line an instance: class x1 y1 x2 y2 …, as parts of 1.
+"""YOLO (Ultralytics): one .txt a photo, one line an instance, lengths as parts of the photo's sides.
+
+    class x1 y1 x2 y2 x3 y3 …    an outline (segmentation)
+    class cx cy w h              a box by its centre (detection)
 
 An instance is one closed line in this format. Its parts and holes are tied to it by bridges walked there and back,
 which cover nothing when the line is filled by the even-odd rule.
@@ -14,14 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from retail_seg.errors import AnnotationError
+from retail_seg.segmentation.boxes import IGNORED_CLASS, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
     Drawing,
     Region,
     Source,
+    box_region,
     check_ring,
     draw_shapes,
+    ignored_region,
     outlines,
     polygon_region,
     read_text,
@@ -29,7 +35,7 @@ from retail_seg.segmentation.formats.base import (
     write_text,
 )
 
-TITLE = "YOLO segmentation"
+TITLE = "YOLO"
 #: Files of class names that stand in or beside the folder of labels, one name a line.
 NAME_FILES = ("classes.txt", "obj.names")
 _NOT_LABELS = ("classes.txt", "readme.txt", "train.txt", "val.txt", "test.txt")
@@ -56,12 +62,25 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
         lines = []
         for number, region in regions(photo.labels):
             label = names.setdefault(photo.classes.get(number, NO_CLASS), len(names))
-            line = _one_line(region) / (width, height)
-            lines.append(f"{label} " + " ".join(f"{v:.7g}" for v in line.ravel()) + "\n")
+            box = photo.boxes.get(number)
+            values = one_line(region) / (width, height) if box is None else _centred(box, height, width)
+            lines.append(_line(label, values))
+        if (unknown := ignored_region(photo.labels)) is not None:
+            label = names.setdefault(IGNORED_CLASS, len(names))
+            lines.append(_line(label, one_line(unknown) / (width, height)))
         write_text(out / "labels" / f"{photo.name}.txt", "".join(lines))
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in names))
     listed = "".join(f"  {i}: {_quote(name)}\n" for name, i in names.items())
     write_text(out / "data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{listed}")
+
+
+def _line(label: int, values: np.ndarray) -> str:
+    return f"{label} " + " ".join(f"{v:.7g}" for v in values.ravel()) + "\n"
+
+
+def _centred(box: Box, height: int, width: int) -> np.ndarray:
+    x, y, w, h = box
+    return np.array([x + w / 2, y + h / 2, w, h]) / (width, height, width, height)
 
 
 def _files(path: Path) -> list[Path]:
@@ -100,14 +119,25 @@ def _region(values: list[str], what: str, height: int, width: int, notes: list[s
     if not values[0].isdecimal():
         raise AnnotationError(f"{what} does not begin with a class number")
     if len(values) == 5:
-        raise AnnotationError(f"{what} is a box (five numbers), not an outline")
+        return _box(values[1:], what, height, width, notes)
     ring = check_ring(values[1:], what)
     if ring.max() > 2 and ring.min() >= 0:
         raise AnnotationError(f"{what} has coordinates in pixels; YOLO's are parts of the width and height, 0 to 1")
     return polygon_region([ring * (width, height)], height, width, what, notes)
 
 
-def _one_line(region: Region) -> np.ndarray:
+def _box(values: list[str], what: str, height: int, width: int, notes: list[str]) -> Region:
+    try:
+        x, y, w, h = (float(v) for v in values)
+    except ValueError:
+        raise AnnotationError(f"{what} has a box that is not four numbers") from None
+    if max(x, y, w, h) > 2:
+        raise AnnotationError(f"{what} has coordinates in pixels; YOLO's are parts of the width and height, 0 to 1")
+    box = ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)
+    return box_region(box, height, width, what, notes)
+
+
+def one_line(region: Region) -> np.ndarray:
     """All rings of a region as one closed line (k, 2): each next ring is entered from the nearest point so far."""
     outer, holes = outlines(region.mask, region.top, region.left)
     line, *rest = outer + holes

@@ -65,8 +65,13 @@ class Instances:
 
 
 def dense_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values of a label image, ascending, and the image (H, W) int32 with those other than 0 numbered 1..n."""
-    if labels.size and int(labels.min()) >= 0 and int(labels.max()) < 2**16:  # counting is faster than sorting
+    """The values of a label image, ascending, and the image (H, W) int32 with those other than 0 numbered 1..n.
+
+    Pixels to be ignored (boxes.IGNORE, below 0) count as background.
+    """
+    if labels.size and int(labels.min()) < 0:
+        labels = np.maximum(labels, 0)
+    if labels.size and int(labels.max()) < 2**16:  # counting is faster than sorting
         values = np.flatnonzero(np.bincount(labels.ravel()))
         table = np.zeros(int(labels.max()) + 1, np.int32)
         table[values[values > 0]] = np.arange(1, int((values > 0).sum()) + 1)

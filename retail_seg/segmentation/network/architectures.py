@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from retail_seg.errors import ModelError
-from retail_seg.segmentation.network.config import UNET, SegmenterConfig
+from retail_seg.segmentation.network.config import MOBILE, UNET, SegmenterConfig
+from retail_seg.segmentation.network.mobile import MobileUNet
 from retail_seg.segmentation.network.unet import UNet
 
 
@@ -132,5 +133,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "deeplabv3": Architecture("DeepLab v3 (Chen et al., 2017) on a ResNet encoder", _deeplab),
     "mask-rcnn": Architecture("Mask R-CNN (He et al., 2017) on a ResNet encoder with a feature pyramid", _mask_rcnn,
                               learns_labels=True, compiles=False),
+    MOBILE: Architecture("U-Net on MobileNetV2 (Sandler et al., 2018), trained on ImageNet",
+                         lambda config: MobileUNet(config.widths)),
     "ensemble": Architecture("Ensemble: the mean of several models' probabilities", _ensemble),
 }  # fmt: skip

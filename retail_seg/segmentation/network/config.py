@@ -15,7 +15,11 @@ OFFSET_UNIT = 64.0
 INPUTS = 4
 #: The architecture of the shipped model, and of a configuration that names none.
 UNET = "unet"
-#: Every architecture that can be trained by itself; the networks stand in `architectures`.
+#: The U-Net on an encoder that was trained on ImageNet, see `mobile`.
+MOBILE = "mobile-unet"
+#: Those whose weights are known by name and shape without PyTorch; OpenVINO runs them.
+OWN = (UNET, MOBILE)
+#: Every architecture that can be trained from nothing; the networks stand in `architectures`.
 TRAINABLE = (UNET, "smp-unet", "fcn", "segnet", "deeplabv3", "mask-rcnn")
 
 #: File of a model folder that names the training on record, see `record.Origin`; a model may be without.
@@ -39,8 +43,8 @@ class UNetConfig:
 class SegmenterConfig:
     """Everything that turns a photo into the network's input: longer side in pixels, mean and spread per channel.
 
-    `architecture` is one of architectures.ARCHITECTURES; `widths` and `block` shape the UNet and SegNet, `encoder`
-    names the encoder of those that have one (`segmentation_models_pytorch`), `members` are the parts of an ensemble.
+    `architecture` is one of architectures.ARCHITECTURES; `widths` and `block` shape the UNet and SegNet, `widths` also
+    the MobileUNet's decoder; `encoder` names the encoder of those that have one, `members` are an ensemble's parts.
     """
 
     widths: tuple[int, ...] = UNetConfig.widths
@@ -84,6 +88,9 @@ def config_of(architecture: str) -> SegmenterConfig:
     """The usual configuration of an architecture."""
     if architecture == "segnet":  # it works at full resolution, where wider levels learn too slowly on a processor
         return SegmenterConfig(widths=(16, 32, 64, 128), block=1, architecture=architecture)
+    if architecture == MOBILE:  # its encoder takes colours in [-1, 1]
+        middle = (0.5, 0.5, 0.5)
+        return SegmenterConfig((48, 80, 112), 4, 768, middle, middle, architecture, "mobilenet_v2")
     return SegmenterConfig(architecture=architecture)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from retail_seg.errors import ManifestError
 from retail_seg.segmentation.annotations import AnnotatedPhoto, read_annotations
+from retail_seg.segmentation.boxes import Box
 from retail_seg.system.files import replace_file
 
 #: Version of the file's layout.
@@ -155,14 +156,15 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def labels_hash(labels: np.ndarray) -> str:
-    """SHA-256 of instance ids (H, W), whatever their type."""
+def labels_hash(labels: np.ndarray, boxes: Mapping[int, Box] | None = None) -> str:
+    """SHA-256 of instance ids (H, W), whatever their type, and of the boxes that some of them are."""
     values = np.ascontiguousarray(labels, "<i4")
-    return hashlib.sha256(str(values.shape).encode() + values.tobytes()).hexdigest()
+    given = str([(n, [round(v, 1) for v in box]) for n, box in sorted(boxes.items())]) if boxes else ""
+    return hashlib.sha256(str(values.shape).encode() + values.tobytes() + given.encode()).hexdigest()
 
 
 def _entry(one: AnnotatedPhoto) -> Entry:
-    return Entry(one.path.absolute(), file_hash(one.path), labels_hash(one.labels), len(one.ids))
+    return Entry(one.path.absolute(), file_hash(one.path), labels_hash(one.labels, one.boxes), len(one.ids))
 
 
 def _read_entry(value: Mapping[str, Any], base: Path) -> Entry:
@@ -187,7 +189,7 @@ def _photo_fault(entry: Entry) -> str:
 def _annotation_fault(entry: Entry, found: AnnotatedPhoto | None) -> str:
     if found is None:
         return "is no longer annotated"
-    return "" if labels_hash(found.labels) == entry.annotation_sha256 else "has another annotation"
+    return "" if labels_hash(found.labels, found.boxes) == entry.annotation_sha256 else "has another annotation"
 
 
 def _faults(lost: Mapping[Path, str]) -> Iterable[str]:

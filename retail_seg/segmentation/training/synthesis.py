@@ -91,7 +91,7 @@ def paint_out(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Things cast soft shadows and masks are a little tight, so a margin around each goes too.
     """
     margin = max(3, round(0.012 * max(photo.shape[:2])))
-    hole = cv2.dilate((labels > 0).astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8)) > 0
+    hole = cv2.dilate((labels != 0).astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8)) > 0
     known = (~hole).astype(np.float32)
     fill, weight = photo.astype(np.float32) * known[:, :, None], known
     smooth = np.zeros_like(fill)
@@ -153,9 +153,9 @@ def _real(
 
 def _separate(labels: np.ndarray) -> np.ndarray:
     """Gives mirrored copies of an instance at the border ids of their own."""
-    out = np.zeros_like(labels)
+    out = np.minimum(labels, 0)  # what is ignored stays so
     total = 0
-    for value in np.flatnonzero(np.bincount(labels.ravel())):
+    for value in np.flatnonzero(np.bincount(np.maximum(labels, 0).ravel())):
         if value:
             n, parts = cv2.connectedComponents((labels == value).astype(np.uint8), ltype=cv2.CV_32S)
             big = np.bincount(parts.ravel(), minlength=n) >= 20
@@ -376,12 +376,17 @@ def _turn(rgba: np.ndarray, scale: float, angle: float, rng: np.random.Generator
     return cv2.warpAffine(rgba, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
 
 
-def source_of(photo: np.ndarray, labels: np.ndarray) -> Source:
-    """Cut-outs, the empty background and the photo itself, of one annotated photo at OVERSAMPLING × working size."""
+def source_of(photo: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> Source:
+    """Cut-outs, the empty background and the photo itself, of one annotated photo at OVERSAMPLING × working size.
+
+    `known` are the labels to learn from the photo itself, where they differ from those that things are cut out by.
+    """
     k = 1 / OVERSAMPLING
     small = cv2.resize(photo, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
-    where = cv2.resize((labels > 0).astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return Source(tuple(cut_out(photo, labels)), (paint_out(small, where),), ((photo, labels),))
+    where = cv2.resize((labels != 0).astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return Source(
+        tuple(cut_out(photo, labels)), (paint_out(small, where),), ((photo, labels if known is None else known),)
+    )
 
 
 def joined(sources: Sequence[Source]) -> Source:

@@ -39,7 +39,7 @@ def _fill_instance(maps: np.ndarray, labels: np.ndarray, value: int, place: tupl
 
 def boundary_mask(labels: np.ndarray, radius: int = BOUNDARY_RADIUS) -> np.ndarray:
     """Pixels (h, w) bool of an instance that have a pixel of another instance within `radius`."""
-    dense = labels.astype(np.uint16)
+    dense = np.maximum(labels, 0).astype(np.uint16)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     highest = cv2.dilate(dense, kernel)
     lowest = cv2.erode(np.where(dense == 0, np.uint16(65535), dense), kernel)

@@ -18,11 +18,11 @@ import torch
 from torch import nn
 
 from retail_seg.errors import TrainingError
-from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.instances.grouping import Thresholds, group
 from retail_seg.segmentation.network.architectures import build
 from retail_seg.segmentation.network.config import UNET
+from retail_seg.segmentation.samples import at_working_size, doubted, resized_sample
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import (
     SHIPPED,
@@ -30,14 +30,11 @@ from retail_seg.segmentation.segmenter import (
     Segmenter,
     SegmenterConfig,
     check_model_folder,
-    resized,
-    working_size,
 )
 from retail_seg.segmentation.training.cards import training_card
 from retail_seg.segmentation.training.fitting import Fit, Sample, cosine, to_tensors
-from retail_seg.segmentation.training.manifest import held_back
+from retail_seg.segmentation.training.manifest import held_back, labels_hash
 from retail_seg.segmentation.training.synthesis import OVERSAMPLING, SceneStyle, Source, compose, joined, source_of
-from retail_seg.segmentation.training.targets import shrink_labels
 from retail_seg.segmentation.training.tuning import Held, look_at, tune
 from retail_seg.system.interrupts import sigterm_interrupts
 
@@ -51,7 +48,10 @@ ALL_PHOTOS_FROM = 0.7
 class Recipe:
     """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels.
 
-    `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on.
+    `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on. A model's
+    pretrained encoder keeps its first `frozen` blocks; the others learn at `encoder_rate` times the learning rate.
+    `doubt` leaves what may be background in a box out of the loss; without it, which measured better, all of a box is
+    product.
     """
 
     batch: int = 4
@@ -62,6 +62,9 @@ class Recipe:
     patience: int = 4
     composed_checks: int = 12
     tuning_scenes: int = 32
+    frozen: int = 7
+    encoder_rate: float = 0.3
+    doubt: bool = False
     style: SceneStyle = field(default_factory=SceneStyle)
     config: SegmenterConfig = field(default_factory=SegmenterConfig)
 
@@ -199,15 +202,22 @@ class _Run:
     def prepare(self, start: Path | None, from_scratch: bool, hold_back: bool | Collection[Path]) -> None:
         torch.manual_seed(self.seed)
         net = self._starting_net(start, from_scratch)
-        rate = self.recipe.rate_pretrained if self.start != "nothing" else self.recipe.rate_fresh
-        self.fit = Fit(self.config, net, rate)
-        samples = [_at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
+        if self.start == "nothing":
+            self.fit = Fit(self.config, net, self.recipe.rate_fresh)
+        else:
+            frozen, slower = self.recipe.frozen, self.recipe.encoder_rate
+            self.fit = Fit(self.config, net, self.recipe.rate_pretrained, frozen=frozen, encoder_rate=slower)
+        whole = [at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
+        samples = whole
+        if self.recipe.doubt:
+            samples = [doubted(one, a) for one, a in zip(whole, self.annotated, strict=True)]
         self.held = self._held_back(hold_back)
         checked = self.held or list(range(len(samples)))
-        sources = [source_of(*sample) for sample in samples]
+        # A cut-out is all of its box: pasted, its corners belong to it.
+        sources = [source_of(*one, soft) for one, (_, soft) in zip(whole, samples, strict=True)]
         self.everything = joined(sources)
         self.source = joined([s for i, s in enumerate(sources) if i not in self.held])
-        self.checks = [_resized(samples[i], self.config.side) for i in checked]
+        self.checks = [resized_sample(samples[i], self.config.side) for i in checked]
         self.scenes = self._compose_checks(joined([sources[i] for i in checked]))
         self._resume()
 
@@ -326,7 +336,7 @@ class _Run:
 
     def _key(self) -> str:
         """Changes with anything that makes a checkpoint another training's."""
-        names = [(a.name, hashlib.sha256(a.labels.tobytes()).hexdigest()) for a in self.annotated]
+        names = [(a.name, labels_hash(a.labels, a.boxes)) for a in self.annotated]
         key = [names, self.seed, self.start, asdict(self.recipe), self.steps, self.held]
         return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()
 
@@ -381,19 +391,6 @@ class _Run:
         )
         self._model().save(self.folder, training_card(result.to_json(), self.config))
         return result
-
-
-def _at_working_size(annotated: AnnotatedPhoto, side: float) -> Sample:
-    """Photo and labels with the longer side `side`, the labels by majority."""
-    photo = load_photo(annotated.path)
-    return _resized((photo, annotated.labels), int(side))
-
-
-def _resized(sample: Sample, side: int) -> Sample:
-    """The sample with its longer side `side`, the labels by majority."""
-    picture, labels = sample
-    height, width = working_size(labels.shape[0], labels.shape[1], side)
-    return resized(picture, width, height), shrink_labels(labels, width, height)
 
 
 def score_held(held: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:

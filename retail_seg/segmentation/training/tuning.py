@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, select, split
 from retail_seg.segmentation.instances.zoom import Look
 from retail_seg.segmentation.scores import score
@@ -40,8 +41,14 @@ class Held:
 
 
 def look_at(segmenter: Segmenter, samples: Sequence[Sample]) -> list[Held]:
-    """The network's maps of samples (RGB uint8, labels int32) of working size."""
-    return [Held(segmenter.maps(picture), labels) for picture, labels in samples]
+    """The network's maps of samples (RGB uint8, labels int32) of working size; what they ignore counts as ground."""
+    return [_seen(segmenter.maps(picture), labels) for picture, labels in samples]
+
+
+def _seen(maps: Maps, labels: np.ndarray) -> Held:
+    if (labels == IGNORE).any():
+        maps = replace(maps, foreground=np.where(labels == IGNORE, 0, maps.foreground))
+    return Held(maps, np.maximum(labels, 0))
 
 
 def tune(
@@ -72,7 +79,7 @@ def tune(
 
 def typical_size(held: Sequence[Held]) -> float:
     """Median diameter of the instances of samples, as a share of the working side; infinite without any."""
-    sizes = [Look.at(max(h.labels.shape), h.labels).diameters for h in held]
+    sizes = [Look.at(max(h.labels.shape), np.maximum(h.labels, 0)).diameters for h in held]
     return float(np.median(np.concatenate(sizes))) if any(len(one) for one in sizes) else float("inf")
 
 
@@ -80,7 +87,7 @@ def foreground_iou(held: Sequence[Held], limit: float) -> float:
     """Mean IoU of foreground over samples."""
     values = []
     for h in held:
-        a, b = h.maps.foreground > limit, h.labels > 0
+        a, b = (h.maps.foreground > limit) & (h.labels != IGNORE), h.labels > 0
         values.append((a & b).sum() / max(int((a | b).sum()), 1))
     return float(np.mean(values)) if values else 0.0
 

@@ -12,7 +12,7 @@ import numpy as np
 from retail_seg.errors import TrainingError
 from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.scores import Scores, score
+from retail_seg.segmentation.scores import Scores, combine, score_photo
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.train import DEFAULT_MINUTES, MIN_PHOTOS, ProgressHook, Recipe, train
 
@@ -138,7 +138,7 @@ def learning_curve(
 def score_model(folder: Path, tested: Sequence[AnnotatedPhoto]) -> Scores:
     """Scores of the model in `folder` on annotated photos, at their own size; raises ModelError."""
     model = Segmenter.load(folder)
-    return score((a.labels, model.segment(load_photo(a.path)).labels) for a in tested)
+    return combine(score_photo(a.labels, model.segment(load_photo(a.path)).labels, a.boxes) for a in tested)
 
 
 def _train_and_score(
