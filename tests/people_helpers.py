@@ -1,4 +1,4 @@
-"""Users of a store changed as the command line changes them: its catalogue is opened for the log."""
+"""Users of a store changed as the command line changes them: with the log of the store."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from retail_seg.people import users
-from retail_seg.store.opening import open_catalogue
+from retail_seg.store.opening import log_of
 
 
 def _logged(change: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(change)
     def changed(store: Path, *values: Any, **named: Any) -> Any:
-        with open_catalogue(store) as catalogue:
-            return change(store, *values, logged=catalogue.logged, **named)
+        return change(store, *values, logged=log_of(store), **named)
 
     return changed
 

@@ -36,12 +36,12 @@ def add(name: str, role: str, oidc: bool, store: Path, by: str) -> None:
     """Let NAME log in; asks for the password."""
     from retail_seg.people.roles import AccountError
     from retail_seg.people.users import add_user, find_user
-    from retail_seg.store.opening import open_catalogue
+    from retail_seg.store.opening import log_of
 
-    with open_catalogue(store) as catalogue:
-        if find_user(store, name):
-            raise AccountError(f"{name} is a user already; see `retail-seg user list`")
-        found = add_user(store, name, role, None if oidc else _ask(name), logged=catalogue.logged, by=by)
+    _open(store)
+    if find_user(store, name):
+        raise AccountError(f"{name} is a user already; see `retail-seg user list`")
+    found = add_user(store, name, role, None if oidc else _ask(name), logged=log_of(store), by=by)
     say(f"{found.name} may log in as {found.role}" + (" through the identity provider" if oidc else ""))
 
 
@@ -50,9 +50,8 @@ def add(name: str, role: str, oidc: bool, store: Path, by: str) -> None:
 def list_(store: Path) -> None:
     """List who may log in."""
     from retail_seg.people.users import read_users
-    from retail_seg.store.opening import open_catalogue
 
-    open_catalogue(store).close()  # refuses a folder that is no store
+    _open(store)
     users = read_users(store)
     for one in users:
         click.echo(f"{one.name}  {one.role}  {'password' if one.password else 'identity provider'}")
@@ -67,10 +66,9 @@ def list_(store: Path) -> None:
 def set_role(name: str, role: str, store: Path, by: str) -> None:
     """Give NAME another ROLE; it counts at once."""
     from retail_seg.people.users import set_role as change
-    from retail_seg.store.opening import open_catalogue
+    from retail_seg.store.opening import log_of
 
-    with open_catalogue(store) as catalogue:
-        change(store, name, role, logged=catalogue.logged, by=by)
+    change(store, name, role, logged=log_of(store), by=by)
     say(f"{name} is {role} now")
 
 
@@ -82,12 +80,12 @@ def passwd(name: str, store: Path, by: str) -> None:
     """Set a new password of NAME; asks for it, and ends their open sessions."""
     from retail_seg.people.roles import AccountError
     from retail_seg.people.users import find_user, set_password
-    from retail_seg.store.opening import open_catalogue
+    from retail_seg.store.opening import log_of
 
-    with open_catalogue(store) as catalogue:
-        if find_user(store, name) is None:
-            raise AccountError(f"there is no user {name}; see `retail-seg user list`")
-        set_password(store, name, _ask(name), logged=catalogue.logged, by=by)
+    _open(store)
+    if find_user(store, name) is None:
+        raise AccountError(f"there is no user {name}; see `retail-seg user list`")
+    set_password(store, name, _ask(name), logged=log_of(store), by=by)
     say(f"{name} has a new password")
 
 
@@ -98,13 +96,19 @@ def passwd(name: str, store: Path, by: str) -> None:
 def remove(name: str, store: Path, by: str) -> None:
     """Take the access of NAME away, at once."""
     from retail_seg.people.users import read_users, remove_user
-    from retail_seg.store.opening import open_catalogue
+    from retail_seg.store.opening import log_of
 
-    with open_catalogue(store) as catalogue:
-        remove_user(store, name, logged=catalogue.logged, by=by)
+    remove_user(store, name, logged=log_of(store), by=by)
     say(f"{name} may no longer log in")
     if not read_users(store):
         say("No users are left: no login is asked for, and the app is for this computer only.")
+
+
+def _open(store: Path) -> None:
+    """Refuse a folder that is no store before anything is asked."""
+    from retail_seg.store.opening import open_catalogue
+
+    open_catalogue(store).close()
 
 
 def _ask(name: str) -> str:

@@ -140,10 +140,10 @@ def _copied(store: Path, model: Path) -> Path:
 
 def _logged_swap(store: Path, action: str, by: str, fresh: Path | None) -> None:
     """Exchange the model in use with `fresh` (None: the previous one) inside the log's transaction, one at a time."""
-    from retail_seg.store.opening import open_catalogue
+    from retail_seg.store.opening import log_of
 
     own, previous, aside = store / SEGMENTER, store / PREVIOUS, store / _ASIDE
-    with open_catalogue(store) as catalogue, catalogue.logged(action, by=by):
+    with log_of(store)(action, by=by):
         try:
             if fresh is not None:
                 if previous.is_dir():
