@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from retail_seg.errors import StoreError
@@ -151,7 +152,8 @@ def _logged_swap(store: Path, action: str, by: str, fresh: Path | None) -> None:
                 os.rename(fresh, previous)
             _swap(own, previous, aside)
         except OSError as error:
-            _take_back(own, previous, aside)
+            with suppress(OSError):  # what cannot be taken back now is by the next switch, see `settle`
+                _take_back(own, previous, aside)
             reason = error.strerror or error
             raise StoreError(f"{store}: its model cannot be switched ({reason}); check who may write there") from None
 
