@@ -22,7 +22,7 @@ ROOMS = (
 JOINS = (
     "retail_seg/store/", "retail_seg/scans/", "retail_seg/products/", "retail_seg/shelf/", "retail_seg/evaluation/",
     "retail_seg/bench/", "retail_seg/cli/", "retail_seg/web/", "retail_seg/api/", "retail_seg/matcher.py",
-    "retail_seg/demo.py", "retail_seg/system/user_errors.py", "retail_seg/system/jobs.py",
+    "retail_seg/demo.py", "retail_seg/system/user_errors.py",
     "retail_seg/teaching/imports.py",
 )  # fmt: skip
 #: Joins that are still to come.
@@ -120,6 +120,13 @@ def test_only_the_joins_hold_the_packages_together() -> None:
 
 def test_only_the_front_door_lies_loose() -> None:
     assert {path.name for path in modules("retail_seg") if len(path.parts) == 2} == LOOSE
+
+
+def test_the_environment_is_read_in_one_place_a_package() -> None:
+    places = {"index/settings.py", "retail_seg/system/settings.py", "retail_seg/system/processes.py"}
+    reads = ("os.environ.get", "os.environ[", "os.getenv")
+    found = [path for package in ("retail_seg", "index", "catalogue") for path in modules(package)]
+    assert {str(path) for path in found if any(read in (ROOT / path).read_text() for read in reads)} == places
 
 
 def arrows(package: str) -> dict[str, set[str]]:

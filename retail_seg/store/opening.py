@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,17 @@ def open_catalogue(folder: Path) -> Catalogue:
     if not (folder / CATALOGUE).is_file():
         raise StoreError(f"{folder}: holds no store; make one with `retail-seg init --store {folder}`")
     return Catalogue.open(folder / CATALOGUE)
+
+
+def log_of(folder: Path) -> Callable[..., AbstractContextManager[None]]:
+    """The log of a store, `Catalogue.logged`, for who needs nothing else of it: opened for each block."""
+
+    @contextmanager
+    def logged(action: str, *, by: str = "") -> Iterator[None]:
+        with open_catalogue(folder) as catalogue, catalogue.logged(action, by=by):
+            yield
+
+    return logged
 
 
 def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:

@@ -16,7 +16,7 @@ from index.errors import IndexingError
 from retail_seg import __version__
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
-from retail_seg.store.active_model import SEGMENTER
+from retail_seg.store.active_model import own_model
 from retail_seg.store.gallery import LEARNED_FROM, LIKELY_FROM, PRECISION, RANKER, RATE, STRANGERS, policy_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def overview(matcher: Matcher) -> Overview:
         ],
         "Segmenter": [
             ("Model", f"{model.name}:{model.fingerprint}"),
-            ("From", "the store's own" if (matcher.folder / SEGMENTER).is_dir() else "shipped with the program"),
+            ("From", "the store's own" if own_model(matcher.folder) else "shipped with the program"),
             ("Thresholds", thresholds),
         ],
         "Matching": [

@@ -12,7 +12,8 @@ from catalogue.health import Gain, Health, Pair, Poor
 from index.calibration import ONE_REFERENCE
 from retail_seg.products import browsing, editing, health_report
 from retail_seg.products.health_report import KeptHealth
-from retail_seg.system.jobs import FAILED, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import FAILED
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 from retail_seg.web.text import age, plain

@@ -9,7 +9,8 @@ import streamlit as st
 
 from retail_seg.products import uploads
 from retail_seg.products.uploads import ENDINGS, MAX_BYTES, Line, Run, Upload
-from retail_seg.system.jobs import DONE, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, page_guard, store_folder
 from retail_seg.web.text import age, plain

@@ -14,7 +14,8 @@ from catalogue.records import TEXT_FIELDS
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.products import browsing, editing
 from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
-from retail_seg.system.jobs import DONE, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, may
 from retail_seg.web.text import plain

@@ -10,6 +10,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.people.roles import ROLES, acting
 from retail_seg.people.users import read_users, remove_user, set_password, set_role
 from retail_seg.photos.load import SUFFIXES, shrink
+from retail_seg.store.opening import log_of
 from retail_seg.store.settings import overview, state_policy, stated_policy, timed_scan
 from retail_seg.web import widgets
 from retail_seg.web.identity import sessions, way
@@ -120,7 +121,7 @@ def _own_password(found: Matcher) -> None:
             return
         with errors_as_sentences():
             sessions(store_folder()).check(acting().name, old, st.context.ip_address or "")  # guesses are counted
-            set_password(found.folder, acting().name, new, old=old)
+            set_password(found.folder, acting().name, new, old=old, logged=log_of(found.folder))
         st.rerun()
 
 
@@ -140,9 +141,9 @@ def _everybody(found: Matcher) -> None:
         return
     with errors_as_sentences():
         if wanted in ROLES:
-            set_role(found.folder, name, wanted)
+            set_role(found.folder, name, wanted, logged=log_of(found.folder))
         else:
-            remove_user(found.folder, name)
+            remove_user(found.folder, name, logged=log_of(found.folder))
     _done(f"{name} is {wanted} now." if wanted in ROLES else f"{name} may no longer log in.")
 
 

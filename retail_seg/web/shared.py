@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from retail_seg.matcher import Matcher
-from retail_seg.people.roles import Person, acting
+from retail_seg.people.roles import Person, acting, context_of_acting, owner_or_manager
+from retail_seg.system.settings import settings
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.web.identity import NOBODY, current, store_folder
 from retail_seg.web.text import plain, sentence
@@ -48,7 +48,7 @@ def jobs() -> Jobs:
     """The background jobs of this process, shared by every visitor."""
     from retail_seg.system.jobs import Jobs
 
-    return Jobs()
+    return Jobs(context=context_of_acting, rule=owner_or_manager)
 
 
 def person() -> Person:
@@ -92,7 +92,7 @@ def nothing_unsaid() -> Iterator[None]:
         with errors_as_sentences():
             yield
     except Exception as error:
-        if os.environ.get("RETAIL_SEG_DEBUG"):
+        if settings().debug:
             raise
         number = uuid.uuid4().hex[:6]
         _LOG.exception("error %s", number)

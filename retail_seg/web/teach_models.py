@@ -11,8 +11,9 @@ from retail_seg.runs.record import origin_of
 from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
 from retail_seg.store.active_model import model_in_use, previous_model, switch_back, use_model
 from retail_seg.store.networks import load_segmenter
+from retail_seg.system.progress import DONE
 from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
-from retail_seg.teaching.trainings import FINISHED, Training
+from retail_seg.teaching.trainings import Training
 from retail_seg.web.shared import jobs, may
 from retail_seg.web.teach_shared import Workshop, go_to, job_shown, trying
 from retail_seg.web.text import counted, plain, sentence
@@ -22,7 +23,7 @@ from retail_seg.web.widgets import say
 def show(shop: Workshop) -> None:
     """The model in use, then a trained one beside it."""
     _in_use(shop)
-    runs = {run.id: run for run in shop.trainings.all() if shop.trainings.progress(run.id).state == FINISHED}
+    runs = {run.id: run for run in shop.trainings.all() if shop.trainings.progress(run.id).state == DONE}
     if not runs:
         st.info("No training has ended yet. Train first; then its model can be compared here.", icon=":material/info:")
         st.button("To the training", on_click=go_to, args=("train",), icon=":material/model_training:")

@@ -6,25 +6,15 @@ import streamlit as st
 
 from retail_seg.runs.record import SHORT
 from retail_seg.store.active_model import model_in_use
-from retail_seg.teaching import DONE
-from retail_seg.teaching.trainings import (
-    CANCELLED,
-    FAILED,
-    FINISHED,
-    MINUTES,
-    RUNNING,
-    Progress,
-    Training,
-    curve,
-    longest,
-    why_not,
-)
+from retail_seg.system.progress import CANCELLED, DONE, FAILED, RUNNING
+from retail_seg.teaching import DONE as ANNOTATED
+from retail_seg.teaching.trainings import MINUTES, Training, TrainingProgress, curve, longest, why_not
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, go_to, trying
 from retail_seg.web.text import counted, plain, sentence
 from retail_seg.web.widgets import say
 
-WORDS = {RUNNING: "under way", FINISHED: "done", CANCELLED: "cancelled", FAILED: "broke off"}
+WORDS = {RUNNING: "under way", DONE: "done", CANCELLED: "cancelled", FAILED: "broke off"}
 SCORES = {"fg_iou": "Foreground IoU", "f1_50": "F1 at IoU .5", "f1_75": "F1 at IoU .75", "exact_count": "Exact count"}
 #: Seconds between two looks at a training under way.
 EVERY = 2
@@ -48,7 +38,7 @@ def show(shop: Workshop) -> None:
 
 
 def _start(shop: Workshop) -> None:
-    done = [photo for photo in shop.teaching.photos() if photo.state == DONE]
+    done = [photo for photo in shop.teaching.photos() if photo.state == ANNOTATED]
     held = shop.trainings.held_back(done)
     count = len(done) - len(held)
     is_ = "is" if len(held) == 1 else "are"
@@ -94,7 +84,7 @@ def _live(shop: Workshop, id_: str) -> None:
         st.rerun()
     run = shop.trainings.get(id_)
     st.subheader("A training is under way")
-    st.progress(progress.share, text=f"{plain(progress.part.capitalize())}: {progress.share:.0%}")
+    st.progress(progress.share, text=f"{plain(progress.text.capitalize())}: {progress.share:.0%}")
     by = f" by {plain(run.by)}" if run.by else ""
     st.caption(f"Started {_when(run)}{by} on {counted(len(run.photos), 'photo')}. It goes on when you leave this page.")
     _curves(progress)
@@ -126,7 +116,7 @@ def _ended(shop: Workshop, run: Training) -> None:
             st.button("Delete it", type="primary", on_click=trying(lambda: shop.trainings.remove(run.id)))
 
 
-def _on_record(progress: Progress) -> None:
+def _on_record(progress: TrainingProgress) -> None:
     """Where everything about a training is kept, or how to have it kept."""
     if progress.on_record:
         short = progress.on_record[:SHORT]
@@ -135,7 +125,7 @@ def _on_record(progress: Progress) -> None:
         st.caption(f":material/info: {plain(note)}.")
 
 
-def _scores(progress: Progress) -> None:
+def _scores(progress: TrainingProgress) -> None:
     """What a training came to, a row a measure."""
     result = progress.result or {}
     early = "; it stopped early, as it no longer improved" if result["stopped_early"] else ""
@@ -157,9 +147,9 @@ def _written(scores: dict[str, float]) -> list[str]:
     return [f"{scores[key]:.3f}" for key in SCORES]
 
 
-def _curves(progress: Progress) -> None:
+def _curves(progress: TrainingProgress) -> None:
     """Loss and score over the steps of the part under way, or of the last one."""
-    losses, scores = curve(progress.lines, progress.part)
+    losses, scores = curve(progress.lines, progress.text)
     if not len(losses):
         st.caption("The first steps are on their way; reading the photos takes a moment.")
         return

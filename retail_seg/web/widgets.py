@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from retail_seg.products import browsing, editing
-from retail_seg.system.jobs import CANCELLED, FAILED, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import CANCELLED, FAILED
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 from retail_seg.web.text import age, plain, sentence
 

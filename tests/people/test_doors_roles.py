@@ -20,10 +20,12 @@ import retail_seg.store
 import retail_seg.teaching
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import NotAllowed, Person, acting_as
-from retail_seg.system.jobs import CANCELLED, Job, Jobs
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import CANCELLED
 from retail_seg.teaching import Teaching
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.trainings import Trainings
+from retail_seg.web.shared import jobs as jobs_of_the_app
 
 VIEWER, STAFF, OTHER, MANAGER = (
     Person("vera", "viewer"), Person("stan", "staff"), Person("olga", "staff"), Person("mara", "manager")
@@ -41,7 +43,7 @@ READS = {
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
     "Matcher.report", "Matcher.embedded",
     "opening.stored_embedder", "settings.overview", "gallery.false_accept_rate", "active_model.model_in_use",
-    "active_model.previous_model", "active_model.stamp",
+    "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
@@ -142,7 +144,7 @@ def waiting(job: Job) -> None:
 
 @pytest.mark.parametrize(("who", "may"), [(STAFF, True), (MANAGER, True), (OTHER, False), (VIEWER, False)])
 def test_a_job_is_cancelled_by_its_owner_or_a_manager(who: Person, may: bool) -> None:
-    jobs = Jobs()
+    jobs = jobs_of_the_app.__wrapped__()
     with acting_as(STAFF):
         job = jobs.start("scan", "Scan", waiting)
     with acting_as(who):

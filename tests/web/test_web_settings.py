@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import people_helpers
 import pytest
 import streamlit as st
+from people_helpers import add_user
 from streamlit.testing.v1 import AppTest
 
 from catalogue.history import log
@@ -18,7 +20,7 @@ from retail_seg.cli.app import packaged_settings
 from retail_seg.matcher import Matcher
 from retail_seg.people import users
 from retail_seg.people.roles import NotAllowed, Person, acting, acting_as, local_person, otherwise
-from retail_seg.people.users import add_user, read_users
+from retail_seg.people.users import read_users
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import demo_photos
 from retail_seg.store.gallery import policy_of
@@ -166,11 +168,11 @@ def test_a_role_taken_counts_at_the_next_click(shared_store: Path) -> None:
     app = logged_in("mara")
     assert app.number_input
     with acting_as(local_person()):
-        users.set_role(shared_store, "stan", "manager")
-        users.set_role(shared_store, "mara", "viewer")
+        people_helpers.set_role(shared_store, "stan", "manager")
+        people_helpers.set_role(shared_store, "mara", "viewer")
     assert not app.run().number_input
     with acting_as(local_person()):
-        users.remove_user(shared_store, "mara")
+        people_helpers.remove_user(shared_store, "mara")
     assert [title.value for title in app.run().title] == ["Log in"]
 
 
