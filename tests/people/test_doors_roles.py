@@ -41,13 +41,15 @@ OBJECTS = (Matcher, Teaching, Trainings, Editor)
 READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
-    "Matcher.report", "Matcher.embedded",
-    "opening.stored_embedder", "settings.overview", "gallery.false_accept_rate", "active_model.model_in_use",
+    "Matcher.report", "Matcher.embedded", "Matcher.restate", "opening.own_references",
+    # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
+    "asked.checked_facings", "asked.photographed", "active_model.settle",
+    "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
-    "browsing.thumbnail", "browsing.last_changes", "editing.rivals", "settings.rate_in_use", "health.neighbours",
+    "browsing.thumbnail", "browsing.last_changes", "editing.rivals", "settings.stated_policy", "health.neighbours",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
     # scans
