@@ -252,9 +252,9 @@ Shelves composed by `recipes/compose_shelves.py`, scenes composed of cut-outs, a
 
 | Source | What was taken | Licence |
 | --- | --- | --- |
-| innovationgarage/price-tag-reader, `data/shelves/norway` | 24 phone photos of Norwegian shops, boxed for this project | MIT |
-| Humans in the Loop, Supermarket Shelves, `data/shelves/others` | 2 photos of full bays, boxed for this project | CC0 1.0 |
-| Azure/cortana-intelligence-product-detection-from-images, `data/shelves/fridge` | 25 photos of a fridge with boxes | MIT |
+| innovationgarage/price-tag-reader (`data/shelves/norway`) | 21 photos of Norwegian shops, boxed here | MIT |
+| Humans in the Loop, Supermarket Shelves (`data/shelves/others`) | 2 photos of bays, boxed here | CC0 1.0 |
+| Azure/cortana-intelligence-product-detection-from-images (`data/shelves/fridge`) | 25 boxed photos | MIT |
 | garythung/trashnet (by cardstdani/WasteClassificationNeuralNetwork) | waste and packaging on white | MIT |
 | fruits-360/fruits-360-3-body-problem | fruit on white | CC BY-SA 4.0 |
 | Azure-Samples/cognitive-services-sample-data-files | cutlery on white | MIT |
