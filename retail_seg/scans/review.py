@@ -36,7 +36,7 @@ MAX_PHOTOS = 20
 OLD_SURE = 0.9
 SURE_, LIKELY, UNKNOWN = "sure", "likely", "unknown"
 CERTAINTIES = (SURE_, LIKELY, UNKNOWN)
-_CERTAINTY_AT = 3  # in what is kept of a line, see `upkeep`
+_CERTAINTY_AT = 3  # in what is kept of a line, see `keeping`
 #: Longer side, in pixels, of a photo as it is shown and zoomed into.
 SHOWN_SIDE = 2560
 

@@ -32,7 +32,7 @@ class Thresholds:
     min_confidence  instances less sure than this are dropped
     sliver      in a crowd, instances smaller than this share of a typical one are dropped; 0: never
     small       median diameter of a photo's instances, as a share of the working side, below which a photo that has
-                more pixels is looked at closer (see `closer`); 0: never
+                more pixels is looked at closer (see `zoom`); 0: never
     """
 
     foreground: float = 0.5
