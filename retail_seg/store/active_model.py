@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from retail_seg.errors import StoreError
-from retail_seg.people.roles import sign
+from retail_seg.people.roles import require, sign
 
 #: A store's own segmenter; the shipped one works where there is none.
 SEGMENTER = "segmenter"
@@ -99,7 +99,8 @@ def stamp(store_folder: Path) -> tuple[int, int]:
 
 
 def settle(store_folder: Path) -> None:
-    """Take back a switch that broke off, see this module; nothing is done where none did."""
+    """Take back a switch that broke off, see this module; nothing is done where none did. Only a manager may."""
+    require("manager")
     from retail_seg.store.opening import open_catalogue
 
     store = Path(store_folder)
