@@ -65,7 +65,8 @@ class Hand:
 class MarkLike(Protocol):
     """A mark as the page got it: a number that grows, the number of its hand, and points as shares of the window.
 
-    Its kind counts only with the tool "boxes": a "box", a "point" where nothing was drawn, or a "reshape".
+    An "undo" or "redo" is of the hand's photo. Other kinds count only with the tool "boxes": a "box", a "point" where
+    nothing was drawn, or a "reshape".
     """
 
     @property
@@ -293,6 +294,9 @@ class Hands:
                 yield Taken(hand.photo, hand.number, problem=str(error))
 
     def _do(self, editor: Editor, hand: Hand, mark: MarkLike) -> Taken:
+        if mark.kind in ("undo", "redo"):
+            (editor.teaching.undo if mark.kind == "undo" else editor.teaching.redo)(hand.photo)
+            return Taken(hand.photo, hand.number)
         if hand.tool == MOVE:
             x, y = hand.view.to_photo(mark.points)[0]
             return Taken(hand.photo, hand.number, (float(x), float(y)))

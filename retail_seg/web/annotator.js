@@ -75,13 +75,17 @@ function finish(state) {
   state.current = null;
   if (mark.kind === "boxes") settle_kind(state, mark);
   if (!["box", "reshape"].includes(mark.kind) || mark.points.length === 2) {
-    state.last = Math.max(state.last + 1, Date.now());
-    mark.n = state.last;
     mark.points = mark.points.map((point) => point.map((value) => Math.round(value * 1e5) / 1e5));
-    state.pending = [...state.pending, mark];
-    state.send();
+    queue(state, mark);
   }
   draw(state);
+}
+
+function queue(state, mark) {
+  state.last = Math.max(state.last + 1, Date.now());
+  mark.n = state.last;
+  state.pending = [...state.pending, mark];
+  state.send();
 }
 
 // A drag that goes nowhere is a tap, also on a handle.
@@ -157,7 +161,9 @@ function boxes_key(state, event) {
 function key(state, event) {
   const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase();
   if (undo === "z" || undo === "y") {
-    state.command(undo === "y" || event.shiftKey ? "redo" : "undo");
+    // In the queue with what was drawn, so that each press counts and comes in its turn.
+    const kind = undo === "y" || event.shiftKey ? "redo" : "undo";
+    if (state.data.kind) queue(state, { kind, context: state.data.context, points: [[0, 0]] });
   } else if (event.key in ARROWS) {
     const [x, y] = state.cursor ?? [0.5, 0.5], [dx, dy] = ARROWS[event.key], far = event.shiftKey ? FINE_STEP : STEP;
     state.cursor = state.cursor ? [within(x + dx * far), within(y + dy * far)] : [x, y];
@@ -206,6 +212,7 @@ function draw(state) {
 }
 
 function sketch(pen, mark, at, box, data) {
+  if (mark.kind === "undo" || mark.kind === "redo") return;
   const points = mark.points.map(at);
   if (["box", "boxes", "reshape"].includes(mark.kind) && points.length === 2) {
     const [[x0, y0], [x1, y1]] = points;

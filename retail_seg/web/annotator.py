@@ -36,6 +36,8 @@ _HTML = """<div class="annotator">
 class Mark:
     """What was drawn: `kind` is "stroke", "box", "reshape" or "point"; points are shares (x, y) of the picture's sides.
 
+    The kinds "undo" and "redo" are their keys, whose point says nothing.
+
     `context` is what `annotator` was given when the drawing began; `number` grows with each mark.
     """
 
@@ -65,7 +67,7 @@ def annotator(
     """Show a JPEG with a PNG over it, and take marks of one kind ("" takes none); returns a command, or None.
 
     The kinds are "stroke", "box", "point" and "boxes", with which a drag is a "box", a tap a "point", and a drag of a
-    handle of `selected` (two corners) a "reshape". Commands are "undo", "redo", "delete" and "boxes", by their keys.
+    handle of `selected` (two corners) a "reshape". Commands are "delete" and "boxes", by their keys.
     `size` is width and height in pixels, `brush` the width of a stroke as a share of the picture's, `done` the number
     of the last mark that was dealt with, `label` what a screen reader says, `outline` a polygon in shares,
     `proposals` are polygons drawn with dashes. With `ignore` boxes are filled with grey while they are drawn.

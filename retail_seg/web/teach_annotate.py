@@ -27,7 +27,11 @@ TOOLS = {
 }
 
 #: Streamlit fades what waits for an answer; a picture that somebody is drawing on stays as it is.
-_NOT_FADED = "<style>.st-key-teach-canvas [data-stale='true'] { opacity: 1 !important; transition: none; }</style>"
+#: On a phone its tools stand closer together, as all are to be seen.
+_STYLE = """<style>
+.st-key-teach-canvas [data-stale='true'] { opacity: 1 !important; transition: none; }
+@media (max-width: 640px) { .st-key-teach-tool button { padding-inline: 0.4rem; } }
+</style>"""
 #: What a tap does where the model's proposals are shown.
 _TAPS = "Touch a dashed proposal to take it over, touch it again to give it back."
 #: The tools that take proposals over: as boxes, and as outlines.
@@ -196,7 +200,7 @@ def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
     view = hand.view if hand else window(photo.width, photo.height, 1)
     number = hand.number if hand else None
     things = counted(photo.instances, "outlined thing")
-    st.html(_NOT_FADED)
+    st.html(_STYLE)
     with st.container(key="teach-canvas"):
         command = annotator(
             "teach-picture",
@@ -223,8 +227,6 @@ def _do(shop: Workshop, photo: TaughtPhoto, command: str, number: int | None) ->
     """What a key asks for."""
     if command == "boxes":
         st.session_state["teach-boxes"] = True
-    elif command in ("undo", "redo"):
-        (shop.teaching.undo if command == "undo" else shop.teaching.redo)(photo.id)
     elif command == "delete" and number:
         shop.editor.delete(photo.id, number)
 

@@ -169,6 +169,10 @@ class TestMarks:
         taken = list(hands.take(editor, marks))
         assert [t.number for t in taken] == [None] * 5 and not any(t.problem for t in taken)
         assert len(boxes(teaching, id_)) == 5
+        keys = [Drawn(9 + n, context, [(0.0, 0.0)], kind) for n, kind in enumerate(("undo", "undo", "redo"))]
+        list(hands.take(editor, keys))
+        assert len(boxes(teaching, id_)) == 4
+        list(hands.take(editor, [Drawn(20, context, [(0.0, 0.0)], "redo")]))
         for left in range(4, -1, -1):
             assert teaching.undo(id_).instances == left
 
