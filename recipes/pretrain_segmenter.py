@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from cutouts import from_grounds, from_packs, grounds, invented, rendered
 from scenes import Sampler, folder_of, mixed, split_scenes
+from shelves import HELP, as_scenes
 from torch import nn
 
 from retail_seg.segmentation.instances.grouping import Thresholds
@@ -45,6 +46,8 @@ SIDE = 768
 STYLE = SceneStyle(real=0.0, on_photo=0.0, touching=0.5, overlapping=0.35, sizes=(0.1, 0.95), things=(1, 9), light=0.8)
 #: Every twentieth cut-out, background and picture is kept back for the score and the thresholds.
 KEEP_BACK = 20
+#: Longer side, in pixels, at which real shelves are kept: a closer look still finds something.
+READY_SIDE = 1280
 #: Pictures of a folder, and composed scenes, that are kept back at most.
 KEPT = 40
 
@@ -56,6 +59,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     folders = [folder_of(given) for given in options.scenes]
+    for folder, share in (folder_of(given) for given in options.shelves):
+        folders.append((as_scenes(folder, options.out / f"shelves-{folder.name}", READY_SIDE), share))
     split = [(share, split_scenes(folder, CANVAS, SIDE, KEEP_BACK, KEPT)) for folder, share in folders]
     samplers: list[tuple[float, Sampler]] = [(share, trained) for share, (trained, _) in split]
     checks = [sample for _, (_, held) in split for sample in held.at_working_size()]
@@ -75,6 +80,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--scenes", action="append", default=[], metavar="DIR:SHARE", help="ready pictures; several do")
+    parser.add_argument("--shelves", action="append", default=[], metavar="DIR:SHARE", help=HELP.replace("%", "%%"))
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--encoder", type=Path, help="the encoder's weights, for a new U-Net on MobileNetV2")
     begin.add_argument(
@@ -232,14 +238,23 @@ It is where `retail-seg train` starts from, and what `retail-seg segment` uses w
 - Training: `python recipes/pretrain_segmenter.py`, {steps} steps in {minutes:.0f} minutes.
 - Versions: {versions}
 - Known weak points: glass and clear plastic, things of the background's own colour, packs shot from so near that they
-  leave the picture on three sides, printed backgrounds.
+  leave the picture on three sides, lying rolls with large print, bags in heaps.
+
+## Encoder
+
+MobileNetV2 as TensorFlow's authors trained it on ImageNet (Sandler et al., 2018; Apache-2.0), its normalisation folded
+into the convolutions; its first four blocks are replaced by three dense convolutions that were taught to give the same
+(`recipes/distil_stem.py`), since depthwise convolutions at high resolution are slow on a processor.
 
 ## Data
 
-Scenes composed of cut-outs, none of them from photos that the project reports scores on:
+Shelves composed by `recipes/compose_shelves.py`, scenes composed of cut-outs, and photos of real shelves with boxes:
 
 | Source | What was taken | Licence |
 | --- | --- | --- |
+| innovationgarage/price-tag-reader (`data/shelves/norway`) | 21 photos of Norwegian shops, boxed here | MIT |
+| Humans in the Loop, Supermarket Shelves (`data/shelves/others`) | 2 photos of bays, boxed here | CC0 1.0 |
+| Azure/cortana-intelligence-product-detection-from-images (`data/shelves/fridge`) | 25 boxed photos | MIT |
 | garythung/trashnet (by cardstdani/WasteClassificationNeuralNetwork) | waste and packaging on white | MIT |
 | fruits-360/fruits-360-3-body-problem | fruit on white | CC BY-SA 4.0 |
 | Azure-Samples/cognitive-services-sample-data-files | cutlery on white | MIT |

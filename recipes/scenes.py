@@ -119,9 +119,7 @@ def folder_of(given: str) -> tuple[Path, float]:
     except ValueError:
         value = -1.0
     if not folder or not 0 < value <= 1:
-        raise SystemExit(
-            f"--scenes {given}: give DIR:SHARE, a folder and its share of the samples, above 0 and up to 1"
-        )
+        raise SystemExit(f"{given}: give DIR:SHARE, a folder and its share of the samples, above 0 and up to 1")
     return Path(folder), value
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from retail_seg.errors import AnnotationError
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.segmentation.annotations import AnnotatedPhoto, read_annotations, recognise
+from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.formats.instance_png import UNKNOWN
 from retail_seg.segmentation.samples import at_working_size, doubted
 
 #: For the help of whatever takes such folders.
@@ -20,6 +23,8 @@ Supermarket Shelves by Humans in the Loop (CC0; 45 photos, 11,743 boxes, some 26
 Holoselecta (CC BY 4.0; 295 photos of vending machines: packs behind glass, hung and in coils, under glare);
 SKUs_on_shelves_PL (CC BY 4.0; some 27,000: Polish shops, so packs and shelves that no other set here shows).
 Name the sets under CC BY in the card of the model."""
+#: File that says that all pictures of a set are there.
+DONE = "whole"
 #: Folders in which the photos of a set lie, beside its annotations or below it.
 PHOTO_FOLDERS = ("", "images", "img", "photos", "JPEGImages")
 
@@ -33,6 +38,18 @@ def load_boxes_folder(folder: Path, side: int, *, doubt: bool = False) -> Iterat
     """
     for annotated in annotated_photos(folder):
         yield sample(annotated, side, doubt=doubt)
+
+
+def as_scenes(folder: Path, out: Path, side: int) -> Path:
+    """A set as ready pictures, NAME.jpg with the 16-bit ids of NAME.png, in `out`; made once. Returns `out`."""
+    if not (out / DONE).is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        for number, (picture, labels) in enumerate(load_boxes_folder(folder, side)):
+            name = out / f"{number:05d}"
+            cv2.imwrite(f"{name}.jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            cv2.imwrite(f"{name}.png", np.where(labels == IGNORE, UNKNOWN, labels).astype(np.uint16))
+        (out / DONE).touch()
+    return out
 
 
 def annotated_photos(folder: Path) -> Iterator[AnnotatedPhoto]:

@@ -132,7 +132,7 @@ class Segmenter:
 
         The photo is worked on with its longer side made `side` pixels long: a larger one finds smaller things in a
         large photo. Without it, that is the size that the model was trained for, and where things come out small there
-        and the photo has more pixels, a larger one (see `closer`). Confidence of an instance: how surely its pixels are
+        and the photo has more pixels, a larger one (see `zoom`). Confidence of an instance: how surely its pixels are
         a thing, and how clearly it is told from its neighbours.
         """
         maps, labels, confidence = self._look(photo, side or self.config.side)

@@ -95,3 +95,14 @@ def test_labels_survive_a_smaller_size_and_back() -> None:
     large = enlarge_labels(small, cv2.resize((small > 0).astype(np.float32), (256, 256)) > 0.5)
     scored = score([(labels, large)])
     assert scored.fg_iou > 0.98 and scored.f1_90 == 1
+
+
+def test_slivers_go_from_a_crowd_and_stay_beside_a_few_things() -> None:
+    crowd = [(20 + 40 * (i % 4), 20 + 40 * (i // 4), 16) for i in range(12)]
+    slivers = [(40, 40, 6), (80, 80, 6)]
+    labels = discs(*crowd, *slivers, size=176)
+    found, confidence = group(ideal(labels), Thresholds())
+    assert found.max() == len(confidence) == 12 and not found[labels > 12].any()
+    assert group(ideal(labels), Thresholds(sliver=0.0))[0].max() == 14
+    few = discs(*crowd[:3], *slivers, size=176)
+    assert group(ideal(few), Thresholds())[0].max() == 5

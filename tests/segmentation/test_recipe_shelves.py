@@ -58,3 +58,12 @@ def test_a_folder_without_boxes(shelves: ModuleType, tmp_path: Path) -> None:
     Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
     with pytest.raises(AnnotationError, match="holds no photo with boxes"):
         list(shelves.load_boxes_folder(tmp_path, 100))
+
+
+def test_a_set_becomes_ready_pictures_once(shelves: ModuleType, tmp_path: Path) -> None:
+    write_set(tmp_path / "set", tmp_path / "set", "a")
+    out = shelves.as_scenes(tmp_path / "set", tmp_path / "out", 100)
+    ids = np.asarray(Image.open(out / "00000.png"))
+    assert set(np.unique(ids)) == {0, 1, 65535} and ids.shape == (50, 100)
+    (out / "00000.jpg").write_bytes(b"mine")
+    assert shelves.as_scenes(tmp_path / "set", out, 100) == out and (out / "00000.jpg").read_bytes() == b"mine"

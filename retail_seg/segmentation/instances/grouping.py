@@ -16,6 +16,8 @@ import numpy as np
 LEVELS = (0.25, 0.4, 0.55, 0.7)
 #: A part of a marker smaller than this (working pixels) starts no instance of its own.
 MIN_MARKER = 12
+#: So many instances make a crowd, in which what is far smaller than the others is a piece of something.
+CROWD = 12
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Thresholds:
                 are one thing
     min_area    smallest instance, as a share of the photo
     min_confidence  instances less sure than this are dropped
+    sliver      in a crowd, instances smaller than this share of a typical one are dropped; 0: never
     small       median diameter of a photo's instances, as a share of the working side, below which a photo that has
-                more pixels is looked at closer (see `closer`); 0: never
+                more pixels is looked at closer (see `zoom`); 0: never
     """
 
     foreground: float = 0.5
@@ -37,6 +40,7 @@ class Thresholds:
     join: float = 0.25
     min_area: float = 4e-4
     min_confidence: float = 0.5
+    sliver: float = 0.25
     small: float = 0.075
 
     def at(self, scale: float) -> Thresholds:
@@ -87,6 +91,7 @@ def select(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[np.
     joined = _merge(regions, pairs, evidence, thresholds.merge)
     joined = _join_parts(_drop_small(joined, 0.25 * thresholds.min_area), maps, thresholds.join)
     joined = _drop_small(joined, thresholds.min_area)
+    joined = _drop_slivers(joined, thresholds.sliver)
     confidence = _confidence(joined, maps)
     keep = confidence >= thresholds.min_confidence
     renumber = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
@@ -208,6 +213,19 @@ def _drop_small(labels: np.ndarray, min_area: float) -> np.ndarray:
     keep = areas >= min_area * labels.size
     keep[0] = False
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
+
+
+def _drop_slivers(labels: np.ndarray, share: float) -> np.ndarray:
+    """Without what is smaller than `share` of a typical instance, the median of the larger half; only in a crowd.
+
+    On a full shelf these are prints that came off a pack, gaps and things behind others; two or three things on a table
+    may well differ so much.
+    """
+    areas = np.bincount(labels.ravel())[1:]
+    if len(areas) < CROWD:
+        return labels
+    typical = float(np.median(areas[areas >= np.median(areas)]))
+    return _drop_small(labels, share * typical / labels.size)
 
 
 def _confidence(labels: np.ndarray, maps: Maps) -> np.ndarray:

@@ -20,7 +20,8 @@ GRID: dict[str, tuple[float, ...]] = {
     "merge": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "join": (0.0, 0.15, 0.25, 0.4, 0.6),
     "min_area": (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3),
-    "min_confidence": (0.3, 0.4, 0.5, 0.6, 0.7),
+    "min_confidence": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "sliver": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
 }
 FOREGROUND = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 #: A threshold leaves its default only for a gain in score larger than this: with some forty samples, three scenes
