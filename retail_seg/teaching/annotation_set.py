@@ -2,7 +2,8 @@
 
     STORE/teaching/photos/ID.jpg     the photo, upright; ID is a hash of its content, never a name that was given
     STORE/teaching/labels/ID.png     its instance ids, 16-bit grey, 0 = background, 65535 = ignored: what `train` reads
-    STORE/teaching/about/ID.json     name, size, who and when, whether it is finished, how far its edits are undone
+    STORE/teaching/about/ID.json     name, size, who and when, whether it is finished, how far its edits are undone,
+                                     and which of its instances are boxes
     STORE/teaching/edits/ID/N.npz    the last edits, to undo and redo
 
 An edit writes its patch, then the labels, then how far the edits are, each file whole or not at all: a server that
@@ -15,7 +16,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +28,9 @@ import numpy as np
 from retail_seg.errors import PhotoError, RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.photos.load import MAX_BYTES, load_photo
+from retail_seg.segmentation.boxes import Box
 from retail_seg.system.files import locked, replace_file
+from retail_seg.teaching.box_edits import still_boxes
 from retail_seg.teaching.edits import Patch, patch_of
 from retail_seg.teaching.files import (
     Cache,
@@ -58,7 +61,8 @@ class TaughtPhoto:
     """A photo of the set, in one of the three states; `at` edits are done and can be undone, `top - at` redone.
 
     `outline` is a polygon in work (pixels of the photo), `clicks` the clicks (x, y, on the thing or beside it) that
-    the proposal for instance `clicked` came from.
+    the proposal for instance `clicked` came from. `boxes` are the instances that are boxes: (id, x, y, width, height)
+    in pixels of the photo, as they were drawn.
     """
 
     id: str
@@ -78,6 +82,12 @@ class TaughtPhoto:
     clicks: tuple[tuple[float, float, bool], ...] = ()
     clicked: int = 0
     source: str = ""
+    boxes: tuple[tuple[int, float, float, float, float], ...] = ()
+
+    @property
+    def box_of(self) -> dict[int, Box]:
+        """Instance id ► its box, of the instances that are boxes."""
+        return {number: (x, y, w, h) for number, x, y, w, h in self.boxes}
 
 
 @dataclass(frozen=True)
@@ -185,12 +195,18 @@ class Teaching:
     # -- edits -----------------------------------------------------------------------------------------------
 
     def edit(
-        self, id_: str, change: Callable[[np.ndarray], np.ndarray], *, keep: dict[str, Any] | None = None
+        self,
+        id_: str,
+        change: Callable[[np.ndarray], np.ndarray],
+        *,
+        keep: dict[str, Any] | None = None,
+        boxes: Callable[[], Mapping[int, Box]] | None = None,
     ) -> TaughtPhoto:
         """Let `change` turn the ids (H, W) int32 into others; kept on disk when this returns, and can be undone.
 
         `keep` holds fields of TaughtPhoto to be kept with it (outline, clicks). A finished photo stays finished unless
-        nothing is left on it. TeachingError where there is no such photo.
+        nothing is left on it. `boxes` tells, after `change`, which ids are boxes; without it those that were, less
+        what was painted on or erased from. TeachingError where there is no such photo.
         """
         by = require("staff")
         with self._lock(id_):
@@ -198,11 +214,13 @@ class Teaching:
             before = self.labels(photo)
             after = change(before)
             photo = replace(photo, outline=(), clicks=(), clicked=0)
-            patch = patch_of(before, after)
+            were = _seen(photo.box_of, before)
+            are = boxes() if boxes else still_boxes(were, before, after)
+            patch = patch_of(before, after, were, _seen(are, after))
             if patch is not None:
                 photo = self._pushed(photo, patch)
                 write_ids(self.labels_path(id_), after)
-                photo = replace(photo, edited=_now(), edited_by=by, **_counted(photo, after))
+                photo = replace(photo, edited=_now(), edited_by=by, **_counted(photo, after, patch.boxes_after))
             photo = replace(photo, **(keep or {}))
             self._write(photo)
             return photo
@@ -247,7 +265,7 @@ class Teaching:
             write_ids(self.labels_path(id_), labels)
             photo = replace(
                 photo, at=number - 1 if back else number, edited=_now(), edited_by=by, outline=(), clicks=(), clicked=0,
-                **_counted(photo, labels),
+                **_counted(photo, labels, patch.boxes_before if back else patch.boxes_after),
             )  # fmt: skip
             self._write(photo)
             return photo
@@ -289,6 +307,7 @@ class Teaching:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["outline"] = tuple((x, y) for x, y in values["outline"])
         values["clicks"] = tuple((x, y, on) for x, y, on in values["clicks"])
+        values["boxes"] = tuple((n, x, y, w, h) for n, x, y, w, h in values.get("boxes", ()))
         return TaughtPhoto(**values)
 
     @contextmanager
@@ -298,10 +317,17 @@ class Teaching:
             yield
 
 
-def _counted(photo: TaughtPhoto, labels: np.ndarray) -> dict[str, Any]:
-    """The number of instances and the state that follow from ids."""
+def _counted(photo: TaughtPhoto, labels: np.ndarray, boxes: Mapping[int, Box]) -> dict[str, Any]:
+    """The number of instances, the state and the boxes that follow from ids and an edit."""
     count = len(_ids(labels))
-    return {"instances": count, "state": (NEW if not count else DRAFT if photo.state == NEW else photo.state)}
+    state = NEW if not count else DRAFT if photo.state == NEW else photo.state
+    return {"instances": count, "state": state, "boxes": tuple((n, *box) for n, box in boxes.items())}
+
+
+def _seen(boxes: Mapping[int, Box], labels: np.ndarray) -> dict[int, Box]:
+    """The boxes of which pixels are left."""
+    there = set(_ids(labels)) if boxes else set()
+    return {number: box for number, box in boxes.items() if number in there}
 
 
 def _ids(labels: np.ndarray) -> list[int]:

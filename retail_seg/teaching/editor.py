@@ -16,8 +16,8 @@ from retail_seg.people.roles import require
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.teaching import edits
 from retail_seg.teaching.annotation_set import TaughtPhoto, Teaching, TeachingError
+from retail_seg.teaching.box_tools import BoxTools
 from retail_seg.teaching.edits import Click
-from retail_seg.teaching.files import Cache
 from retail_seg.teaching.view import View
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ NEAR = 0.015
 #: The tool that moves the window instead of changing anything.
 MOVE = "move"
 #: Tool of the page ► the kind of mark it takes from the picture.
-MARKS = {"box": "box", "click": "point", "brush": "stroke", "outline": "point", "pick": "point", MOVE: "point"}
+MARKS = {
+    "boxes": "boxes", "box": "box", "click": "point", "brush": "stroke", "outline": "point", "pick": "point",
+    MOVE: "point",
+}  # fmt: skip
 #: Hands that marks on their way may still refer to.
 KEPT = 50
 
@@ -44,7 +47,8 @@ class Hand:
     """What a mark on the picture is for: a tool of MARKS in a person's hand, over a window of a photo.
 
     `number` is the instance that is worked on (None: a new one), `brush` the width of a stroke as a share of the
-    window's, `erase` takes away what else is added, `by_model` lets a box take the model's outline.
+    window's, `erase` takes away what else is added, `by_model` lets a box take the model's outline. With `ignore` a
+    box is a region to be ignored; with `proposals` a tap takes over what the model sees.
     """
 
     photo: str
@@ -54,13 +58,21 @@ class Hand:
     erase: bool = False
     brush: float = 0.03
     by_model: bool = False
+    ignore: bool = False
+    proposals: bool = False
 
 
 class MarkLike(Protocol):
-    """A mark as the page got it: a number that grows, the number of its hand, and points as shares of the window."""
+    """A mark as the page got it: a number that grows, the number of its hand, and points as shares of the window.
+
+    An "undo" or "redo" is of the hand's photo. Other kinds count only with the tool "boxes": a "box", a "point" where
+    nothing was drawn, or a "reshape".
+    """
 
     @property
     def number(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
     @property
     def context(self) -> int: ...
     @property
@@ -81,15 +93,11 @@ class Editor:
     """The tools over an annotation set; `segmenter` gives the model whose outlines can be taken over."""
 
     def __init__(self, teaching: Teaching, segmenter: Callable[[], Segmenter]) -> None:
-        self.teaching, self._segmenter = teaching, segmenter
-        self._seen: Cache[np.ndarray] = Cache(4)
+        self.teaching = teaching
+        self.boxes = BoxTools(teaching, segmenter)
+        self.model_labels = self.boxes.model_labels
 
-    def model_labels(self, photo: TaughtPhoto) -> np.ndarray:
-        """What the model sees on a photo, ids (H, W) int32; computed once for a photo and a model."""
-        model = self._segmenter()
-        return self._seen.get((photo.id, model.fingerprint), lambda: model.segment(self.teaching.picture(photo)).labels)
-
-    def apply(self, hand: Hand, points: Sequence[Sequence[float]]) -> int | None:
+    def apply(self, hand: Hand, points: Sequence[Sequence[float]], kind: str = "") -> int | None:
         """Do what a mark (points as shares of the window) asks for; returns the instance to work on next.
 
         A box is always about a new instance, so that a thing a box is the way to go through a photo.
@@ -97,8 +105,10 @@ class Editor:
         require("staff")
         at = hand.view.to_photo(points)
         x, y = (float(v) for v in at[0])
+        corner = (float(at[-1][0]), float(at[-1][1]))
+        if hand.tool == "boxes":
+            return self._boxes(hand, kind, (x, y, *corner))
         if hand.tool == "box":
-            corner = (float(at[-1][0]), float(at[-1][1]))
             return self.box(hand.photo, (x, y, *corner), None, by_model=hand.by_model)[1]
         if hand.tool == "click":
             return self.click(hand.photo, Click(x, y, not hand.erase), hand.number)[1]
@@ -109,8 +119,29 @@ class Editor:
             self.touch_outline(hand.photo, (x, y))
             return hand.number
         if hand.tool == "pick":
-            return self.pick(hand.photo, (x, y))
+            return self._tap(hand, (x, y))
         raise TeachingError(f"{hand.tool}: is no tool; one of {', '.join(MARKS)}")
+
+    def _boxes(self, hand: Hand, kind: str, corners: Box) -> int | None:
+        """A mark of the tool "boxes"; a box that was just drawn is not worked on, so that the next drag is another."""
+        if kind == "point":
+            if hand.ignore:
+                self.boxes.heed(hand.photo, corners[:2])
+                return None
+            return self._tap(hand, corners[:2])
+        if kind == "reshape" and hand.number:
+            self.boxes.reshape(hand.photo, hand.number, corners)
+            return hand.number
+        if hand.ignore:
+            self.boxes.ignore(hand.photo, corners)
+        else:
+            self.boxes.add(hand.photo, corners)
+        return None
+
+    def _tap(self, hand: Hand, at: Point) -> int | None:
+        if hand.proposals:
+            return self.boxes.tap(hand.photo, at, as_box=hand.tool == "boxes")
+        return self.pick(hand.photo, at)
 
     def pick(self, id_: str, at: Point) -> int | None:
         """The instance at a point, None where there is none."""
@@ -208,8 +239,7 @@ class Editor:
 
     def delete(self, id_: str, number: int) -> TaughtPhoto:
         """Take an instance away."""
-        require("staff")
-        return self.teaching.edit(id_, lambda ids: edits.without(ids, number))
+        return self.boxes.delete(id_, number)
 
     def _put(
         self,
@@ -264,12 +294,15 @@ class Hands:
                 yield Taken(hand.photo, hand.number, problem=str(error))
 
     def _do(self, editor: Editor, hand: Hand, mark: MarkLike) -> Taken:
+        if mark.kind in ("undo", "redo"):
+            (editor.teaching.undo if mark.kind == "undo" else editor.teaching.redo)(hand.photo)
+            return Taken(hand.photo, hand.number)
         if hand.tool == MOVE:
             x, y = hand.view.to_photo(mark.points)[0]
             return Taken(hand.photo, hand.number, (float(x), float(y)))
         if hand.number is None and hand.tool in ("brush", "click"):
             hand = replace(hand, number=self._made.get(mark.context))
-        number = editor.apply(hand, mark.points)
+        number = editor.apply(hand, mark.points, mark.kind)
         if number:
             self._made[mark.context] = number
         return Taken(hand.photo, number)

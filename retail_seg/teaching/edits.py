@@ -8,15 +8,15 @@ SIGGRAPH 2004, as OpenCV has it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from retail_seg.errors import AnnotationError
-from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.boxes import IGNORE, Box
 from retail_seg.segmentation.formats.base import Region, crop_region, fill_rings
 from retail_seg.segmentation.formats.instance_png import MAX_ID, UNKNOWN
 
@@ -38,13 +38,16 @@ ROUNDS = 4
 class Patch:
     """A rectangle of ids before and after an edit, both (h, w) uint16, and its first row and column.
 
-    What is to be ignored is 65535 there, as in a file.
+    What is to be ignored is 65535 there, as in a file. `boxes_before` and `boxes_after` are the instances of the whole
+    photo that are boxes.
     """
 
     top: int
     left: int
     before: np.ndarray
     after: np.ndarray
+    boxes_before: Mapping[int, Box] = field(default_factory=dict)
+    boxes_after: Mapping[int, Box] = field(default_factory=dict)
 
     def apply(self, labels: np.ndarray) -> None:
         """Do the edit, in place."""
@@ -70,14 +73,20 @@ class Click:
     on: bool = True
 
 
-def patch_of(labels: np.ndarray, after: np.ndarray) -> Patch | None:
-    """What changes from `labels` to `after`, both (H, W); None where nothing does."""
+def patch_of(
+    labels: np.ndarray,
+    after: np.ndarray,
+    boxes_before: Mapping[int, Box] | None = None,
+    boxes_after: Mapping[int, Box] | None = None,
+) -> Patch | None:
+    """What changes from `labels` to `after`, both (H, W), and of the boxes; None where nothing does."""
+    boxes = (dict(boxes_before or {}), dict(boxes_after or {}))
     region = crop_region(labels != after)
     h, w = region.mask.shape
-    if not h:
+    if not h and boxes[0] == boxes[1]:
         return None
     place = (slice(region.top, region.top + h), slice(region.left, region.left + w))
-    return Patch(region.top, region.left, labels[place].astype(np.uint16), after[place].astype(np.uint16))
+    return Patch(region.top, region.left, labels[place].astype(np.uint16), after[place].astype(np.uint16), *boxes)
 
 
 def added(labels: np.ndarray, region: Region, number: int, *, over: bool) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError
 from retail_seg.photos.load import encode_picture, opened_picture
-from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.boxes import IGNORE, Box
 from retail_seg.segmentation.formats.instance_png import UNKNOWN
 from retail_seg.system.files import replace_file
 from retail_seg.teaching.edits import Patch
@@ -90,15 +90,32 @@ def save_patch(path: Path, patch: Patch) -> None:
     """Write an edit, whole or not at all."""
     buffer = io.BytesIO()
     place = np.array([patch.top, patch.left])
-    np.savez_compressed(buffer, place=place, before=patch.before, after=patch.after)
+    np.savez_compressed(
+        buffer,
+        place=place,
+        before=patch.before,
+        after=patch.after,
+        boxes_before=_table(patch.boxes_before),
+        boxes_after=_table(patch.boxes_after),
+    )
     replace_file(path, buffer.getvalue())
 
 
 def load_patch(path: Path) -> Patch:
-    """The edit that `save_patch` wrote."""
+    """The edit that `save_patch` wrote; one of before there were boxes has none."""
     with np.load(path) as kept:
         top, left = (int(v) for v in kept["place"])
-        return Patch(top, left, kept["before"], kept["after"])
+        boxes = (_boxes(kept[name]) if name in kept else {} for name in ("boxes_before", "boxes_after"))
+        return Patch(top, left, kept["before"], kept["after"], *boxes)
+
+
+def _table(boxes: Mapping[int, Box]) -> np.ndarray:
+    """Boxes as an array (k, 5) float64 of id, x, y, width, height."""
+    return np.array([(number, *box) for number, box in boxes.items()], np.float64).reshape(-1, 5)
+
+
+def _boxes(table: np.ndarray) -> dict[int, Box]:
+    return {int(number): (x, y, w, h) for number, x, y, w, h in table.tolist()}
 
 
 def _png(picture: np.ndarray) -> bytes:

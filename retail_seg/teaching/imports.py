@@ -65,7 +65,7 @@ def import_annotations(teaching: Teaching, data: bytes, report: Report = lambda 
             report(number / max(len(photos) + len(known), 1), annotated.path.name)
             id_ = known.get(annotated.path) or _added(teaching, annotated, problems)
             if id_:
-                instances += _keep(teaching, id_, annotated.labels)
+                instances += _keep(teaching, id_, annotated)
                 ids.append(id_)
         problems += loaded.problems
         problems += [f"{s.where}: its photo is neither in the zip nor in the annotation set" for s in loaded.missing]
@@ -175,9 +175,12 @@ def _added(teaching: Teaching, annotated: AnnotatedPhoto, problems: list[str]) -
     return done.ids[0] if done.ids else None
 
 
-def _keep(teaching: Teaching, id_: str, labels: np.ndarray) -> int:
-    """Put ids on a photo, as 1 to n in place of what was there, and call it finished; returns n."""
-    ids = np.where(labels == IGNORE, IGNORE, dense_labels(labels)[1])
-    teaching.edit(id_, lambda before: ids)
+def _keep(teaching: Teaching, id_: str, annotated: AnnotatedPhoto) -> int:
+    """Put ids and boxes on a photo, as 1 to n in place of what was there, and call it finished; returns n."""
+    values, dense = dense_labels(annotated.labels)
+    ids = np.where(annotated.labels == IGNORE, IGNORE, dense)
+    new = {int(value): number for number, value in enumerate(values[values > 0], 1)}
+    boxes = {new[number]: box for number, box in annotated.boxes.items() if number in new}
+    teaching.edit(id_, lambda before: ids, boxes=lambda: boxes)
     teaching.finish(id_, True)
     return int(ids.max())

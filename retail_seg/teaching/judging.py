@@ -95,7 +95,7 @@ def compare(
         for side, instances in zip(("in-use", "new"), found, strict=True):
             replace_file(folder / f"{photo.id}-{side}.jpg", overlay_jpeg(picture, instances.labels))
         if scored:
-            shares.append(tuple(score_photo(truth, instances.labels) for instances in found))  # type: ignore[arg-type]
+            shares.append(tuple(score_photo(truth, one.labels, photo.box_of) for one in found))  # type: ignore[arg-type]
         lines.append(Compared(photo.id, photo.name, photo.instances if scored else None, *map(len, found)))
     both = [combine(side).rounded() for side in zip(*shares, strict=True)] if shares else [{}, {}]
     before, after = ({key: float(values[key]) for key in SCORES if values} for values in both)

@@ -30,6 +30,8 @@ import numpy as np
 
 from retail_seg.errors import ModelError, TrainingError
 from retail_seg.people.roles import require
+from retail_seg.segmentation.formats.base import NO_CLASS
+from retail_seg.segmentation.formats.instance_png import LABELS, box_cells, write_table
 from retail_seg.system.files import locked, replace_file
 from retail_seg.system.processes import ask_to_end, command, json_lines, start
 from retail_seg.system.progress import CANCELLED, DONE, FAILED, RUNNING, Progress
@@ -211,10 +213,13 @@ class Trainings:
         """The folder of a new run with a copy of the annotations as they are now."""
         folder = self.path(run.id)
         (folder / "labels").mkdir(parents=True)
-        names = []
+        names, boxes = [], []
         for id_ in run.photos:
-            names.append(self.teaching.path(self.teaching.photo(id_)).name)
+            photo = self.teaching.photo(id_)
+            names.append(self.teaching.path(photo).name)
             shutil.copyfile(self.teaching.labels_path(id_), folder / "labels" / f"{id_}.png")
+            boxes += [(names[-1], n, NO_CLASS, *box_cells(box)) for n, box in photo.box_of.items()]
+        write_table(folder / "labels" / LABELS, boxes)
         replace_file(folder / "photos.txt", "".join(f"{name}\n" for name in names).encode())
         self._remember_held(run.held)
 

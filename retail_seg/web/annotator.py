@@ -13,7 +13,7 @@ Both packages were tried on Streamlit 1.67 in headless Chromium, with a mouse at
 
 So this is a component on Streamlit's own interface for them (`st.components.v2`), without a build and without a
 package: it fills its column, sends each mark once, keeps it on the picture until the answer is there, and works with
-arrow keys and Enter. What a mark means is not its business.
+arrow keys and Enter. No mark waits for the answer to the one before. What a mark means is not its business.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _HTML = """<div class="annotator">
 
 @dataclass(frozen=True)
 class Mark:
-    """What was drawn: `kind` is "stroke", "box" or "point"; points are shares (x, y) of the picture's sides.
+    """What was drawn: `kind` is "stroke", "box", "reshape" or "point"; points are shares (x, y) of the picture's sides.
+
+    The kinds "undo" and "redo" are their keys, whose point says nothing.
 
     `context` is what `annotator` was given when the drawing began; `number` grows with each mark.
     """
@@ -58,16 +60,23 @@ def annotator(
     brush: float = 0.0,
     colour: tuple[int, int, int] = (255, 255, 255),
     outline: list[list[float]] | None = None,
+    selected: list[list[float]] | None = None,
+    proposals: list[list[list[float]]] | None = None,
+    ignore: bool = False,
 ) -> str | None:
-    """Show a JPEG with a PNG over it, and take marks of one kind ("" takes none); returns "undo" or "redo", or None.
+    """Show a JPEG with a PNG over it, and take marks of one kind ("" takes none); returns a command, or None.
 
+    The kinds are "stroke", "box", "point" and "boxes", with which a drag is a "box", a tap a "point", and a drag of a
+    handle of `selected` (two corners) a "reshape". Commands are "delete" and "boxes", by their keys.
     `size` is width and height in pixels, `brush` the width of a stroke as a share of the picture's, `done` the number
-    of the last mark that was dealt with, `label` what a screen reader says, `outline` a polygon in shares.
+    of the last mark that was dealt with, `label` what a screen reader says, `outline` a polygon in shares,
+    `proposals` are polygons drawn with dashes. With `ignore` boxes are filled with grey while they are drawn.
     """
     data = {
         "photo": _url(photo, "jpeg"), "overlay": _url(overlay, "png"), "width": size[0], "height": size[1],
         "kind": kind, "context": context, "done": done, "label": label, "brush": brush,
         "colour": "rgb({}, {}, {})".format(*colour), "outline": outline or [],
+        "selected": selected, "proposals": proposals or [], "ignore": ignore,
     }  # fmt: skip
     result = _component()(key=key, data=data, on_marks_change=_heard, on_command_change=_heard)
     return str(result.command) if result.command else None
@@ -89,7 +98,7 @@ def _mark(raw: Any) -> Mark | None:
     except (KeyError, TypeError, ValueError):
         return None
     inside = all(0 <= x <= 1 and 0 <= y <= 1 for x, y in points)
-    return mark if inside and points and (mark.kind != "box" or len(points) == 2) else None
+    return mark if inside and points and (mark.kind not in ("box", "reshape") or len(points) == 2) else None
 
 
 def _heard() -> None:

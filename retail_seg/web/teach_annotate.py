@@ -19,6 +19,7 @@ from retail_seg.web.widgets import say
 #: Tools by the word that Hand knows: a name and what to do with it. All names fit beside each other on a phone.
 TOOLS = {
     "box": ("Box", "Draw a box around one thing: its outline is proposed."),
+    "boxes": ("Boxes", "Drag from corner to corner: each drag is a box that stays one. Touch one to change it."),
     "click": ("Click", "Click on a thing, then beside it what does not belong to it."),
     "brush": ("Brush", "Paint over what belongs to the thing, or take away what does not."),
     "outline": ("Points", "Set points around the thing; touch a point to take it away. Then fill."),
@@ -27,7 +28,15 @@ TOOLS = {
 }
 
 #: Streamlit fades what waits for an answer; a picture that somebody is drawing on stays as it is.
-_NOT_FADED = "<style>.st-key-teach-canvas [data-stale='true'] { opacity: 1 !important; transition: none; }</style>"
+#: On a phone its tools stand closer together, as all are to be seen.
+_STYLE = """<style>
+.st-key-teach-canvas [data-stale='true'] { opacity: 1 !important; transition: none; }
+@media (max-width: 640px) { .st-key-teach-tool button { padding-inline: 0.4rem; } }
+</style>"""
+#: What a tap does where the model's proposals are shown.
+_TAPS = "Touch a dashed proposal to take it over, touch it again to give it back."
+#: The tools that take proposals over: as boxes, and as outlines.
+_TAKING = ("boxes", "pick")
 #: In the list of things: the one that the next mark begins.
 NEW_THING = 0
 
@@ -131,6 +140,8 @@ def _things(shop: Workshop, photo: TaughtPhoto) -> None:
 def _tools(photo: TaughtPhoto) -> Hand:
     """The tool and its settings: the hand that the next mark is drawn with."""
     tools = [tool for tool in TOOLS if tool != MOVE or st.session_state.get("teach-zoom", 1) > 1]
+    if st.session_state.pop("teach-boxes", False):
+        st.session_state["teach-tool"] = "boxes"
     if st.session_state.get("teach-tool") not in tools:
         st.session_state["teach-tool"] = "box"
     st.segmented_control("Tool", tools, format_func=lambda t: TOOLS[t][0], key="teach-tool", required=True)
@@ -145,17 +156,24 @@ def _tools(photo: TaughtPhoto) -> Hand:
             help="Otherwise, and where the model sees no such thing, the colours decide (GrabCut).",
         )  # fmt: skip
         brush = st.slider("Brush", 1, 20, 4, key="teach-brush", width=150) if tool == "brush" else 4
+        ignore = tool == "boxes" and st.toggle(
+            "Ignore this region", key="teach-ignore",
+            help="What lies in the box counts for nothing: too far, too blurred. Touch it to count it again.",
+        )  # fmt: skip
+        proposals = tool in _TAKING and st.toggle("The model's proposals", key="teach-proposals", help=_TAPS)
     zoom = st.session_state.get("teach-zoom", 1)
     view = window(photo.width, photo.height, zoom, st.session_state.get("teach-centre"))
-    return Hand(photo.id, tool, view, _number(photo), bool(erase), brush / 100, bool(by_model))
+    taken = {"ignore": bool(ignore), "proposals": bool(proposals)}
+    return Hand(photo.id, tool, view, _number(photo), bool(erase), brush / 100, bool(by_model), **taken)
 
 
 def _below(shop: Workshop, photo: TaughtPhoto) -> None:
     """Below the picture, which stands near its tool: how near it is, and what was done to it."""
+    as_boxes = st.session_state["teach-tool"] == "boxes"
 
     def take_over() -> None:
-        count = shop.editor.take_over(photo.id)[1]
-        taken = f"{counted(count, 'outline')} taken over; mend what is wrong."
+        count = (shop.editor.boxes.take_all if as_boxes else shop.editor.take_over)(photo.id)[1]
+        taken = f"{counted(count, 'proposal' if as_boxes else 'outline')} taken over; mend what is wrong."
         say(taken if count else "The model sees nothing more here.", once=True)
 
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -169,8 +187,9 @@ def _below(shop: Workshop, photo: TaughtPhoto) -> None:
         )  # fmt: skip
         st.select_slider("Zoom", [1, 2, 3, 4, 6, 8], key="teach-zoom", format_func="{}×".format, width=110)
         st.button(
-            "Take over the model's outlines", icon=":material/auto_awesome:", on_click=trying(take_over),
-            help="Where nothing is outlined yet, the model in use gives a start.",
+            "Take all proposals" if as_boxes else "Take over the model's outlines", key="teach-take-all",
+            icon=":material/auto_awesome:", on_click=trying(take_over),
+            help=f"Where nothing is {'drawn' if as_boxes else 'outlined'} yet, the model in use gives a start.",
         )  # fmt: skip
 
 
@@ -181,7 +200,7 @@ def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
     view = hand.view if hand else window(photo.width, photo.height, 1)
     number = hand.number if hand else None
     things = counted(photo.instances, "outlined thing")
-    st.html(_NOT_FADED)
+    st.html(_STYLE)
     with st.container(key="teach-canvas"):
         command = annotator(
             "teach-picture",
@@ -195,10 +214,39 @@ def _picture(shop: Workshop, photo: TaughtPhoto, hand: Hand | None) -> None:
             brush=hand.brush if hand else 0,
             colour=(255, 255, 255) if hand and hand.erase else colour_of(number or 0),
             outline=view.of_photo(photo.outline).tolist() if photo.outline else None,
+            selected=_selected(photo, view, number),
+            proposals=_proposals(shop, photo, hand) if hand and hand.proposals else None,
+            ignore=bool(hand and hand.ignore),
         )
     if command and hand:
-        (shop.teaching.undo if command == "undo" else shop.teaching.redo)(photo.id)
+        trying(lambda: _do(shop, photo, command, number))()
         st.rerun()
+
+
+def _do(shop: Workshop, photo: TaughtPhoto, command: str, number: int | None) -> None:
+    """What a key asks for."""
+    if command == "boxes":
+        st.session_state["teach-boxes"] = True
+    elif command == "delete" and number:
+        shop.editor.delete(photo.id, number)
+
+
+def _selected(photo: TaughtPhoto, view: View, number: int | None) -> list[list[float]] | None:
+    """The two corners of the box that is worked on, as shares of the window; None where it is no box."""
+    box = photo.box_of.get(number or 0)
+    if box is None:
+        return None
+    x, y, w, h = box
+    corners: list[list[float]] = view.of_photo([(x, y), (x + w, y + h)]).tolist()
+    return corners
+
+
+def _proposals(shop: Workshop, photo: TaughtPhoto, hand: Hand) -> list[list[list[float]]]:
+    """The outlines of what the model sees and nobody has drawn, as shares of the window; boxes for their tool."""
+    with st.spinner("Asking the model …"):
+        found = shop.editor.boxes.open(photo)
+    shown = [proposal.corners() if hand.tool == "boxes" else proposal.outline() for proposal in found]
+    return [hand.view.of_photo(points).round(5).tolist() for points in shown]
 
 
 def _jpeg(shop: Workshop, photo: TaughtPhoto, view: View) -> bytes:

@@ -126,7 +126,7 @@ def test_boxes_masks_and_ignored_regions_through_every_format(tmp_path: Path, na
     (after,), problems = load_annotations([photo], tmp_path / "out")
     assert (problems, loaded.problems, len(after.ids)) == ([], [], 3)
     assert np.array_equal(after.labels == IGNORE, before.labels == IGNORE)
-    if name in ("coco", "labelme", "yolo", "supervisely"):
+    if name in ("coco", "groundtruth", "labelme", "png", "yolo", "supervisely"):
         assert len(after.boxes) == 2 and loaded.notes == []
         assert np.array_equal(after.labels > 0, before.labels > 0)
     elif name in ("csv", "vocxml"):
@@ -227,6 +227,18 @@ class TestFaults:
         Image.fromarray(np.eye(20, dtype=np.uint8)).save(tmp_path / "a.png")
         (tmp_path / "labels.csv").write_text("image,instance,label,x,y,w,h\na.jpg,1,tin,0,0,20,20\n")
         assert recognise(tmp_path) == "png" and recognise(tmp_path / "labels.csv") == "csv"
+
+    def test_a_box_that_is_none_in_a_table_of_masks_stays_a_mask(self, tmp_path: Path) -> None:
+        photo = save_photo(tmp_path / "photos" / "a.png")
+        labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+        labels[:10, :10], labels[20:, 20:] = 1, 2
+        (tmp_path / "masks").mkdir()
+        Image.fromarray(labels).save(tmp_path / "masks" / "a.png")
+        rows = "a.png,1,tin,0,0,10,10\na.png,2,tin,1,,x,4\na.png,7,tin,1,1,4,4\n"
+        (tmp_path / "masks" / "labels.csv").write_text(f"image,instance,label,x,y,w,h\n{rows}")
+        (found,), (note,) = load_annotations([photo], tmp_path / "masks")
+        assert found.boxes == {1: (0, 0, 10, 10)} and found.ids == [1, 2]
+        assert "instance 2 has a box that is not four numbers" in note and "taken as a mask" in note
 
 
 def test_iou_of_boxes() -> None:

@@ -94,7 +94,7 @@ class TestEdits:
         again.redo(id_)
         again.redo(id_)
         assert np.array_equal(again.labels(again.photo(id_)), seen[2])
-        photo, _ = Editor(again, editor._segmenter).stroke(id_, np.array([[5.0, 5.0]]), 4, None)
+        photo, _ = Editor(again, editor.boxes._segmenter).stroke(id_, np.array([[5.0, 5.0]]), 4, None)
         assert not again.can_redo(photo)  # another edit has taken the undone one's place
 
     def test_an_interrupted_edit_leaves_the_set_readable(

@@ -80,6 +80,7 @@ class Drawn:
     number: int
     context: int
     points: list[tuple[float, float]]
+    kind: str = ""
 
 
 class TestHands:

@@ -134,7 +134,7 @@ def test_a_photo_is_annotated_undone_and_finished(teaching: Teaching) -> None:
     assert not app.exception and teaching.photo(id_).instances == 0
 
 
-@pytest.mark.parametrize("tool", ["box", "click", "brush", "outline", "pick"])
+@pytest.mark.parametrize("tool", ["box", "boxes", "click", "brush", "outline", "pick"])
 def test_every_tool_says_what_it_is_for(teaching: Teaching, tool: str) -> None:
     (id_,) = finished(teaching, 1)
     app = opened(part="annotate", photo=id_)

@@ -206,6 +206,20 @@ def box_region(values: Any, height: int, width: int, what: str, notes: list[str]
     return Region(top, first, np.ones((bottom - top, last - first), bool), box)
 
 
+def checked_boxes(given: Mapping[int, Any], labels: np.ndarray, notes: list[str]) -> dict[int, Box]:
+    """Instance id ► box of those given as x, y, width, height beside ids (H, W); `notes` tell of one that is none."""
+    boxes: dict[int, Box] = {}
+    for number, values in given.items():
+        try:
+            box = box_region(values, labels.shape[0], labels.shape[1], f"instance {number}", notes).box
+        except AnnotationError as error:
+            notes.append(f"{error}; it was taken as a mask")
+        else:
+            assert box is not None
+            boxes[number] = box
+    return boxes
+
+
 def crop_region(mask: np.ndarray) -> Region:
     """A full-size mask (H, W) bool, cut to its box; an empty one stays empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

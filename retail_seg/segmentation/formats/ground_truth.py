@@ -6,7 +6,8 @@ confidence in the map is a property of the job's consolidation, not of the mask:
 
 The masks are semantic: a colour is a class, and each connected part of it becomes an instance (so things of one class
 that touch are one). Manifests written here give every instance of a photo its own colour and say so in the metadata
-("one-colour-per-instance"), so identity is kept on the way back.
+("one-colour-per-instance"), so identity is kept on the way back, and name the colours of boxes with their x, y, width
+and height ("boxes").
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError
 from retail_seg.segmentation.boxes import IGNORE, IGNORED_CLASS, is_ignored
-from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, write_png, write_text
+from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, checked_boxes, write_png, write_text
 from retail_seg.segmentation.formats.instance_png import open_mask
 from retail_seg.segmentation.formats.voc import pack
 
@@ -33,6 +34,7 @@ TITLE = "SageMaker Ground Truth manifest"
 SUFFIXES = (".manifest", ".jsonl", ".json")
 JOB = "retail-seg"
 PER_INSTANCE = "one-colour-per-instance"
+BOXES = "boxes"
 #: Connected parts of a painted colour below this many pixels are slips of the brush.
 MIN_PART = 10
 WHITE = 0xFFFFFF
@@ -73,7 +75,8 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
             continue
         photo = PurePosixPath(unquote(line["source-ref"])).name
         alone = _metadata(line).get(PER_INSTANCE) is True
-        draw = partial(_draw, manifest.parent, line[key], job, alone)
+        boxes = _read_boxes(_metadata(line).get(BOXES)) if alone else {}
+        draw = partial(_draw, manifest.parent, line[key], job, alone, boxes)
         yield Source(photo, f"{where} ({photo})", draw)
 
 
@@ -87,6 +90,7 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
         picture = np.full((*photo.labels.shape, 3), 255, np.uint8)
         used = {0: {"class-name": "BACKGROUND", "hex-color": "#ffffff", "confidence": 1.0}}
         seen: dict[str, int] = {}
+        boxes: dict[str, list[float]] = {}
         for number in photo.ids:
             label = photo.classes.get(number, "object")
             seen[label] = seen.get(label, 0) + 1
@@ -94,6 +98,8 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
             colour = _colour(entry)
             picture[photo.labels == number] = ((colour >> 16) & 255, (colour >> 8) & 255, colour & 255)
             used[entry] = {"class-name": label, "hex-color": f"#{colour:06x}", "confidence": 1.0}
+            if number in photo.boxes:
+                boxes[f"#{colour:06x}"] = [round(v, 2) for v in photo.boxes[number]]
         if (photo.labels == IGNORE).any():
             entry = entries.setdefault((IGNORED_CLASS, 1), len(entries) + 1)
             colour = _colour(entry)
@@ -102,6 +108,7 @@ def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
         mask = f"masks/{photo.name}.png"
         write_png(out / mask, Image.fromarray(picture))
         metadata = {"internal-color-map": {str(k): v for k, v in used.items()}, PER_INSTANCE: True, "job-name": JOB}
+        metadata |= {BOXES: boxes} if boxes else {}
         kind = {"type": "groundtruth/semantic-segmentation", "human-annotated": "yes"}
         line = {"source-ref": photo.path.name, f"{JOB}-ref": mask, f"{JOB}-ref-metadata": metadata | kind}
         lines.append(json.dumps(line) + "\n")
@@ -180,7 +187,15 @@ def _parse(colour: str) -> int | None:
     return int(colour.lstrip("#"), 16) if re.fullmatch(r"#?[0-9a-fA-F]{6}", colour) else None
 
 
-def _draw(folder: Path, reference: str, job: _Job, alone: bool, height: int, width: int) -> Drawing:
+def _read_boxes(given: Any) -> dict[int, Any]:
+    """Packed colour ► box as written, of the instances that are boxes."""
+    pairs = given.items() if isinstance(given, dict) else ()
+    return {colour: box for text, box in pairs if (colour := _parse(str(text))) is not None}
+
+
+def _draw(
+    folder: Path, reference: str, job: _Job, alone: bool, given: Mapping[int, Any], height: int, width: int
+) -> Drawing:
     image = open_mask(_locate(folder, reference))
     rgba = np.asarray(image.convert("RGBA"))
     codes = pack(rgba[..., :3])
@@ -188,6 +203,7 @@ def _draw(folder: Path, reference: str, job: _Job, alone: bool, height: int, wid
     labels = np.zeros(codes.shape, np.int32)
     classes: dict[int, str] = {}
     notes: list[str] = []
+    boxes: dict[int, Any] = {}
     for code in np.unique(codes).tolist():
         if code in job.background:
             continue
@@ -201,12 +217,14 @@ def _draw(folder: Path, reference: str, job: _Job, alone: bool, height: int, wid
         for part in parts:
             classes[len(classes) + 1] = job.names[code]
             labels[part] = len(classes)
+            if code in given:
+                boxes[len(classes)] = given[code]
         if small:
             notes.append(f"{small} specks of {job.names[code]} below {MIN_PART} pixels were left out")
     if not (alone or job.told):
         job.told = True
         notes.append("is semantic, as all of this job: each connected part of a colour was taken as one instance")
-    return Drawing(labels, classes, notes)
+    return Drawing(labels, classes, notes, boxes=checked_boxes(boxes, labels, notes))
 
 
 def _parts(mask: np.ndarray) -> tuple[list[np.ndarray], int]:
