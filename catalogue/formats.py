@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from catalogue.errors import CatalogueError, ImportFileError
 from catalogue.records import ATTRIBUTE, OWN_COLUMNS, TEXT_FIELDS, Product, column_key
 
-Box = tuple[float, float, float, float]
+CropBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class PictureName:
     """A picture that a row names: a relative path or web address; `crop` is x0, y0, x1, y1 as shares of its size."""
 
     name: str
-    crop: Box | None = None
+    crop: CropBox | None = None
     mask: str = ""
     content_hash: str = ""
 
@@ -137,7 +137,7 @@ def _aligned(text: str, names: list[str], column: str) -> list[str]:
     return parts
 
 
-def _bounding_box(text: str) -> Box | None:
+def _bounding_box(text: str) -> CropBox | None:
     """The upright box around a polygon of normalised vertices x1,y1,x2,y2,…; None for the whole picture."""
     if not text:
         return None

@@ -28,11 +28,11 @@ _SIGN = 1 << 63
 #: What a finding is accepted under: its kind and what it is about.
 Key = tuple[str, str, str]
 #: Wraps what is worked through, with its number, to show progress; it may raise to end the work.
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+Tracked = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """What a reference's pixels say: a 64-bit hash of its looks, its sharpness, how much of it is cut off (0-1), and
     how bright its bright parts are (0-1).
     """
@@ -118,7 +118,7 @@ class Health:
         return 2 * len(self.with_one_reference) > self.products - len(self.without_reference)
 
 
-def measure(catalogue: Catalogue, look: Callable[[bytes, bytes | None], Look], batch: int = 100) -> Iterator[int]:
+def measure(catalogue: Catalogue, look: Callable[[bytes, bytes | None], Appearance], batch: int = 100) -> Iterator[int]:
     """Look at every reference that has not been looked at yet and keep the result; yields each reference's id."""
     sql = """SELECT r.id, p.picture, p.mask FROM refs r JOIN ref_pictures p ON p.reference_id = r.id
         WHERE r.removed IS NULL AND NOT EXISTS (SELECT 1 FROM ref_checks c WHERE c.reference_id = r.id)
@@ -147,7 +147,7 @@ def report(
     neighbours: Sequence[Neighbour],
     limits: Limits,
     same: Callable[[bytes, bytes], bool],
-    progress: Progress = lambda items, total: items,
+    progress: Tracked = lambda items, total: items,
 ) -> Health:
     """The whole report. `neighbours` has one entry per reference in use; `same` compares two pictures whose looks
     nearly agree, for a hash of shapes cannot tell two flavours by their colours. What somebody has accepted is left
@@ -214,7 +214,7 @@ def doubles(
     catalogue: Catalogue,
     owners: dict[int, str],
     same: Callable[[bytes, bytes], bool],
-    progress: Progress = lambda items, total: items,
+    progress: Tracked = lambda items, total: items,
 ) -> list[Pair]:
     """Pairs of (nearly) identical pictures under different SKUs, the most alike first; one pair per two SKUs.
 

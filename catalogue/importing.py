@@ -17,7 +17,7 @@ from pathlib import Path
 
 from catalogue import formats, sources, tables
 from catalogue.errors import CatalogueError, ImportFileError, PictureRefused
-from catalogue.formats import Box, PictureName
+from catalogue.formats import CropBox, PictureName
 from catalogue.records import NewReference, Product, clean_text
 from catalogue.store import Catalogue
 
@@ -82,7 +82,7 @@ class LoadedPicture:
     name: str
     content_hash: str
     line: int
-    crop: Box | None = None
+    crop: CropBox | None = None
     mask: bytes | None = None
     kept: bool = False
 

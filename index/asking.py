@@ -23,7 +23,7 @@ from index.projection import Projection
 from index.rerank import Features, LocalFeatures, agreement, asked, decode_features
 
 #: Wraps the views that are asked, with their number, to show progress; it may raise to end the work.
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+Watched = Callable[[Iterable[Any], int], Iterable[Any]]
 
 _IN_PLACE = 0.65  # of the weight of views whose product is there, the share of those whose own reference is in place
 _TOTAL = 500.0  # all views together count for at most so many photos
@@ -60,7 +60,7 @@ def ask_views(
     references: References,
     views: Views,
     features: Features | None,
-    progress: Progress = lambda items, total: items,
+    progress: Watched = lambda items, total: items,
 ) -> Answered:
     """Ask `references` (with ids) with views of some of them; `features` gives references' local features."""
     asking = _Asking(projection, references, features)

@@ -22,11 +22,11 @@ from index.evidence import Answered, Found, Scale, Weights, learn, probabilities
 from index.precision import Measured, measured
 from index.priors import PRECISIONS, Prior
 
-Certainty = Literal["sure", "likely", "unknown"]
+Level = Literal["sure", "likely", "unknown"]
 
-SURE: Certainty = "sure"
-LIKELY: Certainty = "likely"
-UNKNOWN: Certainty = "unknown"
+SURE: Level = "sure"
+LIKELY: Level = "likely"
+UNKNOWN: Level = "unknown"
 
 #: Said where most products have a single reference.
 ONE_REFERENCE = (
@@ -114,7 +114,7 @@ class Calibration:
         given = self.probabilities(_unpacked(self.strangers))[:, :-1].max(axis=1)
         return max(found, float(np.quantile(given, 1 - self.policy.ceiling, method="higher")) + 1e-9)
 
-    def certainty(self, probability: float) -> Certainty:
+    def certainty(self, probability: float) -> Level:
         """What an answer of this probability is called."""
         if probability >= self.threshold:
             return SURE

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: Pictures (n, 3, s, s) float32 and votes (n, 1, s, s) float32 in [0, 1] ► vectors (n, d) float32.
-Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
+EmbeddingNetwork = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 #: Mean and standard deviation of ImageNet's RGB values in [0, 1], as torchvision's networks expect them removed.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -44,7 +44,7 @@ class NetworkEmbedder(Embedder):
         return self.build()
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> EmbeddingNetwork:
         """What is run: PyTorch, unless a compiled network was put in its place."""
         return torch_network(self.module)
 
@@ -74,7 +74,7 @@ def squeeze(picture: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def torch_network(module: nn.Module) -> Network:
+def torch_network(module: nn.Module) -> EmbeddingNetwork:
     """The module as a plain callable of arrays, run by PyTorch in float32 without gradients."""
     import torch
 

@@ -12,7 +12,7 @@ import numpy as np
 from index.errors import EmbedderError
 
 #: A progress bar: takes the batches and yields them again (tqdm, for one).
-Progress = Callable[[Sequence[Any]], Any]
+OnCrops = Callable[[Sequence[Any]], Any]
 Masks = Sequence[np.ndarray | None]
 
 #: A crop with a shorter side than this, in pixels, shows nothing that could be recognised.
@@ -32,7 +32,7 @@ class Embedder(ABC):
     batch_size: int = 32
 
     def embed(
-        self, crops: Sequence[np.ndarray], masks: Masks | None = None, *, progress: Progress | None = None
+        self, crops: Sequence[np.ndarray], masks: Masks | None = None, *, progress: OnCrops | None = None
     ) -> np.ndarray:
         """Vectors (n, dim) float32 of unit length for RGB uint8 crops (h, w, 3) of any sizes.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index.projection import RECIPES, Projection, Recipe, fit_projection
+from index.projection import RECIPES, Projection, ProjectionRecipe, fit_projection
 
 _ASKED = 2000  # references asked; more do not move the figures
 _BLOCK = 128  # asked at once: bounds the score matrix to _BLOCK x references
@@ -38,7 +38,7 @@ class References:
         return self.take(np.isin(self.owners, kept))
 
 
-def choose_recipe(references: References) -> Recipe:
+def choose_recipe(references: References) -> ProjectionRecipe:
     """The recipe under which left-out references find their product: whitening, unless another is clearly better.
 
     Clearly is by more than two standard errors of the paired difference; whitening goes first because on real photos it
@@ -48,14 +48,14 @@ def choose_recipe(references: References) -> Recipe:
     sample = references.sample(_CHOICE_ROWS)
     right = [run_trials(recipe, sample).astype(float) for recipe in RECIPES]
     if len(right[0]) == 0:
-        return Recipe("centre")
+        return ProjectionRecipe("centre")
     best = right[int(np.argmax([one.mean() for one in right]))]
     lost = [best - one for one in right]
     equal = [one.mean() <= 2 * one.std() / np.sqrt(len(one)) for one in lost]
     return next(recipe for recipe, fine in zip(RECIPES, equal, strict=True) if fine)
 
 
-def run_trials(recipe: Recipe, references: References) -> np.ndarray:
+def run_trials(recipe: ProjectionRecipe, references: References) -> np.ndarray:
     """Whether references (at most 2,000 asked), each left out, find their product among the others: bool (n,), those
     that have no other reference of their product left out.
 
@@ -76,7 +76,7 @@ def run_trials(recipe: Recipe, references: References) -> np.ndarray:
     return np.concatenate(rounds)
 
 
-def fit_recipe(recipe: Recipe, references: References) -> Projection:
+def fit_recipe(recipe: ProjectionRecipe, references: References) -> Projection:
     """The projection of a recipe, from all references or as many as it takes."""
     return fit_projection(recipe, *_parts(references.sample(_PROJECTION_ROWS)))
 

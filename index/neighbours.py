@@ -26,7 +26,7 @@ NEIGHBOURS, MOST_NEIGHBOURS = 16, 256
 _TRAINING_ROWS_PER_LIST = 40
 
 #: Wraps the blocks that are worked through, with their number, to show progress; it may raise to end the work.
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+OnBlocks = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 def nearest_siblings(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def nearest_siblings(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray:
 
 
 def nearest_strangers(
-    vectors: np.ndarray, owners: np.ndarray, progress: Progress = lambda items, total: items
+    vectors: np.ndarray, owners: np.ndarray, progress: OnBlocks = lambda items, total: items
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each unit row of `vectors` (n, d) float32 the most similar row of another owner: cosines (n,) and rows (n,).
 

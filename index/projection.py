@@ -21,7 +21,7 @@ _CENTRE_PRIOR = 10.0  # references that the shrunk mean counts against: the mean
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ProjectionRecipe:
     """How a projection is fitted: "identity", "centre", or "within" with the share of shrinkage."""
 
     kind: str
@@ -29,7 +29,7 @@ class Recipe:
 
 
 #: What a store chooses from, in the order of preference among equals.
-RECIPES = (Recipe("within", 0.3), Recipe("centre"), Recipe("identity"))
+RECIPES = (ProjectionRecipe("within", 0.3), ProjectionRecipe("centre"), ProjectionRecipe("identity"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class Projection:
             raise IndexingError(f"The store's projection cannot be read ({error}): run reindex.") from error
 
 
-def fit_projection(recipe: Recipe, vectors: np.ndarray, owners: np.ndarray) -> Projection:
+def fit_projection(recipe: ProjectionRecipe, vectors: np.ndarray, owners: np.ndarray) -> Projection:
     """Fit one recipe to unit vectors (n, dim) of products `owners` (n,); "centre" where none has two references."""
     dim = vectors.shape[1]
     if recipe.kind == "identity" or len(vectors) == 0:

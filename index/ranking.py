@@ -24,15 +24,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from index.asking import Checked, Progress, Views, ask_checked, ask_views
-from index.calibration import UNKNOWN, Calibration, Certainty, Policy, calibrate
+from index.asking import Checked, Views, Watched, ask_checked, ask_views
+from index.calibration import UNKNOWN, Calibration, Level, Policy, calibrate
 from index.candidates import CANDIDATES, Nearest, grouped, score_table
 from index.errors import IndexingError
 from index.evidence import Answered, Found
 from index.leave_one_out import References, choose_recipe, fit_recipe
 from index.priors import prior_of
 from index.projection import Projection
-from index.rerank import Features, Look, second_look
+from index.rerank import Features, LocalEvidence, second_look
 from index.vectors import VectorIndex, check_unit_vectors, first_of_each
 
 OwnerOf = Callable[[np.ndarray], np.ndarray]
@@ -67,7 +67,7 @@ class Ranking:
     candidates: tuple[Candidate, ...]
     margin: float
     none_of_them: float
-    certainty: Certainty
+    certainty: Level
 
     @property
     def probability(self) -> float:
@@ -106,7 +106,7 @@ class Ranker:
         views: Views | None = None,
         checked: Checked | None = None,
         products: int | None = None,
-        progress: Progress = lambda items, total: items,
+        progress: Watched = lambda items, total: items,
     ) -> Ranker:
         """Learn from raw unit vectors float32 (n, dim), their references int64 (n,) and products int64 (n,).
 
@@ -149,7 +149,7 @@ class Ranker:
         index: VectorIndex,
         owner_of: OwnerOf,
         top: int = 5,
-        look: Look | None = None,
+        look: LocalEvidence | None = None,
         *,
         among: int | None = None,
         favour: Favour | None = None,

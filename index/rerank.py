@@ -50,7 +50,7 @@ class LocalFeatures:
 
 
 @dataclass(frozen=True)
-class Look:
+class LocalEvidence:
     """Where local features come from: `query(i)` of the i-th crop, `references(ids)` of stored references.
 
     Both give what `local_features` returned; a reference without any is left out of the mapping.
@@ -126,7 +126,7 @@ class Second:
     points: int
 
 
-def second_look(at: int, candidates: Sequence[Nearest], look: Look) -> Second | None:
+def second_look(at: int, candidates: Sequence[Nearest], look: LocalEvidence) -> Second | None:
     """Compare crop `at` with its candidates, best first; None where nothing can be compared.
 
     The cost is at most 15 comparisons of half a millisecond, and the crop's own features.

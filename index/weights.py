@@ -19,11 +19,11 @@ CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30
 
 #: Told the bytes done and the bytes in all after each chunk.
-Progress = Callable[[int, int], None]
+OnBytes = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """One file of published weights: its address, SHA-256 and length in bytes."""
 
     url: str
@@ -37,7 +37,7 @@ class Source:
 
 
 SOURCES = {
-    "vgg16": Source(
+    "vgg16": WeightsSource(
         url="https://download.pytorch.org/models/vgg16-397923af.pth",
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         length=553_433_881,
@@ -50,7 +50,7 @@ def cache_folder() -> Path:
     return settings.cache_folder("weights")
 
 
-def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Path:
+def fetch(source: WeightsSource, folder: Path, progress: OnBytes | None = None) -> Path:
     """The checked file of a source in `folder`, downloaded unless it lies there already.
 
     A download that breaks off leaves a `.part` file and goes on from there the next time; the file itself
@@ -84,7 +84,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def progress_bar(title: str) -> Progress:
+def progress_bar(title: str) -> OnBytes:
     """A progress bar on stderr, made at the first report and closed at the last."""
     from tqdm import tqdm
 
@@ -100,11 +100,11 @@ def progress_bar(title: str) -> Progress:
     return report
 
 
-def _by_hand(source: Source) -> str:
+def _by_hand(source: WeightsSource) -> str:
     return f"fetch {source.file} on a machine with a network connection and give it with --weights PATH"
 
 
-def _download(source: Source, part: Path, progress: Progress | None) -> None:
+def _download(source: WeightsSource, part: Path, progress: OnBytes | None) -> None:
     done = part.stat().st_size if part.is_file() else 0
     if done == source.length:
         return
@@ -122,7 +122,7 @@ def _download(source: Source, part: Path, progress: Progress | None) -> None:
         raise OSError(f"the connection broke off after {done:,} of {source.length:,} bytes; run it again to go on")
 
 
-def _copy(answer: IO[bytes], file: IO[bytes], done: int, total: int, progress: Progress | None) -> int:
+def _copy(answer: IO[bytes], file: IO[bytes], done: int, total: int, progress: OnBytes | None) -> int:
     while chunk := answer.read(CHUNK):
         file.write(chunk)
         done += len(chunk)

@@ -36,9 +36,9 @@ from retail_seg.segmentation.network.mobile import MobileUNet
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
 from retail_seg.segmentation.training.cards import versions
 from retail_seg.segmentation.training.fitting import Fit, Sample, cosine, to_tensors
-from retail_seg.segmentation.training.synthesis import CutOut, SceneStyle, Source, compose
+from retail_seg.segmentation.training.synthesis import CutOut, SceneSource, SceneStyle, compose
 from retail_seg.segmentation.training.train import score_held
-from retail_seg.segmentation.training.tuning import Held, look_at, tune
+from retail_seg.segmentation.training.tuning import HeldSample, look_at, tune
 
 CANVAS = (512, 512)
 #: Longer side at which the model works on a photo. 640 is a third faster and draws its edges a little worse.
@@ -123,7 +123,7 @@ def starting_net(options: argparse.Namespace) -> tuple[SegmenterConfig, nn.Modul
     return config, net
 
 
-def load_source(data: Path, cache: Path, seed: int) -> tuple[Source, Source]:
+def load_source(data: Path, cache: Path, seed: int) -> tuple[SceneSource, SceneSource]:
     """What scenes are composed of, for training and kept back; cut once and cached."""
     if not cache.is_file():
         rng = np.random.default_rng(seed)
@@ -134,9 +134,9 @@ def load_source(data: Path, cache: Path, seed: int) -> tuple[Source, Source]:
     with np.load(cache) as stored:
         pictures, backgrounds = read_pictures(stored, "cutouts"), read_pictures(stored, "backgrounds")
     cutouts = [CutOut.from_rgba(p) for p in pictures]
-    kept = Source(tuple(cutouts[::KEEP_BACK]), tuple(backgrounds[::KEEP_BACK]))
+    kept = SceneSource(tuple(cutouts[::KEEP_BACK]), tuple(backgrounds[::KEEP_BACK]))
     del cutouts[::KEEP_BACK], backgrounds[::KEEP_BACK]
-    return Source(tuple(cutouts), tuple(backgrounds)), kept
+    return SceneSource(tuple(cutouts), tuple(backgrounds)), kept
 
 
 def write_pictures(path: Path, cutouts: list[np.ndarray], backgrounds: list[np.ndarray]) -> None:
@@ -187,7 +187,7 @@ def train(sampler: Sampler, checks: list[Sample], options: argparse.Namespace) -
     return fit, seconds
 
 
-def brief(seen: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:
+def brief(seen: Sequence[HeldSample], thresholds: Thresholds) -> dict[str, float]:
     """The scores that are watched."""
     scores = score_held(seen, thresholds)
     return {key: scores[key] for key in ("fg_iou", "f1_50", "f1_75") if key in scores}

@@ -46,7 +46,7 @@ from retail_seg.store.opening import (
 from retail_seg.store.scanning import OnStage, Scanned, Seen, outline, report_of, scan_each, take_apart, unheard
 
 if TYPE_CHECKING:
-    from catalogue.health import Progress
+    from catalogue.health import Tracked
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -379,7 +379,7 @@ class Matcher:
         """Answer by what the store's settings state now; nothing is learned anew."""
         self._gallery.restate()
 
-    def reindex(self, *, progress: Progress | None = None) -> int:
+    def reindex(self, *, progress: Tracked | None = None) -> int:
         """Embed the references that lack vectors, learn from all of them, write the index; returns how many."""
         require("manager")
         count = embed_pending(self.catalogue, self.embedder, progress)
@@ -394,7 +394,7 @@ class Matcher:
         embedder: str | None = None,
         *,
         weights: Path | None = None,
-        progress: Progress | None = None,
+        progress: Tracked | None = None,
     ) -> int:
         """Bring a store to an embedder, its own or another, with the weights installed now; returns how many.
 

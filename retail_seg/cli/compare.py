@@ -16,7 +16,7 @@ from retail_seg.cli.evaluate import report_selection
 from retail_seg.cli.training import training_set
 
 if TYPE_CHECKING:
-    from retail_seg.bench.comparison.job import Comparison, Job, Result
+    from retail_seg.bench.comparison.job import Comparison, ComparisonJob, Result
     from retail_seg.runs.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
 
@@ -140,7 +140,7 @@ def _set_name(photos: Path, taken: Sequence[str]) -> str:
     return name if name not in taken else f"{name} {len(taken) + 1}"
 
 
-def _run(job: Job, names: Sequence[str]) -> Comparison:
+def _run(job: ComparisonJob, names: Sequence[str]) -> Comparison:
     """Run the methods under a bar, write the report after each, and say what came of them."""
     from tqdm import tqdm
 
@@ -189,13 +189,13 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
     return comparison
 
 
-def _parameters(job: Job, names: Sequence[str]) -> dict[str, Any]:
+def _parameters(job: ComparisonJob, names: Sequence[str]) -> dict[str, Any]:
     tests = {f"test {one.name}": len(one.photos) for one in job.tests}
     return {"methods": ", ".join(names), "photos": len(job.train.photos), **tests, "minutes": job.minutes,
             "seed": job.seed, "steps": job.steps, "comparison": job.key}  # fmt: skip
 
 
-def _keep(run: Record, job: Job, result: Result) -> None:
+def _keep(run: Record, job: ComparisonJob, result: Result) -> None:
     """A method's result on record, with its pictures and its model."""
     from retail_seg.bench.comparison.job import MODEL, read_curve
 
@@ -214,7 +214,7 @@ def _keep(run: Record, job: Job, result: Result) -> None:
             child.model(folder / MODEL)
 
 
-def _planned(job: Job, names: Sequence[str]) -> str:
+def _planned(job: ComparisonJob, names: Sequence[str]) -> str:
     """How long learning and tuning can take."""
     from retail_seg.bench.comparison.methods import CLASSICAL, TUNING_SHARE, all_methods
 

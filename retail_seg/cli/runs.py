@@ -12,7 +12,7 @@ from retail_seg.cli.common import json_option, say, store_option
 from retail_seg.cli.rows import by_option, list_rows
 
 if TYPE_CHECKING:
-    from retail_seg.runs.reading import Comparison, Run
+    from retail_seg.runs.reading import Run, RunComparison
 
 #: Times in UTC are shown to the minute.
 MINUTE = len("2026-01-01T00:00")
@@ -74,14 +74,14 @@ def show(run: str, json_file: Path | None) -> None:
 @json_option
 def compare(names: tuple[str, ...], json_file: Path | None) -> None:
     """Show the parameters in which runs differ, and their scores side by side."""
-    from retail_seg.runs.reading import Comparison, Runs
+    from retail_seg.runs.reading import RunComparison, Runs
     from retail_seg.runs.reading import compare as side_by_side
 
     if len(names) < 2:
         raise click.UsageError("give at least two runs to compare")
     record = Runs()
     found = side_by_side([record.find(name) for name in names])
-    for _ in list_rows([found], json_file, text=_table, to_dict=Comparison.to_json):
+    for _ in list_rows([found], json_file, text=_table, to_dict=RunComparison.to_json):
         pass
 
 
@@ -144,7 +144,7 @@ def _whole(run: Run, kept: list[str], parts: list[Run]) -> Iterator[str]:
         yield from (f"  {path}" for path in kept)
 
 
-def _table(found: Comparison) -> Iterator[str]:
+def _table(found: RunComparison) -> Iterator[str]:
     """Columns of one width, so that the names of the runs stand above their values."""
     from retail_seg.runs.reading import SHORT
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from retail_seg.runs.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
     from retail_seg.segmentation.scores import Scores
-    from retail_seg.segmentation.training.train import Progress
+    from retail_seg.segmentation.training.train import TrainingStep
     from retail_seg.segmentation.training.training_set import TrainingSet
     from retail_seg.segmentation.training.validation import TrainingSettings
 
@@ -45,7 +45,7 @@ class ProgressShow:
         self.bar = tqdm(total=100, unit="%", disable=None, leave=False, bar_format="{l_bar}{bar}| {postfix}")
         self.last = 0.0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: TrainingStep) -> None:
         share = min(progress.share, 1.0)
         self._record(progress, share)
         if progress.score is not None:
@@ -60,7 +60,7 @@ class ProgressShow:
         """Take the bar away."""
         self.bar.close()
 
-    def _record(self, progress: Progress, share: float) -> None:
+    def _record(self, progress: TrainingStep, share: float) -> None:
         if self.file is None or (progress.score is None and time.monotonic() - self.written < RECORD_EVERY):
             return
         self.written = time.monotonic()

@@ -21,7 +21,7 @@ from retail_seg.evaluation.trial_store import EmbeddedCrops, TrialStore, embed_c
 from retail_seg.store.crop_lists import LabelledCrop
 
 if TYPE_CHECKING:
-    from catalogue.health import Progress
+    from catalogue.health import Tracked
     from index import Embedder, Ranking
 
 #: References per product that are tried, the first ones of the gallery.
@@ -160,7 +160,7 @@ def evaluate_retrieval(
     *,
     policy: Policy | None = None,
     seen: Collection[str] = (),
-    progress: Progress | None = None,
+    progress: Tracked | None = None,
 ) -> tuple[RetrievalResult, list[PhotoError]]:
     """Score an embedder on a gallery and queries; also the errors of pictures that could not be used.
 

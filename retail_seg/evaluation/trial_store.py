@@ -12,15 +12,15 @@ import numpy as np
 
 from index.calibration import Policy
 from index.photographed import as_photographed
-from index.ranking import Look, Ranker, Ranking
+from index.ranking import LocalEvidence, Ranker, Ranking
 from index.rerank import local_features
 from index.vectors import VectorIndex
 from retail_seg.errors import PhotoError
-from retail_seg.store.asked import MOST_EACH, VIEWS, View, as_views, embed_shown, seed_of
+from retail_seg.store.asked import MOST_EACH, VIEWS, AskedView, as_views, embed_shown, seed_of
 from retail_seg.store.crop_lists import LabelledCrop, load_crops
 
 if TYPE_CHECKING:
-    from catalogue.health import Progress
+    from catalogue.health import Tracked
     from index import Embedder
 
 #: Longer side, in pixels, at which pictures are embedded: that of a store's references.
@@ -42,7 +42,7 @@ class EmbeddedCrops:
     place: np.ndarray
     vectors: list[np.ndarray]
     features: list[bytes]
-    shown: dict[tuple[int, int], View] = field(default_factory=dict)
+    shown: dict[tuple[int, int], AskedView] = field(default_factory=dict)
 
     def take(self, rows: np.ndarray) -> EmbeddedCrops:
         """Those at the positions `rows`."""
@@ -62,7 +62,7 @@ def embed_crops(
     numbers: Mapping[str, int],
     embedder: Embedder,
     views: ViewsOf,
-    progress: Progress | None = None,
+    progress: Tracked | None = None,
     *,
     show: bool = False,
 ) -> tuple[EmbeddedCrops, list[PhotoError]]:
@@ -74,7 +74,7 @@ def embed_crops(
     place: list[int] = []
     vectors: list[np.ndarray] = []
     features: list[bytes] = []
-    shown: dict[tuple[int, int], View] = {}
+    shown: dict[tuple[int, int], AskedView] = {}
     batch: list[list[np.ndarray]] = []
     wanted = _views_shown(rows) if show else {}
     beside: np.ndarray | None = None
@@ -132,7 +132,7 @@ class TrialStore:
 
     def rank(self, asked: EmbeddedCrops, top: int) -> list[Ranking]:
         """What the store answers, at most `top` products each."""
-        look = Look(lambda at: asked.features[at], self._features)
+        look = LocalEvidence(lambda at: asked.features[at], self._features)
         return self.ranker.rank(asked.first_views, self._index, lambda ids: self._shelf.labels[ids], top, look)
 
     def plain(self, asked: EmbeddedCrops) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,13 @@ from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.store.enrolment import Refused, Upload
 from retail_seg.store.gallery import stack
+from retail_seg.system.progress import OnProgress
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
 
 #: So many pictures can be added at once.
 MAX_PICTURES = 100
-
-Report = Callable[[float, str], None]
 
 
 class TooManyPictures(RetailSegError):
@@ -85,7 +84,7 @@ def _latest(matcher: Matcher, sku: str) -> list[int]:
 
 
 def add_pictures(
-    matcher: Matcher, sku: str, uploads: Sequence[tuple[str, bytes]], report: Report = lambda share, text: None
+    matcher: Matcher, sku: str, uploads: Sequence[tuple[str, bytes]], report: OnProgress = lambda share, text: None
 ) -> list[AddedPicture]:
     """Give a product pictures, (name, bytes of the file) each, all in one change; bad ones are told apart.
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from catalogue import health
-from catalogue.health import Health, Limits, Look, Neighbour, Progress
+from catalogue.health import Appearance, Health, Limits, Neighbour, Tracked
 from index import Ranker
 from retail_seg.people.roles import require
 from retail_seg.photos.appearance import brightness, cut_off, perceptual_hash, sharpness
@@ -29,7 +29,7 @@ SAME_DIFFERENCE = 6.0
 LIMITS = Limits(sharpness=MIN_SHARPNESS, brightness=MIN_BRIGHTNESS)
 
 
-def check_health(catalogue: Catalogue, *, progress: Progress = lambda items, total: items) -> Health:
+def check_health(catalogue: Catalogue, *, progress: Tracked = lambda items, total: items) -> Health:
     """The catalogue's health: pictures are looked at once and remembered, references and looks compared with others.
 
     `progress` wraps three loops: over pictures, blocks of references, and pairs of pictures that may be the same.
@@ -41,7 +41,7 @@ def check_health(catalogue: Catalogue, *, progress: Progress = lambda items, tot
     return health.report(catalogue, near, LIMITS, same_picture, progress=progress)
 
 
-def neighbours(catalogue: Catalogue, progress: Progress = lambda items, total: items) -> list[Neighbour]:
+def neighbours(catalogue: Catalogue, progress: Tracked = lambda items, total: items) -> list[Neighbour]:
     """For each reference in use its nearest sibling and its nearest reference of another product, by cosine.
 
     The vectors are those that searches use (projected, the first view of each reference). In catalogues of more than
@@ -78,14 +78,14 @@ def _projected(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
     return ids, vectors
 
 
-def look(picture: bytes, mask: bytes | None) -> Look:
+def look(picture: bytes, mask: bytes | None) -> Appearance:
     """What a kept reference's pixels say: its perceptual hash, sharpness and brightness, and how much of a side it
     runs out of.
     """
     photo, product = decode_kept(picture, mask)
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     cut = cut_off(photo) if mask is None else 0.0
-    return Look(perceptual_hash(grey), sharpness(grey), cut, brightness(grey, product))
+    return Appearance(perceptual_hash(grey), sharpness(grey), cut, brightness(grey, product))
 
 
 def same_picture(one: bytes, two: bytes) -> bool:

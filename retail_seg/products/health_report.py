@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from catalogue.health import Gain, Health, Pair, Poor
 from retail_seg.people.roles import require
 from retail_seg.products.health import check_health
 from retail_seg.system.files import replace_file
+from retail_seg.system.progress import OnProgress
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -33,8 +34,6 @@ _ROWS: dict[str, type] = {
     "poor_pictures": Poor,
     "gain_most": Gain,
 }
-
-OnProgress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

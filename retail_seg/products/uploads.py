@@ -7,7 +7,7 @@ import io
 import tempfile
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +20,7 @@ from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.report import safe_cell
 from retail_seg.store import importing
+from retail_seg.system.progress import OnProgress
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -36,15 +37,13 @@ WAITING = 5
 STATUSES = ("added", "changed", "unchanged", "refused")
 COLUMNS = ("line", "sku", "result", "product", "changes", "new pictures", "problems")
 
-Report = Callable[[float, str], None]
-
 
 class UploadRefused(RetailSegError):
     """An upload is too large, of no kind that can be imported, or no longer kept."""
 
 
 @dataclass(frozen=True)
-class Line:
+class UploadLine:
     """What becomes of one product of the file, or of a line that is none (`status` "refused", `sku` empty).
 
     `changes` holds (field, old, new), `pictures` counts new ones, `change` is the log's number of what was written
@@ -79,14 +78,14 @@ class Line:
 
 
 @dataclass
-class Upload:
+class ImportUpload:
     """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it."""
 
     name: str
     fetch: bool
     path: Path
     folder: tempfile.TemporaryDirectory[str]
-    lines: list[Line] = field(default_factory=list)
+    lines: list[UploadLine] = field(default_factory=list)
     file: ImportFile | None = None
 
     @property
@@ -107,7 +106,7 @@ class Upload:
 
 
 @dataclass
-class Run:
+class ImportRun:
     """An import that was started; `lines` grow while it runs.
 
     `taken_back` counts the changes that were undone, `left` says why others were not.
@@ -115,7 +114,7 @@ class Run:
 
     name: str
     replace: bool
-    lines: list[Line] = field(default_factory=list)
+    lines: list[UploadLine] = field(default_factory=list)
     taken_back: int = 0
     left: list[str] = field(default_factory=list)
 
@@ -125,11 +124,11 @@ class Run:
         return [line.change for line in reversed(self.lines) if line.change is not None]
 
 
-_waiting: deque[Upload] = deque()
+_waiting: deque[ImportUpload] = deque()
 _lock = threading.Lock()
 
 
-def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> Upload:
+def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUpload:
     """Keep an upload under a name of our own in a new folder; raises UploadRefused.
 
     Of its name only the ending counts, to tell a zip from a table. `fetch` gets pictures that are web addresses.
@@ -139,7 +138,7 @@ def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> Upload:
     if ending is None:
         raise UploadRefused(f"{name}: is no file that can be imported; give one of {', '.join(ENDINGS)}")
     folder = tempfile.TemporaryDirectory(prefix="retail-seg-import-", ignore_cleanup_errors=True)
-    upload = Upload(name, fetch, Path(folder.name) / f"upload{ending}", folder)
+    upload = ImportUpload(name, fetch, Path(folder.name) / f"upload{ending}", folder)
     try:
         _write(upload, content)
         if upload.packed:
@@ -154,7 +153,7 @@ def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> Upload:
     return upload
 
 
-def _write(upload: Upload, content: BinaryIO) -> None:
+def _write(upload: ImportUpload, content: BinaryIO) -> None:
     size = 0
     with upload.path.open("wb") as file:
         while chunk := content.read(2**20):
@@ -164,7 +163,7 @@ def _write(upload: Upload, content: BinaryIO) -> None:
             file.write(chunk)
 
 
-def _check_zip(upload: Upload) -> None:
+def _check_zip(upload: ImportUpload) -> None:
     try:
         ZipSource(upload.path).close()
         with open_zip(upload.path) as packed:
@@ -179,7 +178,7 @@ def _check_zip(upload: Upload) -> None:
             raise UploadRefused(f"{upload.name}: {member.filename[:200]} unfolds to {size}; split it")
 
 
-def check(matcher: Matcher, upload: Upload, report: Report) -> Upload:
+def check(matcher: Matcher, upload: ImportUpload, report: OnProgress) -> ImportUpload:
     """Find out what an import of the upload would do; nothing is written, every picture is read.
 
     `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
@@ -195,7 +194,7 @@ def check(matcher: Matcher, upload: Upload, report: Report) -> Upload:
     return upload
 
 
-def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
+def run(matcher: Matcher, upload: ImportUpload, into: ImportRun, report: OnProgress) -> ImportRun:
     """Write what an upload holds, a product a transaction, and tell of each in `into`; ended early, start it again.
 
     What was written is found by searches at once. Raises UploadRefused where the file is no longer kept.
@@ -224,7 +223,7 @@ def run(matcher: Matcher, upload: Upload, into: Run, report: Report) -> Run:
     return into
 
 
-def take_back(matcher: Matcher, done: Run, report: Report) -> Run:
+def take_back(matcher: Matcher, done: ImportRun, report: OnProgress) -> ImportRun:
     """Undo what an import has written, but for what later changes rest on, which is told in `left`."""
     by, numbers = require("manager"), done.changes
     try:
@@ -240,14 +239,14 @@ def take_back(matcher: Matcher, done: Run, report: Report) -> Run:
     return done
 
 
-def counts(lines: Iterable[Line]) -> dict[str, int]:
+def counts(lines: Iterable[UploadLine]) -> dict[str, int]:
     """How many lines have each status of STATUSES, and under "problems" how many have one."""
     found = list(lines)
     number = Counter(line.status for line in found)
     return {status: number[status] for status in STATUSES} | {"problems": sum(bool(line.problems) for line in found)}
 
 
-def to_csv(lines: Iterable[Line], *, replace: bool) -> str:
+def to_csv(lines: Iterable[UploadLine], *, replace: bool) -> str:
     """The lines as a table in which no cell is a formula."""
     out = io.StringIO()
     writer = csv.writer(out)
@@ -256,7 +255,7 @@ def to_csv(lines: Iterable[Line], *, replace: bool) -> str:
     return out.getvalue()
 
 
-def _read(upload: Upload) -> ImportFile:
+def _read(upload: ImportUpload) -> ImportFile:
     try:
         return read_file(upload.path)
     except ImportFileError as error:
@@ -265,22 +264,24 @@ def _read(upload: Upload) -> ImportFile:
         raise ImportFileError(text) from None
 
 
-def _refused(file: ImportFile) -> list[Line]:
+def _refused(file: ImportFile) -> list[UploadLine]:
     found = [(refusal.line, f"{refusal.what} {refusal.reason}".strip()) for refusal in file.refused]
-    return [Line(line, "", "refused", problems=(text,)) for line, text in found]
+    return [UploadLine(line, "", "refused", problems=(text,)) for line, text in found]
 
 
-def _line(file: ImportFile, outcome: Outcome) -> Line:
+def _line(file: ImportFile, outcome: Outcome) -> UploadLine:
     problems = tuple(str(refusal) for refusal in outcome.refused)
     changes = tuple(outcome.changes)
     name = file.names.get(outcome.sku, "")
-    return Line(outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, outcome.change)
+    return UploadLine(
+        outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, outcome.change
+    )
 
 
 class _Counter:
     """Counts products and pictures, and reports the share of both that is done."""
 
-    def __init__(self, file: ImportFile, report: Report, verb: str) -> None:
+    def __init__(self, file: ImportFile, report: OnProgress, verb: str) -> None:
         self._products, self._pictures = len(file.wanted), file.pictures
         self._done, self._seen = 0, 0
         self._report, self._verb = report, verb
@@ -301,7 +302,7 @@ class _Counter:
         self._report(min(share, 0.99), f"{self._verb}: {self._done:,} of {self._products:,} products")
 
 
-def portion(lines: list[Line], status: str, start: int, size: int) -> tuple[list[Line], int]:
+def portion(lines: list[UploadLine], status: str, start: int, size: int) -> tuple[list[UploadLine], int]:
     """Some lines of a status ("" for all, "problems" for those with one), as the file has them, and how many of it."""
     if status == "problems":
         found = [line for line in lines if line.problems]

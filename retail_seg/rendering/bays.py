@@ -10,10 +10,10 @@ import numpy as np
 
 from retail_seg.rendering import fixtures, surroundings
 from retail_seg.rendering.canvas import Canvas
-from retail_seg.rendering.facings import SUITS, Front, Piece, Planned, Row, families_for, plan
+from retail_seg.rendering.facings import SUITS, Front, Piece, Planned, ShelfRow, families_for, plan
 from retail_seg.rendering.fixtures import Furniture
-from retail_seg.rendering.lens import Projection
-from retail_seg.rendering.stocking import Look, Stock, sprite
+from retail_seg.rendering.lens import LensProjection
+from retail_seg.rendering.stocking import SpriteLook, Stock, sprite
 
 if TYPE_CHECKING:
     from retail_seg.rendering.shelves import ShelfStyle
@@ -39,7 +39,7 @@ class Placed:
 
 
 def draw_bay(
-    canvas: Canvas, view: Projection, stock: Stock, style: ShelfStyle, rng: np.random.Generator
+    canvas: Canvas, view: LensProjection, stock: Stock, style: ShelfStyle, rng: np.random.Generator
 ) -> list[Placed]:
     """Draw everything on the canvas; what has been placed, in the order of drawing."""
     furniture = style.furniture
@@ -61,8 +61,8 @@ def draw_bay(
 
 
 def rows_of(
-    canvas: Canvas, view: Projection, style: ShelfStyle, look: Furniture, rng: np.random.Generator
-) -> list[Row]:
+    canvas: Canvas, view: LensProjection, style: ShelfStyle, look: Furniture, rng: np.random.Generator
+) -> list[ShelfRow]:
     """Compartments from the top of the canvas to its bottom, or between the bay's own ends (mm)."""
     height, width = style.size
     left, start = view.inverse(0, 0)
@@ -80,10 +80,12 @@ def rows_of(
         left = max(left, (style.left - 0.5) * wide)
     if style.right is not None:
         right = min(right, (style.right - 0.5) * wide)
-    return [Row(i, top, base, left, right, look.depth_mm) for i, (top, base) in enumerate(reversed(found))]
+    return [ShelfRow(i, top, base, left, right, look.depth_mm) for i, (top, base) in enumerate(reversed(found))]
 
 
-def _stretches(row: Row, stock: Stock, style: ShelfStyle, theme: list[int], rng: np.random.Generator) -> list[Planned]:
+def _stretches(
+    row: ShelfRow, stock: Stock, style: ShelfStyle, theme: list[int], rng: np.random.Generator
+) -> list[Planned]:
     """A row filled from left to right in stretches of half a metre to two, each in a way of its own."""
     found: list[Planned] = []
     x, position, way = row.left - float(rng.uniform(0, 120)), 0, ""
@@ -115,14 +117,14 @@ def _way(fixture: str, rng: np.random.Generator) -> str:
 
 
 def _fill(
-    canvas: Canvas, view: Projection, row: Row, planned: Planned, look: Furniture, rng: np.random.Generator
+    canvas: Canvas, view: LensProjection, row: ShelfRow, planned: Planned, look: Furniture, rng: np.random.Generator
 ) -> list[Placed]:
     """Lay a row's pieces from the farthest to the nearest, then its fronts; nothing shows above the board over it."""
     top = max(round(view.at(0, row.top)[1]), 0)
     if top >= canvas.labels.shape[0]:
         return []
     below = Canvas(canvas.picture[top:], canvas.labels[top:], canvas.areas)
-    inner = Projection(view.scale, view.eye, (view.origin[0], view.origin[1] - top))
+    inner = LensProjection(view.scale, view.eye, (view.origin[0], view.origin[1] - top))
     placed = []
     for piece in sorted(planned.pieces, key=lambda one: (-round(one.depth / 25), one.level, -abs(one.x - view.eye[0]))):
         laid = _lay(below, inner, piece, look)
@@ -135,7 +137,7 @@ def _fill(
     return placed
 
 
-def _lay(canvas: Canvas, view: Projection, piece: Piece, look: Furniture) -> int | None:
+def _lay(canvas: Canvas, view: LensProjection, piece: Piece, look: Furniture) -> int | None:
     x, foot = view.at(piece.x, piece.y, piece.depth)
     shrink = view.scale * view.shrink(piece.depth)
     tall, wide = piece.height * shrink, piece.width * shrink
@@ -148,7 +150,7 @@ def _lay(canvas: Canvas, view: Projection, piece: Piece, look: Furniture) -> int
     return canvas.put(lit, round(x - lit.shape[1] / 2), round(foot - lit.shape[0]), contact=0.45)
 
 
-def _portrait(piece: Piece, view: Projection, tall: float) -> np.ndarray:
+def _portrait(piece: Piece, view: LensProjection, tall: float) -> np.ndarray:
     """RGBA of a piece from the camera's side, `tall` pixels high before it is rolled."""
     if piece.picture is not None:
         side = max(round(tall), 5)
@@ -157,10 +159,10 @@ def _portrait(piece: Piece, view: Projection, tall: float) -> np.ndarray:
     away = view.eye[2]
     pitch = float(np.degrees(np.arctan2(piece.y - piece.height * 0.8 - view.eye[1], away)))
     yaw = float(np.degrees(np.arctan2(view.eye[0] - piece.x, away))) * 0.6
-    look = Look(float(np.clip(yaw, -28, 28)), float(np.clip(pitch, 0, 32)), piece.copy)
+    look = SpriteLook(float(np.clip(yaw, -28, 28)), float(np.clip(pitch, 0, 32)), piece.copy)
     if piece.turned % 2:
         wide = piece.width * tall / piece.height
-        picture = np.ascontiguousarray(np.rot90(sprite(piece.product, wide, Look(copy=piece.copy)), piece.turned))
+        picture = np.ascontiguousarray(np.rot90(sprite(piece.product, wide, SpriteLook(copy=piece.copy)), piece.turned))
     else:
         picture = sprite(piece.product, tall, look, piece.height * view.scale)
     return _rolled(picture, piece.roll) if abs(piece.roll) > 0.4 else picture
@@ -176,12 +178,17 @@ def _rolled(picture: np.ndarray, degrees: float) -> np.ndarray:
     return np.asarray(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR))
 
 
-def _lay_front(canvas: Canvas, view: Projection, front: Front, rng: np.random.Generator) -> None:
+def _lay_front(canvas: Canvas, view: LensProjection, front: Front, rng: np.random.Generator) -> None:
     fixtures.crate_front(canvas, view, front.box, np.array(front.colour, np.float32), front.kind, rng)
 
 
 def _edges(
-    canvas: Canvas, view: Projection, rows: list[Row], style: ShelfStyle, look: Furniture, rng: np.random.Generator
+    canvas: Canvas,
+    view: LensProjection,
+    rows: list[ShelfRow],
+    style: ShelfStyle,
+    look: Furniture,
+    rng: np.random.Generator,
 ) -> None:
     """Everything on the front plane: rails with their tags, posts between bays, wires, pallets, doors."""
     if not rows:
@@ -209,8 +216,8 @@ def _edges(
 
 def _around(
     canvas: Canvas,
-    view: Projection,
-    rows: list[Row],
+    view: LensProjection,
+    rows: list[ShelfRow],
     style: ShelfStyle,
     texture: np.ndarray | None,
     rng: np.random.Generator,
@@ -241,7 +248,7 @@ def _around(
         surroundings.hand(canvas, rng)
 
 
-def _hang_sign(canvas: Canvas, view: Projection, row: Row, rng: np.random.Generator) -> None:
+def _hang_sign(canvas: Canvas, view: LensProjection, row: ShelfRow, rng: np.random.Generator) -> None:
     """A banner on a price rail, or a small card that sticks out above it."""
     wide = min(rng.uniform(60, 480), 0.35 * (row.right - row.left) * rng.uniform(0.3, 1))
     tall = wide * rng.uniform(0.25, 0.8)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]
+Rectangle = tuple[int, int, int, int]
 
 WHITE: Colour = (250, 250, 247)
 BLACK: Colour = (24, 22, 26)
@@ -137,7 +137,7 @@ def fit_text(
 def write(
     canvas: np.ndarray,
     text: str,
-    box: Box,
+    box: Rectangle,
     colour: Colour,
     *,
     face: str = "bold",

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retail_seg.rendering.stocking import Product, Stock
+from retail_seg.rendering.stocking import Stock, StockItem
 
 WAYS = ("stand", "stack", "lie", "lean", "pile", "hang", "crates", "empty")
 
 
 @dataclass(frozen=True)
-class Row:
+class ShelfRow:
     """One compartment in mm: `number` from the top (0), the underside of the board above, the board itself, its ends.
 
     `first` is the position of its first facing: a board may be filled in several stretches.
@@ -37,7 +37,7 @@ class Piece:
     """
 
     sku: str
-    product: Product | None
+    product: StockItem | None
     picture: np.ndarray | None
     x: float
     y: float
@@ -85,7 +85,7 @@ class Habit:
     loose: float = 1.0
 
 
-def plan(way: str, stock: Stock, families: Sequence[tuple[Product, ...]], row: Row, habit: Habit,
+def plan(way: str, stock: Stock, families: Sequence[tuple[StockItem, ...]], row: ShelfRow, habit: Habit,
          rng: np.random.Generator) -> Planned:  # fmt: skip
     """Fill a row in one of WAYS from the given families, which follow each other from left to right."""
     if way == "empty":
@@ -98,7 +98,7 @@ def plan(way: str, stock: Stock, families: Sequence[tuple[Product, ...]], row: R
 
 
 def _shelved(
-    way: str, families: Sequence[tuple[Product, ...]], row: Row, habit: Habit, rng: np.random.Generator
+    way: str, families: Sequence[tuple[StockItem, ...]], row: ShelfRow, habit: Habit, rng: np.random.Generator
 ) -> Planned:
     pieces: list[Piece] = []
     fronts: list[Front] = []
@@ -126,7 +126,7 @@ def _shelved(
     return Planned(tuple(pieces), tuple(fronts), x, position)
 
 
-def _fit(product: Product, way: str, room: float, rng: np.random.Generator) -> tuple[float, float, float, int, int]:
+def _fit(product: StockItem, way: str, room: float, rng: np.random.Generator) -> tuple[float, float, float, int, int]:
     """Width, height, depth (mm), quarter turns and levels of a product in a compartment `room` mm high."""
     wide, tall, deep = product.size
     turned = 0
@@ -143,7 +143,7 @@ def _fit(product: Product, way: str, room: float, rng: np.random.Generator) -> t
     return wide, tall, deep, turned, levels
 
 
-def _run(way: str, product: Product, x: float, position: int, row: Row, habit: Habit, backs: float,
+def _run(way: str, product: StockItem, x: float, position: int, row: ShelfRow, habit: Habit, backs: float,
          rng: np.random.Generator) -> tuple[list[Piece], float, int] | None:  # fmt: skip
     """One to twelve columns of one product from x on; its pieces, where it ends, how many columns it has."""
     room = row.base - row.top
@@ -172,11 +172,11 @@ def _run(way: str, product: Product, x: float, position: int, row: Row, habit: H
     return pieces, x + wide * (1 + gap) * columns, columns
 
 
-_Loose = tuple[Product, float, float, float, float, float, int, float]
+_Loose = tuple[StockItem, float, float, float, float, float, int, float]
 
 
 def _placed(
-    way: str, product: Product, size: tuple[float, float, float], rng: np.random.Generator, loose: float
+    way: str, product: StockItem, size: tuple[float, float, float], rng: np.random.Generator, loose: float
 ) -> _Loose:
     """A copy as it was put down: product, width, height, shift sideways and in depth (mm), roll, copy, tone."""
     wide, tall, _ = size
@@ -202,7 +202,7 @@ def _at(
                  turned, copy, tone)  # fmt: skip
 
 
-def _tray(pieces: Sequence[Piece], x0: float, x1: float, row: Row, rng: np.random.Generator) -> Front:
+def _tray(pieces: Sequence[Piece], x0: float, x1: float, row: ShelfRow, rng: np.random.Generator) -> Front:
     """A shelf-ready carton's cut front over the feet of a run."""
     tall = max(piece.height for piece in pieces)
     kind = str(rng.choice(["carton", "print", "print"]))
@@ -217,7 +217,7 @@ def _rgb(colour: np.ndarray) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def _crates(stock: Stock, row: Row, rng: np.random.Generator) -> Planned:
+def _crates(stock: Stock, row: ShelfRow, rng: np.random.Generator) -> Planned:
     """Crates side by side, each heaped with one kind of fruit."""
     pieces: list[Piece] = []
     fronts: list[Front] = []
@@ -237,8 +237,8 @@ def _crates(stock: Stock, row: Row, rng: np.random.Generator) -> Planned:
     return Planned(tuple(pieces), tuple(fronts), x, position)
 
 
-def _heap(kind: Sequence[np.ndarray], sku: str, size: float, box: tuple[float, float, float], row: Row, position: int,
-          rng: np.random.Generator) -> list[Piece]:  # fmt: skip
+def _heap(kind: Sequence[np.ndarray], sku: str, size: float, box: tuple[float, float, float], row: ShelfRow,
+          position: int, rng: np.random.Generator) -> list[Piece]:  # fmt: skip
     """Fruit that lies in rows which rise to the back, each a bit out of line."""
     left, right, foot = box
     deep = min(row.depth, 330.0)
@@ -258,7 +258,7 @@ def _heap(kind: Sequence[np.ndarray], sku: str, size: float, box: tuple[float, f
     return pieces
 
 
-def _piles(families: Sequence[tuple[Product, ...]], row: Row, rng: np.random.Generator) -> Planned:
+def _piles(families: Sequence[tuple[StockItem, ...]], row: ShelfRow, rng: np.random.Generator) -> Planned:
     """Bags thrown into display cartons, wicker baskets or simply on the board, one kind or one family in each."""
     pieces: list[Piece] = []
     fronts: list[Front] = []
@@ -280,7 +280,11 @@ def _piles(families: Sequence[tuple[Product, ...]], row: Row, rng: np.random.Gen
 
 
 def _thrown(
-    products: Sequence[Product], box: tuple[float, float, float], row: Row, position: int, rng: np.random.Generator
+    products: Sequence[StockItem],
+    box: tuple[float, float, float],
+    row: ShelfRow,
+    position: int,
+    rng: np.random.Generator,
 ) -> list[Piece]:
     """Copies that lie over each other in any direction, in rows that rise to the back."""
     left, right, foot = box
@@ -303,7 +307,7 @@ def _thrown(
 
 
 #: way ► what may be put so
-SUITS: dict[str, Callable[[Product], bool]] = {
+SUITS: dict[str, Callable[[StockItem], bool]] = {
     "stand": lambda product: product.form != "bar",
     "stack": lambda product: product.form in ("box", "bar") or product.size[1] < 110,
     "lie": lambda product: product.form in ("box", "bag", "bar"),
@@ -315,14 +319,14 @@ SUITS: dict[str, Callable[[Product], bool]] = {
 
 def families_for(
     way: str, stock: Stock, theme: Sequence[int], room: float, rng: np.random.Generator
-) -> list[tuple[Product, ...]]:
+) -> list[tuple[StockItem, ...]]:
     """One to four families that may be put that way and fill a compartment `room` mm high.
 
     Those of the theme (indices of stock.families) come first, else any that suits.
     """
     suits = SUITS[way]
 
-    def fills(family: tuple[Product, ...]) -> bool:
+    def fills(family: tuple[StockItem, ...]) -> bool:
         tall = family[0].size[0 if way == "lie" and family[0].form == "box" else 1]
         levels = max(int(room // tall), 1)
         return 0.62 * room < tall * levels * (1.4 if levels == 1 else 1.0) and tall < 1.2 * room

@@ -9,7 +9,7 @@ import numpy as np
 
 from retail_seg.rendering.canvas import Canvas
 from retail_seg.rendering.drawing import hsv, smooth_noise, write
-from retail_seg.rendering.lens import Projection
+from retail_seg.rendering.lens import LensProjection
 
 BACKS = ("plain", "holes", "slats", "texture", "dark")
 
@@ -95,7 +95,7 @@ def _wall(
     return np.asarray(wall * (1 + 0.06 * smooth_noise(rng, height, width, 3, 4))[:, :, None])
 
 
-def opening(canvas: Canvas, view: Projection, top: float, base: float, look: Furniture, wall: np.ndarray) -> None:
+def opening(canvas: Canvas, view: LensProjection, top: float, base: float, look: Furniture, wall: np.ndarray) -> None:
     """One empty compartment: its back, the board it stands on, and the underside of the board above (mm)."""
     left, right, width = 0, canvas.labels.shape[1], canvas.labels.shape[1]
     y0, y1 = view.at(0, top)[1], view.at(0, base)[1]
@@ -120,7 +120,7 @@ def opening(canvas: Canvas, view: Projection, top: float, base: float, look: Fur
         canvas.fill(0, y0, width, far0, board * ramp * np.ones((1, 8, 1), np.float32))
 
 
-def rail(canvas: Canvas, view: Projection, base: float, look: Furniture, rng: np.random.Generator) -> None:
+def rail(canvas: Canvas, view: LensProjection, base: float, look: Furniture, rng: np.random.Generator) -> None:
     """A board's front edge at `base` (mm), its price strip, and the tags in it."""
     width = canvas.labels.shape[1]
     y0, y1 = view.at(0, base)[1], view.at(0, base + look.rail_mm)[1]
@@ -144,7 +144,7 @@ def rail(canvas: Canvas, view: Projection, base: float, look: Furniture, rng: np
 
 def _tag(
     canvas: Canvas,
-    view: Projection,
+    view: LensProjection,
     box: tuple[float, float, float, float],
     colour: tuple[int, int, int],
     rng: np.random.Generator,
@@ -165,7 +165,7 @@ def _tag(
     canvas.fill(x0, y1, x1, y1 + max(1.5 * view.scale, 1), np.zeros(3, np.float32) + 40)
 
 
-def upright(canvas: Canvas, view: Projection, x: float, wide: float, colour: np.ndarray) -> None:
+def upright(canvas: Canvas, view: LensProjection, x: float, wide: float, colour: np.ndarray) -> None:
     """A post between two bays, over the whole height."""
     x0, x1 = view.at(x - wide / 2, 0)[0], view.at(x + wide / 2, 0)[0]
     ramp = np.array([0.6, 1.0, 1.08, 0.95, 0.55], np.float32)
@@ -175,7 +175,7 @@ def upright(canvas: Canvas, view: Projection, x: float, wide: float, colour: np.
 
 def crate_front(
     canvas: Canvas,
-    view: Projection,
+    view: LensProjection,
     box: tuple[float, float, float, float],
     colour: np.ndarray,
     kind: str,
@@ -214,7 +214,7 @@ def _weave(height: int, width: int, scale: float) -> np.ndarray:
     return 0.62 + 0.38 * np.sin(y) ** 2 * np.abs(np.sin(x + np.floor(y / np.pi) * np.pi / 2))
 
 
-def wires(canvas: Canvas, view: Projection, box: tuple[float, float, float, float], colour: np.ndarray) -> None:
+def wires(canvas: Canvas, view: LensProjection, box: tuple[float, float, float, float], colour: np.ndarray) -> None:
     """A grid of wires before products (a basket's front); too thin to hide them, so labels stay."""
     (x0, y0), (x1, y1) = view.at(box[0], box[1]), view.at(box[2], box[3])
     thick = max(2.5 * view.scale, 1)
@@ -225,7 +225,7 @@ def wires(canvas: Canvas, view: Projection, box: tuple[float, float, float, floa
     canvas.fill(x0, y0 - thick, x1, y0 + 2 * thick, colour * 0.9)
 
 
-def pallet(canvas: Canvas, view: Projection, x0: float, y0: float, x1: float, rng: np.random.Generator) -> None:
+def pallet(canvas: Canvas, view: LensProjection, x0: float, y0: float, x1: float, rng: np.random.Generator) -> None:
     """The front of a wooden pallet, 144 mm high, with dark mouths between its blocks."""
     wood = np.array(hsv(0.09, rng.uniform(0.25, 0.5), rng.uniform(0.5, 0.85)), np.float32)
     left, top = view.at(x0, y0)
@@ -240,7 +240,7 @@ def pallet(canvas: Canvas, view: Projection, x0: float, y0: float, x1: float, rn
         )
 
 
-def glass_doors(canvas: Canvas, view: Projection, edges: list[float], rng: np.random.Generator) -> None:
+def glass_doors(canvas: Canvas, view: LensProjection, edges: list[float], rng: np.random.Generator) -> None:
     """Fridge doors between the given x (mm): frames, handles, a veil and slanting reflections on the glass."""
     frame = np.array(hsv(0.6, 0.03, rng.choice([0.1, 0.25, 0.7, 0.9])), np.float32)
     height, width = canvas.labels.shape

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from retail_seg.rendering.designs import ProductDesign
-from retail_seg.rendering.drawing import BLACK, FACES, WHITE, Box, Colour, mix, paint, readable_on, stamp, write
+from retail_seg.rendering.drawing import BLACK, FACES, WHITE, Colour, Rectangle, mix, paint, readable_on, stamp, write
 from retail_seg.rendering.grounds import GROUNDS
 from retail_seg.rendering.motifs import heap, motif
 from retail_seg.rendering.words import BADGES, FLAVOURS, LINES, SLOGANS
@@ -78,7 +78,7 @@ def back(design: ProductDesign, width: int, height: int) -> np.ndarray:
     return canvas
 
 
-def barcode(canvas: np.ndarray, box: Box, rng: np.random.Generator) -> None:
+def barcode(canvas: np.ndarray, box: Rectangle, rng: np.random.Generator) -> None:
     """A barcode-like field of bars on white inside box (x0, y0, x1, y1), pixels."""
     x0, y0, x1, y1 = box
     if x1 - x0 < 8 or y1 - y0 < 4:
@@ -89,7 +89,7 @@ def barcode(canvas: np.ndarray, box: Box, rng: np.random.Generator) -> None:
     canvas[y0 + 1 : y1 - max((y1 - y0) // 5, 1), x0 + 2 : x0 + 2 + stripe.shape[1]] = stripe[0][None, :, None]
 
 
-def _box(canvas: np.ndarray, slot: Slot) -> Box:
+def _box(canvas: np.ndarray, slot: Slot) -> Rectangle:
     height, width = canvas.shape[:2]
     return slot[0] * width // 100, slot[1] * height // 100, slot[2] * width // 100, slot[3] * height // 100
 
@@ -101,7 +101,7 @@ def _mean(part: np.ndarray) -> Colour:
     return int(r), int(g), int(b)
 
 
-def _under(canvas: np.ndarray, box: Box) -> Colour:
+def _under(canvas: np.ndarray, box: Rectangle) -> Colour:
     x0, y0, x1, y1 = box
     return _mean(canvas[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)])
 
@@ -140,7 +140,7 @@ def _brand(canvas: np.ndarray, design: ProductDesign, slot: Slot) -> None:
     write(canvas, text, inner, ink, face=face, stretch=stretch, slant=slant)
 
 
-def _plate(canvas: np.ndarray, box: Box, plate: str, colour: Colour, rim: Colour) -> None:
+def _plate(canvas: np.ndarray, box: Rectangle, plate: str, colour: Colour, rim: Colour) -> None:
     x0, y0, x1, y1 = box
     edge = max((y1 - y0) // 12, 1)
     if plate == "oval":
@@ -245,7 +245,7 @@ def _badge(canvas: np.ndarray, design: ProductDesign) -> None:
     write(canvas, text, inner, readable_on(mix(colour, WHITE, 0.3), WHITE, BLACK))
 
 
-def _table(canvas: np.ndarray, box: Box, ink: Colour, rng: np.random.Generator) -> None:
+def _table(canvas: np.ndarray, box: Rectangle, ink: Colour, rng: np.random.Generator) -> None:
     x0, y0, x1, y1 = box
     rows = int(rng.integers(5, 9))
     cv2.rectangle(canvas, (x0, y0), (x1, y1), ink, 1)
@@ -258,7 +258,7 @@ def _table(canvas: np.ndarray, box: Box, ink: Colour, rng: np.random.Generator) 
         cv2.line(canvas, (x1 - int((x1 - x0) * 0.2), y), (x1 - 3, y), ink, max(step // 4, 1), cv2.LINE_AA)
 
 
-def _lines(canvas: np.ndarray, box: Box, ink: Colour, rng: np.random.Generator) -> None:
+def _lines(canvas: np.ndarray, box: Rectangle, ink: Colour, rng: np.random.Generator) -> None:
     x0, y0, x1, y1 = box
     step = max((y1 - y0) // 9, 3)
     tone = mix(_under(canvas, box), ink, 0.6)

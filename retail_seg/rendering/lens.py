@@ -48,7 +48,7 @@ class Light:
 
 
 @dataclass(frozen=True)
-class Projection:
+class LensProjection:
     """From millimetres on and behind the shelf's front plane to pixels of the canvas.
 
     `scale` is pixels per mm on the plane, `eye` the camera in mm (x, y, distance), `origin` the canvas pixel of (0, 0).
@@ -73,7 +73,7 @@ class Projection:
         return (column - self.origin[0]) / self.scale, (row - self.origin[1]) / self.scale
 
 
-def aim(camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, Projection, tuple[int, int]]:
+def aim(camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, LensProjection, tuple[int, int]]:
     """Maps for cv2.remap (float32, of the photo's size), the projection they belong to, and the canvas's size.
 
     The plane is seen through a pinhole camera (x right, y down, z away) that turns about the photo's middle; barrel
@@ -96,7 +96,7 @@ def aim(camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, 
     high = np.minimum([x.max(), y.max()], reach)
     scale = width / camera.width_mm
     eye = (-rotation.T @ np.array([0, 0, focal]) / scale).tolist()
-    projection = Projection(scale, (eye[0], eye[1], -eye[2]), (float(2 - low[0]), float(2 - low[1])))
+    projection = LensProjection(scale, (eye[0], eye[1], -eye[2]), (float(2 - low[0]), float(2 - low[1])))
     canvas = int(high[1] - low[1]) + 5, int(high[0] - low[0]) + 5
     return x - np.float32(low[0] - 2), y - np.float32(low[1] - 2), projection, canvas
 

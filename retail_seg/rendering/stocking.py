@@ -30,7 +30,7 @@ _HEIGHTS = (104, 192, 352, 640)
 
 
 @dataclass(frozen=True, eq=False)
-class Product:
+class StockItem:
     """One product: `sku`, how it behaves (a key of FORMS), its (width, height, depth) in mm, and what it is drawn from.
 
     `design` alone is a rendered pack, on which a `photo` (RGB uint8) may be printed; with `across` × `up` it is that
@@ -50,7 +50,7 @@ class Product:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class SpriteLook:
     """From where a product is seen (degrees), and which copy it is."""
 
     yaw: float = 0.0
@@ -62,12 +62,12 @@ class Look:
 class Stock:
     """Families of products that stand beside each other, kinds of loose fruit (RGBA), textures for walls (RGB)."""
 
-    families: tuple[tuple[Product, ...], ...]
+    families: tuple[tuple[StockItem, ...], ...]
     fruit: tuple[tuple[np.ndarray, ...], ...]
     textures: tuple[np.ndarray, ...] = ()
 
     @property
-    def products(self) -> tuple[Product, ...]:
+    def products(self) -> tuple[StockItem, ...]:
         """All of them, family by family."""
         return tuple(product for family in self.families for product in family)
 
@@ -92,7 +92,7 @@ def rendered_stock(
     return Stock(tuple(found), kinds, tuple(textures))
 
 
-def _family(rng: np.random.Generator, number: int, photos: Sequence[np.ndarray]) -> tuple[Product, ...]:
+def _family(rng: np.random.Generator, number: int, photos: Sequence[np.ndarray]) -> tuple[StockItem, ...]:
     """A design and up to five sisters of other flavours; some with photos on them, or in film by the four or six."""
     form = str(rng.choice(list(FORMS), p=[0.32, 0.38, 0.22, 0.08]))
     first = random_design(rng, str(rng.choice(FORMS[form])))
@@ -110,29 +110,31 @@ def _family(rng: np.random.Generator, number: int, photos: Sequence[np.ndarray])
     if len(photos) and rng.random() < 0.45:
         printed = [photos[int(rng.integers(len(photos)))] for _ in designs]
     return tuple(
-        Product(f"R{number:03d}-{i}", form if across * up == 1 else "box", size, design, None, across, up, (), photo)
+        StockItem(f"R{number:03d}-{i}", form if across * up == 1 else "box", size, design, None, across, up, (), photo)
         for i, (design, photo) in enumerate(zip(designs, printed, strict=True))
     )
 
 
-def _film_family(rng: np.random.Generator, number: int, kinds: Sequence[tuple[np.ndarray, ...]]) -> tuple[Product, ...]:
+def _film_family(
+    rng: np.random.Generator, number: int, kinds: Sequence[tuple[np.ndarray, ...]]
+) -> tuple[StockItem, ...]:
     """Bags of film with fruit in them, one or two fillings under one label."""
     label = random_design(rng, "pouch")
     wide, tall = rng.uniform(170, 260), rng.uniform(190, 300)
     found = []
     for i in range(int(rng.integers(1, 3))):
         filling = kinds[int(rng.integers(len(kinds)))]
-        found.append(Product(f"F{number:03d}-{i}", "bag", (wide, tall, 90.0), label, filling=filling))
+        found.append(StockItem(f"F{number:03d}-{i}", "bag", (wide, tall, 90.0), label, filling=filling))
     return tuple(found)
 
 
-def _cutout(picture: np.ndarray, number: int, rng: np.random.Generator) -> Product:
+def _cutout(picture: np.ndarray, number: int, rng: np.random.Generator) -> StockItem:
     """A photographed pack, of a size that its shape suggests."""
     tall, wide = picture.shape[:2]
     height = rng.uniform(150, 260) if tall > 1.15 * wide else rng.uniform(80, 170)
     if tall < 0.75 * wide:
         height = rng.uniform(60, 120)
-    return Product(f"C{number:03d}", "box", (height * wide / tall, height, height * 0.4), picture=picture)
+    return StockItem(f"C{number:03d}", "box", (height * wide / tall, height, height * 0.4), picture=picture)
 
 
 def drawn_fruit(rng: np.random.Generator, side: int = 96) -> tuple[np.ndarray, ...]:
@@ -154,7 +156,7 @@ def drawn_fruit(rng: np.random.Generator, side: int = 96) -> tuple[np.ndarray, .
     return tuple(found)
 
 
-def sprite(product: Product, height: float, look: Look, full: float = 0.0) -> np.ndarray:
+def sprite(product: StockItem, height: float, look: SpriteLook, full: float = 0.0) -> np.ndarray:
     """The product as RGBA uint8 (h, w, 4), about `height` pixels tall (at least 8); not to be written to.
 
     `full` is the height in pixels at which its nearest copy is seen: what stands behind is drawn from the same sprite.
@@ -169,7 +171,7 @@ def sprite(product: Product, height: float, look: Look, full: float = 0.0) -> np
 
 
 @lru_cache(maxsize=1500)
-def _scaled(product: Product, wanted: int, size: int, yaw: int, pitch: int, copy: int) -> np.ndarray:
+def _scaled(product: StockItem, wanted: int, size: int, yaw: int, pitch: int, copy: int) -> np.ndarray:
     kept = _drawn(product, size, yaw, pitch, copy)
     scale = wanted / kept.shape[0]
     columns = max(round(kept.shape[1] * scale), 4)
@@ -178,7 +180,7 @@ def _scaled(product: Product, wanted: int, size: int, yaw: int, pitch: int, copy
 
 
 @lru_cache(maxsize=4000)
-def _drawn(product: Product, height: int, yaw: int, pitch: int, copy: int) -> np.ndarray:
+def _drawn(product: StockItem, height: int, yaw: int, pitch: int, copy: int) -> np.ndarray:
     side = 0.45 if product.sku[-1] in "02468" else -0.45
     view = View(yaw=float(yaw), pitch=float(np.clip(pitch, 0, 32)), light=side, height=0.85, folds=copy + 1)
     if product.filling:

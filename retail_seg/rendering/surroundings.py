@@ -7,13 +7,13 @@ import numpy as np
 
 from retail_seg.rendering.canvas import IGNORE, Canvas
 from retail_seg.rendering.drawing import hsv, smooth_noise, write
-from retail_seg.rendering.lens import Projection
+from retail_seg.rendering.lens import LensProjection
 
 WORDS = ("SALE", "OFFER", "NEW", "2 FOR 1", "FRESH", "ORGANIC", "DAIRY", "SNACKS", "DRINKS", "Market", "PRICE",
          "TILBUD", "-30%", "SPAR", "weekly deal", "BIO", "-50%")  # fmt: skip
 
 
-def floor(canvas: Canvas, view: Projection, y: float, rng: np.random.Generator) -> None:
+def floor(canvas: Canvas, view: LensProjection, y: float, rng: np.random.Generator) -> None:
     """Tiles that run from the shelf's foot at `y` (mm) towards the camera."""
     height, width = canvas.labels.shape
     top = round(view.at(0, y)[1])
@@ -32,7 +32,7 @@ def floor(canvas: Canvas, view: Projection, y: float, rng: np.random.Generator) 
     _joints(canvas, view, y, tone * rng.choice([0.6, 0.75, 1.15]), float(rng.choice([200, 300, 400, 600])), start)
 
 
-def _joints(canvas: Canvas, view: Projection, y: float, ink: np.ndarray, tile: float, start: int) -> None:
+def _joints(canvas: Canvas, view: LensProjection, y: float, ink: np.ndarray, tile: float, start: int) -> None:
     layer = canvas.picture[start:]
     near = -0.8 * view.eye[2]
     colour = tuple(float(c) for c in ink)
@@ -51,7 +51,9 @@ def _joints(canvas: Canvas, view: Projection, y: float, ink: np.ndarray, tile: f
         line(view.at(x, y, 0), view.at(x, y, near))
 
 
-def ceiling(canvas: Canvas, view: Projection, y: float, texture: np.ndarray | None, rng: np.random.Generator) -> None:
+def ceiling(
+    canvas: Canvas, view: LensProjection, y: float, texture: np.ndarray | None, rng: np.random.Generator
+) -> None:
     """Above the bay's top at `y` (mm): a far wall or a room out of focus, lamps, dark pipes."""
     width = canvas.labels.shape[1]
     bottom = round(view.at(0, y)[1])

@@ -55,7 +55,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """What differs between runs: (name, a value a run) for parameters and tags, and all scores side by side.
 
     A value is None where a run has none of that name.
@@ -141,14 +141,14 @@ class Runs:
                 return found
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run]) -> RunComparison:
     """Parameters (with data and code version) that are not the same in all runs, and every score of any of them."""
     given = [{**run.parameters, **{key: run.tags[key] for key in ("data", "code version") if key in run.tags}}
              for run in runs]  # fmt: skip
     keys = dict.fromkeys(key for values in given for key in values)
     rows = [(key, tuple(values.get(key) for values in given)) for key in keys]
     names = dict.fromkeys(key for run in runs for key in run.scores)
-    return Comparison(
+    return RunComparison(
         tuple(runs),
         tuple((key, row) for key, row in rows if len(set(row)) > 1),
         tuple((key, tuple(run.scores.get(key) for run in runs)) for key in sorted(names)),

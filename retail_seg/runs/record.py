@@ -31,7 +31,7 @@ from retail_seg.system.files import replace_file
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from retail_seg.segmentation.training.train import Progress, ProgressHook
+    from retail_seg.segmentation.training.train import ProgressHook, TrainingStep
 
 #: A batch of MLflow holds at most so many values (its REST API, "Log Batch").
 BATCH_METRICS, BATCH_PARAMETERS, PARAMETER_LENGTH = 1000, 100, 6000
@@ -94,7 +94,7 @@ class Record:
         What has come is written every CURVE_EVERY seconds, so that a training under way can be looked at.
         """
 
-        def keep(progress: Progress) -> None:
+        def keep(progress: TrainingStep) -> None:
             now = int(time.time() * 1000)
             if progress.phase == "train":
                 self._point(f"{prefix}loss", progress.loss, now, progress.step)

@@ -19,7 +19,7 @@ NEAR = 0.02
 
 
 @dataclass(frozen=True)
-class View:
+class Window:
     """A window into a photo, in shares of its width and height: left, top and size, 0 to 1."""
 
     left: float = 0.0
@@ -27,7 +27,7 @@ class View:
     size: float = 1.0
 
     @classmethod
-    def at(cls, zoom: float, x: float = 0.5, y: float = 0.5) -> View:
+    def at(cls, zoom: float, x: float = 0.5, y: float = 0.5) -> Window:
         """The window of 1/zoom around a point (shares of width and height) that stays inside the photo."""
         size = 1 / max(float(zoom), 1.0)
         return cls(min(max(x - size / 2, 0.0), 1 - size), min(max(y - size / 2, 0.0), 1 - size), size)
@@ -41,7 +41,7 @@ def draw_view(
     photo: np.ndarray,
     report: Report,
     certainty: Mapping[int, str],
-    view: View | None = None,
+    view: Window | None = None,
     *,
     picked: int | None = None,
     names: bool = True,
@@ -50,7 +50,7 @@ def draw_view(
 
     The photo may be smaller than `report.width` × `report.height`: outlines are brought to its size.
     """
-    view = view or View()
+    view = view or Window()
     height, width = photo.shape[:2]
     left, top = round(view.left * width), round(view.top * height)
     part = photo[top : top + max(round(view.size * height), 1), left : left + max(round(view.size * width), 1)]

@@ -18,7 +18,7 @@ import numpy as np
 from retail_seg.errors import AnnotationError, PhotoError, RetailSegError
 from retail_seg.photos.load import load_photo, opened_picture
 from retail_seg.segmentation.boxes import Box, turned
-from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, stated_size
+from retail_seg.segmentation.formats.base import AnnotatedPhoto, AnnotationSource, Drawing, stated_size
 
 __all__ = [
     "FORMATS",
@@ -64,7 +64,7 @@ class Loaded:
     format: str
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    missing: list[Source] = field(default_factory=list)
+    missing: list[AnnotationSource] = field(default_factory=list)
     unannotated: list[Path] = field(default_factory=list)
     read: int = 0
 
@@ -196,7 +196,7 @@ def _stream(photos: list[Path], annotations: Path, loaded: Loaded) -> Iterator[A
     loaded.unannotated = [path for path in photos if path not in done]
 
 
-def _one(path: Path, source: Source, loaded: Loaded) -> Iterator[AnnotatedPhoto]:
+def _one(path: Path, source: AnnotationSource, loaded: Loaded) -> Iterator[AnnotatedPhoto]:
     """The annotated photo, or nothing and a problem."""
     try:
         height, width, orientation = upright_size(path)

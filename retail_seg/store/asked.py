@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
 
 from catalogue import scans
-from index.asking import Views
+from index.asking import Views, Watched
 from index.embedder import too_small
 from index.photographed import as_photographed
 from index.rerank import local_features
@@ -38,13 +38,12 @@ VERSION = 1
 #: Facings that people have checked, the newest ones: some seconds' worth.
 CHECKED = 500
 
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 _BATCH = 32
 
 
 @dataclass(frozen=True)
-class View:
+class AskedView:
     """A remembered view: its raw vector float32 (dim,) and local features."""
 
     vector: np.ndarray
@@ -56,7 +55,7 @@ def photographed(
     embedder: Embedder,
     folder: Path,
     references: np.ndarray,
-    progress: Progress = lambda items, total: items,
+    progress: Watched = lambda items, total: items,
 ) -> Views:
     """Views of a sample of `references` int64 (n,), always the same ones, so that those remembered in the store's
     folder are still right when a few references come or go. At most VIEWS are embedded: ten seconds of one core.
@@ -99,16 +98,16 @@ def drawn(references: np.ndarray) -> list[tuple[int, int]]:
     return [(identity, number) for identity in order for number in range(each)]
 
 
-def as_views(found: dict[tuple[int, int], View], dim: int) -> Views:
+def as_views(found: dict[tuple[int, int], AskedView], dim: int) -> Views:
     """Remembered views as arrays."""
     vectors = np.array([view.vector for view in found.values()], np.float32).reshape(-1, dim)
     return Views(vectors, [view.features for view in found.values()], np.array([key[0] for key in found], np.int64))
 
 
-def embed_shown(embedder: Embedder, crops: Sequence[Crop]) -> list[View]:
+def embed_shown(embedder: Embedder, crops: Sequence[Crop]) -> list[AskedView]:
     """Crops as photos show them, embedded and described."""
     vectors = embedder.embed([crop for crop, _ in crops], [mask for _, mask in crops])
-    return [View(vector, local_features(*crop)) for vector, crop in zip(vectors, crops, strict=True)]
+    return [AskedView(vector, local_features(*crop)) for vector, crop in zip(vectors, crops, strict=True)]
 
 
 def seed_of(identity: int, number: int) -> int:
@@ -121,13 +120,13 @@ def _made(
     embedder: Embedder,
     references: list[int],
     wanted: list[tuple[int, int]],
-    progress: Progress,
-) -> dict[tuple[int, int], View]:
+    progress: Watched,
+) -> dict[tuple[int, int], AskedView]:
     """Views that are not remembered; one photo is in memory at a time, and those of a batch."""
     numbers: dict[int, list[int]] = {}
     for identity, number in wanted:
         numbers.setdefault(identity, []).append(number)
-    found: dict[tuple[int, int], View] = {}
+    found: dict[tuple[int, int], AskedView] = {}
     keys: list[tuple[int, int]] = []
     crops: list[Crop] = []
     beside: np.ndarray | None = None
@@ -153,7 +152,7 @@ def _made(
     return found
 
 
-def _read(path: Path, fingerprint: str) -> dict[tuple[int, int], View]:
+def _read(path: Path, fingerprint: str) -> dict[tuple[int, int], AskedView]:
     """What is remembered of this embedder; nothing where the file is missing, damaged or of another one."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -169,12 +168,12 @@ def _read(path: Path, fingerprint: str) -> dict[tuple[int, int], View]:
         return {}
     starts = np.r_[0, ends[:-1]] if len(ends) else ends
     return {
-        key: View(vector, features[start:end])
+        key: AskedView(vector, features[start:end])
         for key, vector, start, end in zip(keys, vectors, starts.tolist(), ends.tolist(), strict=True)
     }
 
 
-def _write(path: Path, fingerprint: str, views: dict[tuple[int, int], View]) -> None:
+def _write(path: Path, fingerprint: str, views: dict[tuple[int, int], AskedView]) -> None:
     """Remember views; a folder that cannot be written costs only that they are made again."""
     try:
         with whole_file(path) as temporary, temporary.open("wb") as file:

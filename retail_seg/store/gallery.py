@@ -21,7 +21,7 @@ from index.calibration import Policy
 from index.embedder import too_small
 from index.errors import IndexingError, VectorIndexError
 from index.ranking import Ranker, Ranking
-from index.rerank import Look, local_features
+from index.rerank import LocalEvidence, local_features
 from index.vectors import VectorIndex
 from index.views import Crop
 from retail_seg.errors import StoreError
@@ -135,7 +135,7 @@ class Gallery:
         if not rows:
             return [None] * len(views)
         state = self.current()
-        look = Look(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
+        look = LocalEvidence(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
         index, part = (state.index, {}) if among is None else self._among(state, among)
         found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
         ranked = dict(zip(rows, found, strict=True))

@@ -16,7 +16,7 @@ from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID
 from retail_seg.store.networks import load_embedder
 
 if TYPE_CHECKING:
-    from catalogue.health import Progress
+    from catalogue.health import Tracked
     from index import Embedder
 
 CATALOGUE = "catalogue.db"
@@ -61,7 +61,7 @@ def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path
     return load_embedder(name or catalogue.get_setting("embedder_name") or "retail-vgg", weights)
 
 
-def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress | None = None) -> int:
+def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Tracked | None = None) -> int:
     """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many."""
     require("manager")
     total = catalogue.count_pending(embedder.fingerprint)
@@ -76,7 +76,7 @@ def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress |
 
 
 def move_to_embedder(
-    folder: Path, name: str | None = None, weights: Path | None = None, progress: Progress | None = None
+    folder: Path, name: str | None = None, weights: Path | None = None, progress: Tracked | None = None
 ) -> int:
     """Embed a store's references with an embedder, its own without a name, and pin the store to it; returns how many.
 

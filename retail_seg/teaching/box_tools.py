@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Corners = tuple[float, float, float, float]
 Point = tuple[float, float]
 #: What ids and boxes become.
-Change = Callable[[np.ndarray, dict[int, Box]], tuple[np.ndarray, dict[int, Box]]]
+BoxChange = Callable[[np.ndarray, dict[int, Box]], tuple[np.ndarray, dict[int, Box]]]
 
 
 class BoxTools:
@@ -142,7 +142,7 @@ class BoxTools:
 
         return self._edit(id_, change), numbers
 
-    def _edit(self, id_: str, change: Change) -> TaughtPhoto:
+    def _edit(self, id_: str, change: BoxChange) -> TaughtPhoto:
         """An edit of ids and boxes, both as they are under the lock."""
         after: dict[int, Box] = {}
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from retail_seg.people.roles import require
+from retail_seg.segmentation.boxes import Box
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.teaching import edits
 from retail_seg.teaching.annotation_set import TaughtPhoto, Teaching, TeachingError
-from retail_seg.teaching.box_tools import BoxTools
+from retail_seg.teaching.box_tools import BoxTools, Point
 from retail_seg.teaching.edits import Click
-from retail_seg.teaching.view import View
+from retail_seg.teaching.view import EditorView
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.formats.base import Region
@@ -37,8 +38,6 @@ MARKS = {
 #: Hands that marks on their way may still refer to.
 KEPT = 50
 
-Box = tuple[float, float, float, float]
-Point = tuple[float, float]
 Edited = tuple[TaughtPhoto, int]
 
 
@@ -53,7 +52,7 @@ class Hand:
 
     photo: str
     tool: str
-    view: View
+    view: EditorView
     number: int | None = None
     erase: bool = False
     brush: float = 0.03

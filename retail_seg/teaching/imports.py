@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +21,9 @@ from retail_seg.photos.load import SUFFIXES, opened_picture
 from retail_seg.segmentation.annotations import FORMATS, AnnotatedPhoto, read_annotations, title
 from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.instances.instances import dense_labels
+from retail_seg.system.progress import OnProgress
 from retail_seg.teaching.annotation_set import Teaching
 
-#: How far a long piece of work is (0 to 1), and at what; it may raise to end the work.
-Report = Callable[[float, str], None]
 #: Most files of a zip; more is somebody's disk, not annotations of a few photos.
 MAX_FILES = 20_000
 #: Where they are laid in a folder of their own: a manifest's masks are looked for up to three folders above it.
@@ -45,7 +43,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def import_annotations(teaching: Teaching, data: bytes, report: Report = lambda s, t: None) -> Imported:
+def import_annotations(teaching: Teaching, data: bytes, report: OnProgress = lambda s, t: None) -> Imported:
     """Add the annotated photos of a zip (its bytes); they count as finished.
 
     What was drawn on one before is replaced, which can be undone like any edit. Raises AnnotationError for what is no

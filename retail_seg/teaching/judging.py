@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from retail_seg.errors import TrainingError
 from retail_seg.people.roles import require
 from retail_seg.system.files import replace_file
+from retail_seg.system.progress import OnProgress
 from retail_seg.teaching.annotation_set import DONE, NEW, TaughtPhoto, Teaching
 from retail_seg.teaching.trainings import Trainings
 from retail_seg.teaching.view import overlay_jpeg
@@ -19,8 +20,6 @@ from retail_seg.teaching.view import overlay_jpeg
 if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
 
-#: How far a long piece of work is (0 to 1), and at what; it may raise to end the work.
-Report = Callable[[float, str], None]
 #: Without photos held back, so many are looked at, without scores.
 SAMPLES = 3
 #: The scores that are compared, and what people call them.
@@ -46,7 +45,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModelComparison:
     """Scores by name of the model in use and of the new one; empty where no photo was held back."""
 
     run: str
@@ -77,8 +76,8 @@ def compare(
     id_: str,
     in_use: Segmenter,
     load: Callable[[Path], Segmenter],
-    report: Report = lambda share, text: None,
-) -> Comparison:
+    report: OnProgress = lambda share, text: None,
+) -> ModelComparison:
     """Score the model of a run and the one in use on the photos held back, and draw both; kept in the run's folder."""
     from retail_seg.segmentation.scores import combine, score_photo
 
@@ -99,12 +98,12 @@ def compare(
         lines.append(Compared(photo.id, photo.name, photo.instances if scored else None, *map(len, found)))
     both = [combine(side).rounded() for side in zip(*shares, strict=True)] if shares else [{}, {}]
     before, after = ({key: float(values[key]) for key in SCORES if values} for values in both)
-    done = Comparison(id_, (in_use.fingerprint, new.fingerprint), before, after, tuple(lines))
+    done = ModelComparison(id_, (in_use.fingerprint, new.fingerprint), before, after, tuple(lines))
     replace_file(trainings.path(id_) / "comparison.json", json.dumps(asdict(done)).encode())
     return done
 
 
-def kept_comparison(trainings: Trainings, id_: str, in_use: str) -> Comparison | None:
+def kept_comparison(trainings: Trainings, id_: str, in_use: str) -> ModelComparison | None:
     """The comparison of a run that was made against the model with fingerprint `in_use`, None where there is none."""
     path = trainings.path(id_) / "comparison.json"
     if not path.is_file():
@@ -113,7 +112,7 @@ def kept_comparison(trainings: Trainings, id_: str, in_use: str) -> Comparison |
     if values["fingerprints"][0] != in_use:
         return None
     photos = tuple(Compared(**line) for line in values["photos"])
-    return Comparison(**values | {"photos": photos, "fingerprints": tuple(values["fingerprints"])})
+    return ModelComparison(**values | {"photos": photos, "fingerprints": tuple(values["fingerprints"])})
 
 
 def overlay(trainings: Trainings, id_: str, photo: str, side: str) -> Path:
@@ -125,7 +124,7 @@ def overlay(trainings: Trainings, id_: str, photo: str, side: str) -> Path:
     return trainings.path(id_) / "overlays" / f"{photo}-{side}.jpg"
 
 
-def _any_comparison(trainings: Trainings, id_: str) -> Comparison | None:
+def _any_comparison(trainings: Trainings, id_: str) -> ModelComparison | None:
     path = trainings.path(id_) / "comparison.json"
     if not path.is_file():
         return None
@@ -152,7 +151,7 @@ class Suggestion:
     uncertainty: float
 
 
-def suggest(teaching: Teaching, model: Segmenter, report: Report = lambda s, t: None) -> list[Suggestion]:
+def suggest(teaching: Teaching, model: Segmenter, report: OnProgress = lambda s, t: None) -> list[Suggestion]:
     """The photos that nobody has annotated, the most useful first; what a model says of a photo is kept.
 
     Raises NotAllowed for a viewer.

@@ -21,7 +21,7 @@ CLOSEST = 1 / 16
 
 
 @dataclass(frozen=True)
-class View:
+class EditorView:
     """A window (left, top, width, height) of a photo in its pixels."""
 
     left: float
@@ -48,19 +48,19 @@ class View:
         return max(round(self.width * k), 1), max(round(self.height * k), 1)
 
 
-def whole(width: int, height: int) -> View:
+def whole(width: int, height: int) -> EditorView:
     """The window over the whole photo."""
-    return View(0, 0, width, height)
+    return EditorView(0, 0, width, height)
 
 
-def window(width: int, height: int, zoom: float, centre: tuple[float, float] | None = None) -> View:
+def window(width: int, height: int, zoom: float, centre: tuple[float, float] | None = None) -> EditorView:
     """A window of the photo's shape, `zoom` times as near, around `centre` (pixels) but within the photo."""
     zoom = min(max(zoom, 1.0), 1 / CLOSEST)
     w, h = round(width / zoom), round(height / zoom)
     x, y = centre or (width / 2, height / 2)
     left = min(max(round(x - w / 2), 0), width - w)
     top = min(max(round(y - h / 2), 0), height - h)
-    return View(left, top, w, h)
+    return EditorView(left, top, w, h)
 
 
 def centre_of(labels: np.ndarray, number: int) -> tuple[float, float] | None:
@@ -71,13 +71,13 @@ def centre_of(labels: np.ndarray, number: int) -> tuple[float, float] | None:
     return (float(columns[0] + columns[-1]) / 2, float(rows[0] + rows[-1]) / 2)
 
 
-def photo_jpeg(picture: np.ndarray, view: View, side: int = SIDE) -> bytes:
+def photo_jpeg(picture: np.ndarray, view: EditorView, side: int = SIDE) -> bytes:
     """The photo (H, W, 3) within the window, as JPEG."""
     x0, y0, x1, y1 = view.pixels()
     return encode_picture(_resized(picture[y0:y1, x0:x1], view.size(side)), quality=82)
 
 
-def ids_png(labels: np.ndarray, view: View, selected: int | None = None, side: int = SIDE) -> bytes:
+def ids_png(labels: np.ndarray, view: EditorView, selected: int | None = None, side: int = SIDE) -> bytes:
     """The instances within the window as a PNG to lay over the photo: tints, rims and numbers, else transparent."""
     x0, y0, x1, y1 = view.pixels()
     ids = cv2.resize(labels[y0:y1, x0:x1], view.size(side), interpolation=cv2.INTER_NEAREST)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from retail_seg.products import uploads
-from retail_seg.products.uploads import ENDINGS, MAX_BYTES, Line, Run, Upload
+from retail_seg.products.uploads import ENDINGS, MAX_BYTES, ImportRun, ImportUpload, UploadLine
 from retail_seg.system.jobs import Job
 from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
@@ -47,9 +47,9 @@ def page() -> None:
     if job.running:
         widgets.watch(job)
     widgets.failure(job)
-    if isinstance(job.result, Upload):
+    if isinstance(job.result, ImportUpload):
         _checked(found, job, job.result)
-    elif isinstance(job.result, Run):
+    elif isinstance(job.result, ImportRun):
         _imported(found, job, job.result)
 
 
@@ -76,7 +76,7 @@ def _ask(found: Matcher) -> None:
     widgets.open_job(job)
 
 
-def _check(found: Matcher, upload: Upload, job: Job) -> Upload:
+def _check(found: Matcher, upload: ImportUpload, job: Job) -> ImportUpload:
     job.result = upload
     return uploads.check(found, upload, job.report)
 
@@ -101,7 +101,7 @@ def _start_anew() -> None:
 # -- what an import would do
 
 
-def _checked(found: Matcher, job: Job, upload: Upload) -> None:
+def _checked(found: Matcher, job: Job, upload: ImportUpload) -> None:
     st.subheader(plain(upload.name))
     if upload.file is None:
         return
@@ -127,7 +127,7 @@ def _checked(found: Matcher, job: Job, upload: Upload) -> None:
         _start(found, upload, replace)
 
 
-def _options(upload: Upload) -> bool:
+def _options(upload: ImportUpload) -> bool:
     """Whether fields that differ are to be overwritten; and hints about what the table cannot say."""
     if not upload.packed and any("no such file" in problem for line in upload.lines for problem in line.problems):
         st.info(
@@ -143,15 +143,15 @@ def _options(upload: Upload) -> bool:
     )
 
 
-def _start(found: Matcher, upload: Upload, replace: bool) -> None:
-    run = Run(upload.name, replace)
+def _start(found: Matcher, upload: ImportUpload, replace: bool) -> None:
+    run = ImportRun(upload.name, replace)
     with errors_as_sentences():
         job = jobs().start(WRITE, f"Import {upload.name}", partial(_write, found, upload, run), alone=True)
     job.wait(1.0)
     widgets.open_job(job)
 
 
-def _write(found: Matcher, upload: Upload, run: Run, job: Job) -> Run:
+def _write(found: Matcher, upload: ImportUpload, run: ImportRun, job: Job) -> ImportRun:
     job.result = run
     return uploads.run(found, upload, run, job.report)
 
@@ -159,7 +159,7 @@ def _write(found: Matcher, upload: Upload, run: Run, job: Job) -> Run:
 # -- what it has done
 
 
-def _imported(found: Matcher, job: Job, run: Run) -> None:
+def _imported(found: Matcher, job: Job, run: ImportRun) -> None:
     st.subheader(plain(run.name))
     written = len(run.changes)
     if job.kind == UNDO:
@@ -180,19 +180,19 @@ def _imported(found: Matcher, job: Job, run: Run) -> None:
                 _undo(found, run)
 
 
-def _undo(found: Matcher, run: Run) -> None:
+def _undo(found: Matcher, run: ImportRun) -> None:
     with errors_as_sentences():
         job = jobs().start(UNDO, f"Take back {run.name}", partial(_take_back, found, run), alone=True)
     job.wait(1.0)
     widgets.open_job(job)
 
 
-def _take_back(found: Matcher, run: Run, job: Job) -> Run:
+def _take_back(found: Matcher, run: ImportRun, job: Job) -> ImportRun:
     job.result = run
     return uploads.take_back(found, run, job.report)
 
 
-def _taken_back(job: Job, run: Run) -> None:
+def _taken_back(job: Job, run: ImportRun) -> None:
     if job.state == DONE:
         st.success(f"{run.taken_back:,} changes were taken back.", icon=":material/undo:")
     for problem in run.left:
@@ -202,7 +202,7 @@ def _taken_back(job: Job, run: Run) -> None:
 # -- the table
 
 
-def _table(lines: list[Line], key: str, *, replace: bool, file_name: str) -> None:
+def _table(lines: list[UploadLine], key: str, *, replace: bool, file_name: str) -> None:
     """The lines of a file with what becomes of each, by status, a page at a time, and all of them to download."""
     number = uploads.counts(lines)
     choices = {"": f"All ({len(lines):,})"}
@@ -228,7 +228,7 @@ def _table(lines: list[Line], key: str, *, replace: bool, file_name: str) -> Non
     )
 
 
-def _row(line: Line, replace: bool) -> dict[str, object]:
+def _row(line: UploadLine, replace: bool) -> dict[str, object]:
     return {
         "Line": line.line or None,
         "Result": SIGNS[line.status],

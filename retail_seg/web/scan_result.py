@@ -11,7 +11,7 @@ from streamlit_image_coordinates import streamlit_image_coordinates
 from retail_seg.matcher import Matcher
 from retail_seg.report import ReportLine, count_rows
 from retail_seg.scans.review import Review, as_json, counts_csv, json_lines, overlay_jpeg, photo_of
-from retail_seg.scans.view import ZOOMS, View, draw_view, pick
+from retail_seg.scans.view import ZOOMS, Window, draw_view, pick
 from retail_seg.web import scan_fix
 from retail_seg.web.text import plain, sentence
 
@@ -94,8 +94,8 @@ def _picture(found: Matcher, review: Review) -> None:
     st.caption("Tap a product to see why it is named so, or choose it in the list.")
 
 
-def _view(review: Review, zoom: float) -> View:
-    return View.at(zoom, *st.session_state.get(f"centre {review.scan.id}", (0.5, 0.5)))
+def _view(review: Review, zoom: float) -> Window:
+    return Window.at(zoom, *st.session_state.get(f"centre {review.scan.id}", (0.5, 0.5)))
 
 
 def _take_click(review: Review, zoom: float) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from retail_seg.teaching import DONE, TaughtPhoto
 from retail_seg.teaching.editor import MARKS, MOVE, Hand, Hands
-from retail_seg.teaching.view import View, centre_of, colour_of, ids_png, photo_jpeg, window
+from retail_seg.teaching.view import EditorView, centre_of, colour_of, ids_png, photo_jpeg, window
 from retail_seg.web.annotator import annotator, new_marks
 from retail_seg.web.shared import may
 from retail_seg.web.teach_shared import Workshop, go_to, title_of, trying
@@ -231,7 +231,7 @@ def _do(shop: Workshop, photo: TaughtPhoto, command: str, number: int | None) ->
         shop.editor.delete(photo.id, number)
 
 
-def _selected(photo: TaughtPhoto, view: View, number: int | None) -> list[list[float]] | None:
+def _selected(photo: TaughtPhoto, view: EditorView, number: int | None) -> list[list[float]] | None:
     """The two corners of the box that is worked on, as shares of the window; None where it is no box."""
     box = photo.box_of.get(number or 0)
     if box is None:
@@ -249,12 +249,12 @@ def _proposals(shop: Workshop, photo: TaughtPhoto, hand: Hand) -> list[list[list
     return [hand.view.of_photo(points).round(5).tolist() for points in shown]
 
 
-def _jpeg(shop: Workshop, photo: TaughtPhoto, view: View) -> bytes:
+def _jpeg(shop: Workshop, photo: TaughtPhoto, view: EditorView) -> bytes:
     return _kept_jpeg(photo.id, view, shop.teaching.picture(photo))
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _kept_jpeg(id_: str, view: View, _picture: Any) -> bytes:
+def _kept_jpeg(id_: str, view: EditorView, _picture: Any) -> bytes:
     return photo_jpeg(_picture, view)
 
 

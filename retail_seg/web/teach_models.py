@@ -12,7 +12,7 @@ from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
 from retail_seg.store.active_model import model_in_use, previous_model, switch_back, use_model
 from retail_seg.store.networks import load_segmenter
 from retail_seg.system.progress import DONE
-from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
+from retail_seg.teaching.judging import SCORES, ModelComparison, compare, kept_comparison, overlay
 from retail_seg.teaching.trainings import Training
 from retail_seg.web.shared import jobs, may
 from retail_seg.web.teach_shared import Workshop, go_to, job_shown, trying
@@ -110,7 +110,7 @@ def _switch(shop: Workshop, run: Training, compared: bool) -> None:
     )  # fmt: skip
 
 
-def _compared(shop: Workshop, found: Comparison) -> None:
+def _compared(shop: Workshop, found: ModelComparison) -> None:
     st.write(sentence(found.advice))
     if found.new:
         rows = [

@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from discs import annotated_discs
 
 from retail_seg.bench.benchmark import floors, many, peers, synthetic, training
-from retail_seg.bench.benchmark.growth import Curve, Point, benchmark_growth
+from retail_seg.bench.benchmark.growth import Curve, GrowthPoint, benchmark_growth
 from retail_seg.bench.benchmark.many import benchmark_many
-from retail_seg.bench.benchmark.measure import Row, Section, faster, in_turns, machine
+from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, machine
 from retail_seg.bench.benchmark.profile import Stage, document, next_steps, profile_scan
 from retail_seg.bench.benchmark.whole_scan import agree, plain_match
-from retail_seg.bench.comparison.job import Comparison, Job, Result
+from retail_seg.bench.comparison.job import Comparison, ComparisonJob, Result
 from retail_seg.cli.benchmark import benchmark
 from retail_seg.errors import MissingExtraError
 from retail_seg.matcher import Matcher
@@ -103,7 +103,7 @@ def test_growth_is_drawn_and_said_in_words(work: Path, tmp_path: Path, monkeypat
 def test_trainings_are_held_against_each_other_and_what_fails_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(job: Job, methods: list[str], show: object) -> Comparison:
+    def run(job: ComparisonJob, methods: list[str], show: object) -> Comparison:
         if methods == ["smp-unet"]:
             return Comparison(job, (), {"smp-unet": "needs a package"})
         scores = {"kept back": {"f1_50": 0.9, "f1_75": 0.8, "exact_count": 0.5, "fg_iou": 0.95}}
@@ -119,9 +119,11 @@ def test_trainings_are_held_against_each_other_and_what_fails_is_said(
 
 
 def test_the_slope_in_words() -> None:
-    steep = Curve("things", "thing", "Work", [Point(1, 0.1, 0), Point(2, 0.2, 10), Point(10, 1.0, 90)])
+    steep = Curve(
+        "things", "thing", "Work", [GrowthPoint(1, 0.1, 0), GrowthPoint(2, 0.2, 10), GrowthPoint(10, 1.0, 90)]
+    )
     assert "0 ms and 100 ms more for each thing" in steep.words() and "(growth: in proportion)" in steep.words()
-    flat = Curve("things", "thing", "Work", [Point(1, 0.1, 5.1), Point(10, 0.101, 5)])
+    flat = Curve("things", "thing", "Work", [GrowthPoint(1, 0.1, 5.1), GrowthPoint(10, 0.101, 5)])
     assert "(growth: hardly at all)" in flat.words() and "Memory: no kB more for each thing" in flat.words()
 
 
@@ -154,7 +156,7 @@ def test_operations_of_a_layer_are_counted() -> None:
 
 
 def test_rows_say_whether_a_goal_is_reached() -> None:
-    rows = [faster("fast", 0.1, 1.0, 8.0), faster("slow", 0.5, 1.0, 8.0), Row("free", "1 ms")]
+    rows = [faster("fast", 0.1, 1.0, 8.0), faster("slow", 0.5, 1.0, 8.0), Reading("free", "1 ms")]
     section = Section("Title", rows, ["a note"], {"x": 1.23456})
     assert [row.reached for row in rows] == [True, False, None] and rows[0].ratio == pytest.approx(10)
     assert "reached" in section.table() and "MISSED" in section.table() and "a note" in section.table()

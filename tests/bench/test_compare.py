@@ -18,7 +18,7 @@ from retail_seg.bench.comparison import methods as bench
 from retail_seg.bench.comparison.job import (
     Comparison,
     ComparisonError,
-    Job,
+    ComparisonJob,
     Result,
     quality_of,
     ranked,
@@ -57,7 +57,7 @@ def annotated_in(photos: Path, masks: Path) -> list[AnnotatedPhoto]:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> ComparisonJob:
     some = annotated_in(*make_photos(tmp_path, 5))
     return job_of(tmp_path / "out", some[:3], [("held out", some[3:])], minutes=0.1)
 
@@ -69,7 +69,7 @@ def result_of(name: str, key: str, value: float, **more: object) -> Result:
     return Result(method=name, key=key, scores={"held out": scores}, **{**values, **more})  # type: ignore[arg-type]
 
 
-def thresholding(job: Job, folder: Path, report: object) -> Ready:
+def thresholding(job: ComparisonJob, folder: Path, report: object) -> Ready:
     def segment(photo: np.ndarray) -> Instances:
         _, labels = cv2.connectedComponents((photo.mean(2) > 80).astype(np.uint8))
         return Instances.from_labels(labels)
@@ -92,14 +92,14 @@ def test_every_method_is_told_apart_and_stands_in_the_help() -> None:
     assert recipe_of("fcn", False).config.architecture == "fcn"
 
 
-def test_a_job_comes_back_from_its_file_and_its_key_follows_what_matters(job: Job) -> None:
-    assert Job.read(job.folder / "job.json") == job
+def test_a_job_comes_back_from_its_file_and_its_key_follows_what_matters(job: ComparisonJob) -> None:
+    assert ComparisonJob.read(job.folder / "job.json") == job
     assert replace(job, minutes=0.2).key != job.key != replace(job, seed=1).key
     assert [one.labels.max() for one in job.train.read()] == [2, 2, 2]
     assert job.shown == (("held out", "p03"), ("held out", "p04"))
 
 
-def test_a_method_is_run_scored_and_kept_with_its_pictures(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_is_run_scored_and_kept_with_its_pictures(job: ComparisonJob, monkeypatch: pytest.MonkeyPatch) -> None:
     method = BenchMethod("otsu", "A title", "A text.", bench.CLASSICAL, thresholding)
     monkeypatch.setattr("retail_seg.bench.comparison.worker.all_methods", lambda: {"otsu": method})
     reports: list[tuple[str, float]] = []
@@ -115,9 +115,9 @@ def test_a_method_is_run_scored_and_kept_with_its_pictures(job: Job, monkeypatch
 
 
 def test_the_worker_says_in_one_sentence_what_it_wants(
-    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    job: ComparisonJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def wants(job: Job, folder: Path, report: object) -> Ready:
+    def wants(job: ComparisonJob, folder: Path, report: object) -> Ready:
         raise MissingExtraError("it needs a package: pip install it")
 
     method = BenchMethod("otsu", "A title", "A text.", bench.CLASSICAL, wants)
@@ -128,10 +128,10 @@ def test_the_worker_says_in_one_sentence_what_it_wants(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_what_fails_is_one_sentence_and_the_rest_goes_on(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_is_one_sentence_and_the_rest_goes_on(job: ComparisonJob, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def apart(given: Job, name: str, show: object) -> Result:
+    def apart(given: ComparisonJob, name: str, show: object) -> Result:
         calls.append(name)
         if name == "fcn":
             raise MissingExtraError("needs a package")
@@ -151,11 +151,11 @@ def test_what_fails_is_one_sentence_and_the_rest_goes_on(job: Job, monkeypatch: 
 
 
 def test_another_shipped_model_repeats_only_what_begins_with_it(
-    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    job: ComparisonJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls: list[str] = []
 
-    def apart(given: Job, name: str, show: object) -> Result:
+    def apart(given: ComparisonJob, name: str, show: object) -> Result:
         calls.append(name)
         model = given.method_folder(name) / "model"
         model.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,9 @@ def test_another_shipped_model_repeats_only_what_begins_with_it(
     assert calls[-2:] == ["smp-unet", "ensemble"]  # a new member makes another ensemble
 
 
-def test_a_method_that_dies_is_named_with_its_log(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_method_that_dies_is_named_with_its_log(
+    job: ComparisonJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     script = tmp_path / "python"
     script.write_text(f"#!{sys.executable}\nimport sys\nprint('not json')\nsys.exit('it broke')\n")
     script.chmod(0o755)
@@ -189,7 +191,7 @@ def test_a_method_that_dies_is_named_with_its_log(job: Job, monkeypatch: pytest.
         run_apart(job, "otsu", lambda *given: None)
 
 
-def test_an_interruption_ends_the_worker(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interruption_ends_the_worker(job: ComparisonJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script, mark = tmp_path / "python", tmp_path / "ended"
     script.write_text(
         f'#!/bin/sh\ntrap \'touch {mark}; exit 130\' TERM\necho \'{{"share": 0.5, "text": "training"}}\'\n'
@@ -212,7 +214,7 @@ def test_the_ranking_is_by_quality_then_outline_then_time() -> None:
     assert [one.method for one in ranked([slow, result_of("best", "k", 0.9), fast])] == ["best", "fast", "slow"]
 
 
-def test_the_page_needs_nothing_beside_itself(job: Job) -> None:
+def test_the_page_needs_nothing_beside_itself(job: ComparisonJob) -> None:
     results = ranked([
         result_of("otsu", job.key, 0.4, seconds=0.25), result_of("retail-seg", job.key, 0.8),
         result_of("ensemble", job.key, 0.85, settings={"members": ["retail-seg", "fcn"]}),
@@ -297,7 +299,7 @@ def test_the_command_compares_and_resumes(tmp_path: Path) -> None:
 def test_the_data_of_a_comparison_is_a_manifest_beside_the_report_and_on_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def apart(job: Job, name: str, show: object) -> Result:
+    def apart(job: ComparisonJob, name: str, show: object) -> Result:
         result = result_of(name, job.key, 0.5)
         return replace(result, scores={one.name: result.scores["held out"] for one in job.tests})
 
@@ -308,7 +310,7 @@ def test_the_data_of_a_comparison_is_a_manifest_beside_the_report_and_on_record(
     write_manifest(made, tmp_path / "set.json")
     words = ["--manifest", tmp_path / "set.json", "--test", tests, "--test-annotations", truth, "--methods", "otsu"]
     assert invoke(*words, "--out", tmp_path / "out").return_value == 0
-    job = Job.read(tmp_path / "out" / "job.json")
+    job = ComparisonJob.read(tmp_path / "out" / "job.json")
     assert sorted(job.train.photos) == sorted(made.photos("train", "held-back"))
     assert {one.name: sorted(one.photos) for one in job.tests} == {
         "held out": sorted(made.photos("test")), "more": sorted(tests.iterdir())
@@ -326,7 +328,7 @@ def test_the_data_of_a_comparison_is_a_manifest_beside_the_report_and_on_record(
                            catch_exceptions=False)  # fmt: skip
 
 
-def test_what_has_changed_is_noticed_before_a_method_starts(job: Job, tmp_path: Path) -> None:
+def test_what_has_changed_is_noticed_before_a_method_starts(job: ComparisonJob, tmp_path: Path) -> None:
     assert change_note(None, job) == change_note(job, job) == "" and previous_job(job.folder) == job
     assert "(time, seed, steps or the way of measuring)" in change_note(job, replace(job, minutes=1.0))
     first, second = job.train.photos[:2]
@@ -352,12 +354,12 @@ def test_the_command_names_what_does_not_fit(tmp_path: Path) -> None:
     assert "give PHOTOS_DIR and --annotations, or --manifest" in str(invoke("--out", tmp_path / "out").exception)
 
 
-def test_an_ensemble_of_one_is_none(job: Job) -> None:
+def test_an_ensemble_of_one_is_none(job: ComparisonJob) -> None:
     with pytest.raises(ComparisonError, match="needs two trained models, and 0"):
         all_methods()["ensemble"].prepare(job, job.method_folder("ensemble"), lambda what, share: None)
 
 
-def test_trained_methods_become_an_ensemble(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trained_methods_become_an_ensemble(job: ComparisonJob, monkeypatch: pytest.MonkeyPatch) -> None:
     def tiny(architecture: str, start: bool, **shape: object) -> object:
         from retail_seg.segmentation.training.synthesis import SceneStyle
         from retail_seg.segmentation.training.train import Recipe

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from catalogue import Catalogue, NewReference, Product, health
-from catalogue.health import Limits, Look, Neighbour, Poor
+from catalogue.health import Appearance, Limits, Neighbour, Poor
 
 
 @pytest.fixture
@@ -31,11 +31,11 @@ def test_a_report_names_what_weakens(catalogue: Catalogue) -> None:
     a1, a2, a3 = catalogue.enrol(Product("A"), [reference("a1"), reference("a2"), reference("tiny", 40)])
     b1, b2 = catalogue.enrol(Product("B"), [reference("a1"), reference("b2")])
     looks = {
-        b"s": Look(2**64 - 1, 900.0, 0.0),
-        b"a1": Look(0x1234, 900.0, 0.0),
-        b"a2": Look(0xFF << 40, 20.0, 0.0),
-        b"tiny": Look(1 << 63, 900.0, 0.0),
-        b"b2": Look(0x7F << 40, 900.0, 0.5),
+        b"s": Appearance(2**64 - 1, 900.0, 0.0),
+        b"a1": Appearance(0x1234, 900.0, 0.0),
+        b"a2": Appearance(0xFF << 40, 20.0, 0.0),
+        b"tiny": Appearance(1 << 63, 900.0, 0.0),
+        b"b2": Appearance(0x7F << 40, 900.0, 0.5),
     }
     assert sorted(health.measure(catalogue, lambda picture, mask: looks[picture])) == [single, a1, a2, a3, b1, b2]
     assert health.unmeasured(catalogue) == 0 and list(health.measure(catalogue, lambda p, m: looks[b"s"])) == []
@@ -67,7 +67,7 @@ def test_what_was_accepted_is_left_out_until_it_is_forgotten(catalogue: Catalogu
     a1, a2 = catalogue.enrol(Product("A"), [reference("a1"), reference("tiny", 40)])
     b1, b2 = catalogue.enrol(Product("B"), [reference("a1"), reference("b2")])
     looks = {b"a1": 0x1234, b"tiny": 0xFF << 40, b"b2": 0x77 << 20}
-    list(health.measure(catalogue, lambda picture, mask: Look(looks[picture], 900.0, 0.0)))
+    list(health.measure(catalogue, lambda picture, mask: Appearance(looks[picture], 900.0, 0.0)))
     neighbours = [Neighbour(a1, 0.9, b1, 1.0), Neighbour(a2, 0.9, b2, 0.1), Neighbour(b1, 0.9, a1, 1.0)]
 
     def report() -> health.Health:
@@ -89,7 +89,7 @@ def test_what_was_accepted_is_left_out_until_it_is_forgotten(catalogue: Catalogu
 
 def test_a_dark_picture_is_named_before_it_is_called_blurred(catalogue: Catalogue) -> None:
     (dark,) = catalogue.enrol(Product("A"), [reference("d")])
-    list(health.measure(catalogue, lambda picture, mask: Look(1, 0.0, 0.0, 0.1)))
+    list(health.measure(catalogue, lambda picture, mask: Appearance(1, 0.0, 0.0, 0.1)))
     (poor,) = health.poor_pictures(catalogue, Limits(sharpness=50.0, brightness=0.2))
     assert poor == Poor("A", dark, "is very dark (brightness 0.10, 0.20 is the least)")
 
@@ -97,7 +97,7 @@ def test_a_dark_picture_is_named_before_it_is_called_blurred(catalogue: Catalogu
 def test_removed_references_are_out_of_the_report(catalogue: Catalogue) -> None:
     catalogue.enrol(Product("A"), [reference("x")])
     (gone,) = catalogue.enrol(Product("B"), [reference("y")])
-    list(health.measure(catalogue, lambda picture, mask: Look(5, 1.0, 1.0)))
+    list(health.measure(catalogue, lambda picture, mask: Appearance(5, 1.0, 1.0)))
     catalogue.remove_product("B")
     found = health.report(catalogue, [Neighbour(gone, None, 1, 0.9)], LIMITS, lambda one, two: True)
     assert (found.doubles, found.confusable, found.with_one_reference) == ([], [], ["A"])

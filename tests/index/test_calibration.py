@@ -23,7 +23,7 @@ from index.evidence import Answered, Found, Scale, Weights, features, learn, pro
 from index.leave_one_out import References, run_trials
 from index.precision import measured, wilson
 from index.priors import prior_of
-from index.projection import Projection, Recipe
+from index.projection import Projection, ProjectionRecipe
 
 PRIOR = prior_of("some-network")
 SCALE = Scale(0.5, 0.1, 0.05, 64)
@@ -218,5 +218,5 @@ def test_bounds_of_a_share() -> None:
 
 def test_left_out_references_find_their_product() -> None:
     vectors = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0, 0, 1]], np.float32)
-    right = run_trials(Recipe("identity"), References(vectors, np.array([7, 7, 8, 9])))
+    right = run_trials(ProjectionRecipe("identity"), References(vectors, np.array([7, 7, 8, 9])))
     assert right.tolist() == [True, True]  # the single ones have nothing to find

@@ -7,7 +7,7 @@ import pytest
 
 from index.errors import IndexingError
 from index.leave_one_out import References, choose_recipe
-from index.projection import Projection, Recipe, fit_projection, within_rows
+from index.projection import Projection, ProjectionRecipe, fit_projection, within_rows
 
 DIM, PRODUCTS = 32, 60
 
@@ -47,7 +47,7 @@ def test_whitening_gives_way_only_to_what_is_clearly_better(
     """Of 100 references asked, so many were right: two answers more are chance, thirty are not."""
     answers = {"within": within, "centre": centre, "identity": identity}
 
-    def trials(recipe: Recipe, references: References) -> np.ndarray:
+    def trials(recipe: ProjectionRecipe, references: References) -> np.ndarray:
         return np.random.default_rng(0).permutation(100) < answers[recipe.kind]
 
     monkeypatch.setattr("index.leave_one_out.run_trials", trials)
@@ -59,13 +59,13 @@ def test_single_references_are_only_centred() -> None:
     assert within_rows(gallery.vectors, gallery.owners) is None
     recipe = choose_recipe(gallery)
     assert recipe.kind == "centre"
-    assert fit_projection(Recipe("within", 0.3), gallery.vectors, gallery.owners).kind == "centre"
+    assert fit_projection(ProjectionRecipe("within", 0.3), gallery.vectors, gallery.owners).kind == "centre"
 
 
 def test_equal_references_do_not_divide_by_zero() -> None:
     gallery = catalogue(1, nuisance=0.0)
     twice = References(np.repeat(gallery.vectors, 2, axis=0), np.repeat(gallery.owners, 2))
-    projection = fit_projection(Recipe("within", 0.3), twice.vectors, twice.owners)
+    projection = fit_projection(ProjectionRecipe("within", 0.3), twice.vectors, twice.owners)
     assert np.isfinite(projection.apply(gallery.vectors)).all()
 
 
@@ -78,8 +78,10 @@ def test_the_covariance_is_that_of_each_product_around_its_mean() -> None:
     np.testing.assert_allclose(found.T @ found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("recipe", [Recipe("identity"), Recipe("centre"), Recipe("within", 0.3)])
-def test_bytes_bring_the_same_projection_back(recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    "recipe", [ProjectionRecipe("identity"), ProjectionRecipe("centre"), ProjectionRecipe("within", 0.3)]
+)
+def test_bytes_bring_the_same_projection_back(recipe: ProjectionRecipe) -> None:
     gallery = catalogue(3, nuisance=0.5)
     projection = fit_projection(recipe, gallery.vectors, gallery.owners)
     again = Projection.from_bytes(projection.to_bytes())
@@ -93,7 +95,7 @@ def _parts(references: References) -> tuple[np.ndarray, np.ndarray]:
 
 def test_different_references_give_another_fingerprint() -> None:
     one, other = catalogue(3, nuisance=0.5), catalogue(3, nuisance=0.5, seed=4)
-    recipe = Recipe("within", 0.3)
+    recipe = ProjectionRecipe("within", 0.3)
     assert fit_projection(recipe, *_parts(one)).fingerprint != fit_projection(recipe, *_parts(other)).fingerprint
 
 

@@ -8,7 +8,15 @@ import pytest
 
 from index.candidates import Nearest
 from index.errors import IndexingError
-from index.rerank import Look, agreeing_features, agreement, asked, decode_features, local_features, second_look
+from index.rerank import (
+    LocalEvidence,
+    agreeing_features,
+    agreement,
+    asked,
+    decode_features,
+    local_features,
+    second_look,
+)
 
 
 def label(seed: int, size: int = 220) -> np.ndarray:
@@ -67,9 +75,9 @@ def test_bytes_of_something_else_are_refused() -> None:
         decode_features(b"123")
 
 
-def look_at(crop: np.ndarray, references: dict[int, np.ndarray]) -> Look:
+def look_at(crop: np.ndarray, references: dict[int, np.ndarray]) -> LocalEvidence:
     stored = {identity: local_features(picture) for identity, picture in references.items()}
-    return Look(lambda _: local_features(crop), lambda ids: {i: stored[i] for i in ids if i in stored})
+    return LocalEvidence(lambda _: local_features(crop), lambda ids: {i: stored[i] for i in ids if i in stored})
 
 
 CANDIDATES = [
@@ -101,7 +109,7 @@ def test_what_was_counted_is_not_compared_again() -> None:
 
 
 def test_references_without_features_are_no_second_look() -> None:
-    assert second_look(0, CANDIDATES, Look(lambda _: b"", lambda _: {})) is None
+    assert second_look(0, CANDIDATES, LocalEvidence(lambda _: b"", lambda _: {})) is None
 
 
 def test_at_most_fifteen_references_are_asked_the_nearest_ones() -> None:

@@ -15,7 +15,7 @@ import torch
 
 from index.errors import WeightsError
 from index.vgg import KEPT, VGG16, VGG16Net
-from index.weights import SOURCES, Source, cache_folder, fetch
+from index.weights import SOURCES, WeightsSource, cache_folder, fetch
 
 BODY = bytes(range(256)) * 5000
 
@@ -30,9 +30,9 @@ class Server(ThreadingHTTPServer):
         self.knows_ranges = True
         self.ranges: list[str | None] = []
 
-    def source(self, sha256: str | None = None) -> Source:
+    def source(self, sha256: str | None = None) -> WeightsSource:
         url = f"http://127.0.0.1:{self.server_address[1]}/models/net.pth"
-        return Source(url, sha256 or hashlib.sha256(self.body).hexdigest(), len(self.body))
+        return WeightsSource(url, sha256 or hashlib.sha256(self.body).hexdigest(), len(self.body))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -104,7 +104,7 @@ def test_offline_says_what_to_do(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    source = Source(f"http://127.0.0.1:{port}/net.pth", "0" * 64, 10)
+    source = WeightsSource(f"http://127.0.0.1:{port}/net.pth", "0" * 64, 10)
     with pytest.raises(WeightsError, match=r"fetch net\.pth on a machine with a network .* --weights PATH") as caught:
         fetch(source, tmp_path)
     assert "\n" not in str(caught.value)

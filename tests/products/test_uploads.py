@@ -15,7 +15,7 @@ from catalogue.errors import ImportFileError
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import NotAllowed, Person, acting_as
 from retail_seg.products import uploads
-from retail_seg.products.uploads import Run, UploadRefused
+from retail_seg.products.uploads import ImportRun, UploadRefused
 from retail_seg.store.opening import CATALOGUE
 from retail_seg.system.jobs import JobCancelled
 
@@ -78,7 +78,7 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
 @pytest.mark.parametrize("replace", [False, True])
 def test_an_import_is_written_found_and_taken_back(matcher: Matcher, replace: bool) -> None:
     upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
-    done = uploads.run(matcher, upload, Run(upload.name, replace), silent)
+    done = uploads.run(matcher, upload, ImportRun(upload.name, replace), silent)
     assert [line.status for line in done.lines] == [line.status for line in upload.lines] and not upload.kept
     assert {p.sku: p.name for p in matcher.catalogue.products()} == {
         "A": "Milk" if replace else "Old milk",
@@ -92,7 +92,7 @@ def test_an_import_is_written_found_and_taken_back(matcher: Matcher, replace: bo
 
 def test_what_rests_on_later_changes_is_not_taken_back(matcher: Matcher) -> None:
     upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
-    done = uploads.run(matcher, upload, Run(upload.name, False), silent)
+    done = uploads.run(matcher, upload, ImportRun(upload.name, False), silent)
     matcher.catalogue.put_product(Product("B", "Green tea", "Fizz"))
     (problem,) = uploads.take_back(matcher, done, silent).left
     assert "B has changed since it was added" in problem
@@ -106,12 +106,12 @@ def test_a_cancelled_import_leaves_whole_products_and_goes_on(matcher: Matcher) 
         if text.startswith("Imported: 2 of"):
             raise JobCancelled("stop")
 
-    part = Run(upload.name, False)
+    part = ImportRun(upload.name, False)
     with pytest.raises(JobCancelled):
         uploads.run(matcher, upload, part, stop)
     assert [line.sku for line in part.lines if line.change] == ["A", "B"] and upload.kept
     assert [p.sku for p in matcher.catalogue.products()] == ["A", "B"] and len(matcher.catalogue.references("B")) == 1
-    rest = uploads.run(matcher, upload, Run(upload.name, False), silent)
+    rest = uploads.run(matcher, upload, ImportRun(upload.name, False), silent)
     assert [line.sku for line in rest.lines if line.change] == ["C"]
 
 
@@ -125,7 +125,7 @@ def test_pictures_that_wait_to_be_written_are_not_when_it_is_cancelled(matcher: 
             raise JobCancelled("stop")
 
     with pytest.raises(JobCancelled):
-        uploads.run(matcher, upload, Run(upload.name, False), stop)
+        uploads.run(matcher, upload, ImportRun(upload.name, False), stop)
     assert [p.sku for p in matcher.catalogue.products()] == ["A"] and len(matcher.catalogue.references("A")) == 1
 
 
@@ -178,7 +178,7 @@ def test_only_the_latest_uploads_wait(matcher: Matcher) -> None:
     waiting = [uploads.receive("a.csv", io.BytesIO(b"sku\nX\n")) for _ in range(uploads.WAITING + 1)]
     assert [upload.kept for upload in waiting] == [False] + [True] * uploads.WAITING
     with pytest.raises(UploadRefused, match="upload it again"):
-        uploads.run(matcher, waiting[0], Run("a.csv", False), silent)
+        uploads.run(matcher, waiting[0], ImportRun("a.csv", False), silent)
 
 
 def test_only_managers_import(matcher: Matcher) -> None:
@@ -187,7 +187,7 @@ def test_only_managers_import(matcher: Matcher) -> None:
         with pytest.raises(NotAllowed):
             uploads.receive("goods.zip", goods())
         with pytest.raises(NotAllowed):
-            uploads.run(matcher, upload, Run("goods.zip", False), silent)
+            uploads.run(matcher, upload, ImportRun("goods.zip", False), silent)
         with pytest.raises(NotAllowed):
-            uploads.take_back(matcher, Run("goods.zip", False), silent)
+            uploads.take_back(matcher, ImportRun("goods.zip", False), silent)
     assert [p.sku for p in matcher.catalogue.products()] == ["A"]

@@ -16,7 +16,7 @@ from retail_seg.rendering.bays import Placed
 from retail_seg.rendering.canvas import IGNORE, Canvas, shares_seen
 from retail_seg.rendering.facings import Piece
 from retail_seg.rendering.fixtures import rail, random_furniture
-from retail_seg.rendering.lens import Camera, Projection, aim
+from retail_seg.rendering.lens import Camera, LensProjection, aim
 from retail_seg.rendering.shelves import (
     FEWEST_PIXELS,
     FIXTURES,
@@ -26,7 +26,7 @@ from retail_seg.rendering.shelves import (
     random_style,
     told_apart,
 )
-from retail_seg.rendering.stocking import Look, Stock, rendered_stock, sprite
+from retail_seg.rendering.stocking import SpriteLook, Stock, rendered_stock, sprite
 
 SIZE = (360, 480)
 
@@ -114,7 +114,7 @@ def test_nothing_is_left_of_ids_under_a_price_rail() -> None:
     canvas = Canvas.blank(200, 300, np.zeros(3))
     for x in range(0, 300, 60):
         canvas.put(square(60), x, 100)
-    view = Projection(1.0, (150.0, 100.0, 500.0), (0.0, 0.0))
+    view = LensProjection(1.0, (150.0, 100.0, 500.0), (0.0, 0.0))
     furniture = replace(random_furniture(np.random.default_rng(1)), rail_mm=30.0, tags_per_m=12.0)
     rail(canvas, view, 120.0, furniture, np.random.default_rng(1))
     assert not canvas.labels[120:150].any()
@@ -145,7 +145,7 @@ def test_every_product_has_a_picture_of_the_height_asked_for(stock: Stock) -> No
     forms = {product.form for product in stock.products}
     assert {"box", "round", "bag"} <= forms
     for family in stock.families:
-        picture = sprite(family[0], 58, Look(yaw=9, pitch=12))
+        picture = sprite(family[0], 58, SpriteLook(yaw=9, pitch=12))
         assert picture.shape[0] == 58 and picture.shape[2] == 4
         assert (picture[:, :, 3] > 127).mean() > 0.3
 

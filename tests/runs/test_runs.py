@@ -16,7 +16,7 @@ import torch
 from click.testing import CliRunner, Result
 from discs import write_discs
 
-from retail_seg.bench.comparison.job import Job, PhotoSet
+from retail_seg.bench.comparison.job import ComparisonJob, PhotoSet
 from retail_seg.bench.comparison.manifests import whole_manifest
 from retail_seg.cli import cli
 from retail_seg.errors import ManifestError, MissingExtraError, ModelError, RecordError
@@ -30,7 +30,7 @@ from retail_seg.segmentation.network.unet import UNet
 from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
 from retail_seg.segmentation.training import train as training
 from retail_seg.segmentation.training.manifest import read_manifest
-from retail_seg.segmentation.training.train import Progress
+from retail_seg.segmentation.training.train import TrainingStep
 from retail_seg.store.active_model import switch_back, use_model
 from retail_seg.system.code_version import code_version
 from retail_seg.system.settings import settings
@@ -263,7 +263,7 @@ class TestRecord:
     def test_a_training_under_way_shows_its_curve(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("retail_seg.runs.record.CURVE_EVERY", 0.0)
         with recorded("train", "going on", {}, say=print) as run:
-            run.hook()(Progress("train", 1, 0.75, None, 0.0, 0.0))
+            run.hook()(TrainingStep("train", 1, 0.75, None, 0.0, 0.0))
             found = Runs().find(run.id)
             assert (found.state, found.scores["loss"]) == ("running", 0.75)
             run.curve([("loss", 0.5, 2)])
@@ -273,7 +273,7 @@ class TestRecord:
         with recorded("train", "long", {"text": "x" * 9000, "none": None}, say=print) as run:
             hook = run.hook()
             for step in range(2500):
-                hook(Progress("train", step, float("nan") if step == 7 else 1.0, None, 0.0, 0.0))
+                hook(TrainingStep("train", step, float("nan") if step == 7 else 1.0, None, 0.0, 0.0))
             run.scores({"fine": 1, "nan": float("nan")}, "shop (1)")
         client, _ = tracking.connect()
         assert len(client.get_metric_history(run.id, "loss")) == 2499
@@ -284,9 +284,9 @@ class TestRecord:
 
     @pytest.mark.parametrize(("error", "state"), [(KeyboardInterrupt, "killed"), (ValueError, "failed")])
     def test_how_it_ended_and_what_was_learned_until_then(self, error: type[BaseException], state: str) -> None:
-        shown: list[Progress] = []
+        shown: list[TrainingStep] = []
         with pytest.raises(error), recorded("train", state, {}, say=print) as run:
-            run.hook(shown.append)(Progress("train", 1, 0.5, None, 0.0, 0.0))
+            run.hook(shown.append)(TrainingStep("train", 1, 0.5, None, 0.0, 0.0))
             raise error
         found = Runs().find(state)
         assert found.state == state and found.scores == {"loss": 0.5} and len(shown) == 1
@@ -318,10 +318,10 @@ class TestRecord:
 def test_a_comparison_s_data_is_told_apart_by_content_and_use(tmp_path: Path) -> None:
     ids = (tmp_path / "ids",)
     sets = [PhotoSet(name, (tmp_path / name,), ids, (digit * 128,), (1,)) for name, digit in ("a1", "b2")]
-    tags = data_tags(whole_manifest(Job(tmp_path, sets[0], (sets[1],), 1.0)))
+    tags = data_tags(whole_manifest(ComparisonJob(tmp_path, sets[0], (sets[1],), 1.0)))
     assert tags["photos"] == "1 train, 1 test" and re.fullmatch("[0-9a-f]{12}", tags["data"])
-    assert data_tags(whole_manifest(Job(tmp_path / "x", sets[0], (sets[1],), 2.0))) == tags
-    assert data_tags(whole_manifest(Job(tmp_path, sets[1], (sets[0],), 1.0)))["data"] != tags["data"]
+    assert data_tags(whole_manifest(ComparisonJob(tmp_path / "x", sets[0], (sets[1],), 2.0))) == tags
+    assert data_tags(whole_manifest(ComparisonJob(tmp_path, sets[1], (sets[0],), 1.0)))["data"] != tags["data"]
 
 
 class TestFailing:

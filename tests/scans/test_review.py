@@ -22,7 +22,7 @@ from retail_seg.rendering.assortment import demo_photos
 from retail_seg.scans import corrections, review
 from retail_seg.scans.corrections import CorrectionError
 from retail_seg.scans.review import Held, Review
-from retail_seg.scans.view import View, draw_parts, draw_view, pick
+from retail_seg.scans.view import Window, draw_parts, draw_view, pick
 from retail_seg.segmentation.instances.splitting import parts_by_outline, split_at
 
 VIEWER, STAFF, MANAGER = Person("vera", "viewer"), Person("stefan", "staff"), Person("maria", "manager")
@@ -358,7 +358,7 @@ def test_the_view_zooms_and_marks(matcher: Matcher) -> None:
     assert whole.shape[:2] == photo.shape[:2] and (whole != photo).any()
     picked = draw_view(photo, kept.report, kept.certainty, picked=kept.report.instances[0].id, names=False)
     assert picked.mean() < 0.9 * whole.mean()
-    view = View.at(4, 0.9, 0.5)
+    view = Window.at(4, 0.9, 0.5)
     assert (view.left, view.size) == (0.75, 0.25) and view.to_photo(1, 1) == (1.0, 0.625)
     assert max(draw_view(photo, kept.report, kept.certainty, view).shape) == 1280
     doubtful = draw_view(photo, kept.report, dict.fromkeys(kept.certainty, "likely"))

@@ -8,8 +8,8 @@ import pytest
 
 from retail_seg.segmentation.training.synthesis import (
     CutOut,
+    SceneSource,
     SceneStyle,
-    Source,
     compose,
     cut_out,
     paint_out,
@@ -28,8 +28,8 @@ def disc(colour: tuple[int, int, int], side: int = 96) -> CutOut:
 
 
 @pytest.fixture
-def source() -> Source:
-    return Source(tuple(disc(c) for c in COLOURS), (np.full((300, 300, 3), 90, np.uint8),))
+def source() -> SceneSource:
+    return SceneSource(tuple(disc(c) for c in COLOURS), (np.full((300, 300, 3), 90, np.uint8),))
 
 
 def annotated_photo() -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def contacts(labels: np.ndarray) -> list[int]:
     return found
 
 
-def test_the_same_seed_gives_the_same_scene(source: Source) -> None:
+def test_the_same_seed_gives_the_same_scene(source: SceneSource) -> None:
     style = SceneStyle(real=0, on_photo=0)
     first, second = (compose(source, style, (160, 128), np.random.default_rng(5)) for _ in range(2))
     other = compose(source, style, (160, 128), np.random.default_rng(6))
@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_scene(source: Source) -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-def test_things_touch_without_covering_one_another(source: Source) -> None:
+def test_things_touch_without_covering_one_another(source: SceneSource) -> None:
     touched, areas = [], []
     for seed in range(12):
         _, labels = compose(source, replace(STYLE, scale=(0.6, 0.6)), (256, 256), np.random.default_rng(seed))
@@ -70,7 +70,7 @@ def test_things_touch_without_covering_one_another(source: Source) -> None:
     assert np.median(areas) < 1.3  # equal discs stay equal: nothing is hidden
 
 
-def test_overlap_stays_below_its_limit(source: Source) -> None:
+def test_overlap_stays_below_its_limit(source: SceneSource) -> None:
     style = replace(STYLE, touching=0.0, overlapping=1.0, scale=(0.6, 0.6), max_overlap=0.15, things=(2, 2))
     shares = []
     for seed in range(20):
@@ -81,7 +81,7 @@ def test_overlap_stays_below_its_limit(source: Source) -> None:
     assert len(shares) > 10 and min(shares) > 0.75 and min(shares) < 0.97
 
 
-def test_labels_lie_where_the_things_were_pasted(source: Source) -> None:
+def test_labels_lie_where_the_things_were_pasted(source: SceneSource) -> None:
     for seed in range(6):
         picture, labels = compose(source, STYLE, (256, 256), np.random.default_rng(seed))
         inner = cv2.erode((labels > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -16,13 +16,13 @@ from retail_seg.segmentation.instances.grouping import Maps, Thresholds
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.targets import target_maps
-from retail_seg.segmentation.training.train import Progress, train
-from retail_seg.segmentation.training.tuning import Held, foreground_iou, tune
+from retail_seg.segmentation.training.train import TrainingStep, train
+from retail_seg.segmentation.training.tuning import HeldSample, foreground_iou, tune
 
 
 def test_training_writes_a_model_that_has_learned(tmp_path: Path) -> None:
     annotated = annotated_discs(tmp_path, 6)
-    reports: list[Progress] = []
+    reports: list[TrainingStep] = []
     result = train(annotated, tmp_path / "model", steps=200, from_scratch=True, recipe=TINY, progress=reports.append)
     assert result.steps == 200 and len(result.photos) == 6 and len(result.held_back) == 1 and result.instances == 12
     losses = [r.loss for r in reports if r.phase == "train"]
@@ -54,7 +54,7 @@ def test_the_same_seed_and_steps_give_the_same_model(tmp_path: Path) -> None:
 def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path: Path, how: str) -> None:
     annotated, folder = annotated_discs(tmp_path, 3), tmp_path / "model"
 
-    def stop(report: Progress) -> None:
+    def stop(report: TrainingStep) -> None:
         if report.phase == "train" and report.step == 3:
             if how == "sigterm":
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path: Path, how: s
 def test_another_training_does_not_take_up_the_checkpoint(tmp_path: Path) -> None:
     annotated, folder = annotated_discs(tmp_path, 3), tmp_path / "model"
 
-    def stop(report: Progress) -> None:
+    def stop(report: TrainingStep) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -138,9 +138,9 @@ def test_thresholds_are_tuned_only_for_a_gain() -> None:
     cv2.circle(labels, (34, 48), 20, 1, -1)
     cv2.circle(labels, (74, 48), 20, 2, -1)
     maps = target_maps(labels)
-    good = Held(Maps(*maps), labels)
+    good = HeldSample(Maps(*maps), labels)
     assert tune([good], Thresholds()) == Thresholds()
-    weak = Held(Maps(maps[0] * 0.42, *maps[1:]), labels)
+    weak = HeldSample(Maps(maps[0] * 0.42, *maps[1:]), labels)
     tuned = tune([weak], Thresholds())
     assert tuned.foreground < 0.42 and tuned.min_confidence < 0.5
     assert foreground_iou([weak], tuned.foreground) == 1

@@ -16,7 +16,7 @@ from retail_seg.segmentation.instances.zoom import RIM, TILE, Look, closer_side,
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.targets import target_maps
-from retail_seg.segmentation.training.tuning import Held, typical_size
+from retail_seg.segmentation.training.tuning import HeldSample, typical_size
 
 
 class BrightThings:
@@ -135,8 +135,8 @@ def test_what_is_large_enough_in_pixels_stays_so_at_a_larger_side() -> None:
 def test_the_size_of_small_follows_what_was_trained_on() -> None:
     maps = np.zeros((100, 200), np.float32)
     labels = grid(100, 200, 50, 20)
-    assert typical_size([Held(maps, labels)]) == pytest.approx(0.1, rel=0.05)  # type: ignore[arg-type]
-    assert typical_size([Held(maps, np.zeros((9, 9), np.int32))]) == float("inf")  # type: ignore[arg-type]
+    assert typical_size([HeldSample(maps, labels)]) == pytest.approx(0.1, rel=0.05)  # type: ignore[arg-type]
+    assert typical_size([HeldSample(maps, np.zeros((9, 9), np.int32))]) == float("inf")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("stride", [1, 16, 64])

@@ -14,7 +14,7 @@ from catalogue import Product, history, importing, scan_history, scans
 from catalogue.importing import Import
 from retail_seg.matcher import Matcher
 from retail_seg.products import uploads
-from retail_seg.products.uploads import Run
+from retail_seg.products.uploads import ImportRun
 from retail_seg.scans import corrections
 from retail_seg.store.gallery import false_accept_rate
 from retail_seg.store.settings import set_false_accept_rate
@@ -136,7 +136,7 @@ def test_taking_an_import_back_leaves_what_somebody_else_wrote_meanwhile(
     uploads.check(matcher, upload, lambda share, text: None)
     with monkeypatch.context() as patch:
         patch.setattr(Import, "_outcome", meanwhile)
-        done = uploads.run(matcher, upload, Run("a.csv", False), lambda share, text: None)
+        done = uploads.run(matcher, upload, ImportRun("a.csv", False), lambda share, text: None)
     written, by_ann = history.log(matcher.catalogue, sku="tea")[::-1]
     assert done.changes == [written.id] and by_ann.by == "ann"
     uploads.take_back(matcher, done, lambda share, text: None)

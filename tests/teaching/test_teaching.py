@@ -17,7 +17,7 @@ from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.edits import stroke_region, touched
 from retail_seg.teaching.imports import import_annotations
 from retail_seg.teaching.trainings import Trainings
-from retail_seg.teaching.view import View, centre_of, ids_png, photo_jpeg, whole, window
+from retail_seg.teaching.view import EditorView, centre_of, ids_png, photo_jpeg, whole, window
 
 
 class TestPhotos:
@@ -158,7 +158,7 @@ class TestEdits:
 class TestView:
     def test_windows_stay_within_the_photo_and_points_come_back(self) -> None:
         view = window(1000, 600, 4, (990, 10))
-        assert view == View(750, 0, 250, 150) and window(1000, 600, 1, (3, 3)) == whole(1000, 600)
+        assert view == EditorView(750, 0, 250, 150) and window(1000, 600, 1, (3, 3)) == whole(1000, 600)
         points = np.array([[0.2, 0.4], [1, 1]])
         assert np.allclose(view.of_photo(view.to_photo(points)), points)
         assert view.to_photo([(1, 1)]).tolist() == [[1000, 150]]

@@ -12,7 +12,7 @@ from retail_seg.errors import AnnotationError
 from retail_seg.teaching import Teaching, TeachingError
 from retail_seg.teaching.editor import Editor, Hand, Hands
 from retail_seg.teaching.edits import Click, box_proposal, click_proposal, outline_points
-from retail_seg.teaching.view import View, whole
+from retail_seg.teaching.view import EditorView, whole
 
 
 class TestProposals:
@@ -86,7 +86,7 @@ class Drawn:
 class TestHands:
     def test_a_mark_is_done_in_the_hand_that_drew_it(self, teaching: Teaching, editor: Editor) -> None:
         id_, hands = one(teaching), Hands()
-        view = View(64, 0, 64, 48)
+        view = EditorView(64, 0, 64, 48)
         brush = hands.number_of(Hand(id_, "brush", view, None, brush=0.2))
         pick = hands.number_of(Hand(id_, "pick", view))
         assert hands.number_of(Hand(id_, "pick", view)) == pick != brush

@@ -78,7 +78,7 @@ def test_a_kept_job_holds_no_zip_open_once_its_upload_is_done_with(store: Path, 
         job = Jobs().start("check", "Check", lambda job: uploads.check(matcher, upload, job.report))
         assert job.wait(60) and job.result is upload and open_files(upload.path.parent)
         if how == "imported":
-            uploads.run(matcher, upload, uploads.Run("goods.zip", False), lambda share, text: None)
+            uploads.run(matcher, upload, uploads.ImportRun("goods.zip", False), lambda share, text: None)
         else:
             upload.drop()
     assert not open_files(upload.path.parent) and not upload.kept

@@ -9,7 +9,7 @@ from index.errors import IndexingError
 from index.runtime import MIN_COSINE, MIN_COSINE_INT8
 from retail_seg.bench.benchmark import peers
 from retail_seg.bench.benchmark.measure import (
-    Row,
+    Reading,
     Section,
     faster,
     in_turns,
@@ -78,7 +78,7 @@ def _squeezed(crops: list[np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32)
 
 
-def _rows(taken: dict[str, float], cosines: dict[str, float], precision: str) -> list[Row]:
+def _rows(taken: dict[str, float], cosines: dict[str, float], precision: str) -> list[Reading]:
     rows = []
     if "compiled" in taken:
         goal = 8.0 if multiplies_bfloat16() else 2.5
@@ -87,7 +87,7 @@ def _rows(taken: dict[str, float], cosines: dict[str, float], precision: str) ->
             rows.append(faster("VGG-16 at 224 px, int8 (opt-in)", taken["int8"], taken["eager"], per=BATCH))
         for name, cosine in cosines.items():
             least = MIN_COSINE_INT8 if name == "int8" else MIN_COSINE
-            rows.append(Row(f"cosine of {name} to float32, worst crop", f"{cosine:.5f}", goal=f">= {least}",
+            rows.append(Reading(f"cosine of {name} to float32, worst crop", f"{cosine:.5f}", goal=f">= {least}",
                             reached=cosine >= least))  # fmt: skip
     rows.append(faster("retail-vgg beside VGG-16 eager", taken["shipped"], taken["eager"], 40.0, per=BATCH))
     return rows

@@ -29,7 +29,7 @@ MEGAPIXELS = (1.0, 4.0, 12.0, 24.0, 50.0)
 
 
 @dataclass(frozen=True)
-class Point:
+class GrowthPoint:
     """One measurement: how much of what grows, median seconds, and the most memory in MB beyond that before."""
 
     amount: float
@@ -44,7 +44,7 @@ class Curve:
     what: str
     unit: str
     done: str
-    points: Sequence[Point]
+    points: Sequence[GrowthPoint]
 
     def words(self) -> str:
         """The slope of time and memory, in words."""
@@ -142,13 +142,13 @@ def _by_size(work: Path, megapixels: Sequence[float], labels: int, references: i
     return Curve("megapixels", "megapixel", "Scanning a photo with twelve packs", points)
 
 
-def _measured(amount: float, work: Callable[[], Any], rounds: int) -> Point:
+def _measured(amount: float, work: Callable[[], Any], rounds: int) -> GrowthPoint:
     work()
     give_memory_back()
     before = memory_mb()
     with Peak() as peak:
         seconds = [timed(work) for _ in range(rounds)]
-    return Point(float(amount), float(np.median(seconds)), max(peak.most - before, 0.0))
+    return GrowthPoint(float(amount), float(np.median(seconds)), max(peak.most - before, 0.0))
 
 
 class Peak:

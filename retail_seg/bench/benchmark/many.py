@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.bench.benchmark.measure import Row, Section, cores, memory_mb, milliseconds, timed
+from retail_seg.bench.benchmark.measure import Reading, Section, cores, memory_mb, milliseconds, timed
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.errors import PhotoError
 from retail_seg.matcher import Matcher
@@ -42,10 +42,10 @@ def benchmark_many(
     growth = float(np.median(memory[-len(memory) // 4 :]) - np.median(memory[len(memory) // 4 : len(memory) // 2 + 1]))
     size = f"{len(paths)} own photos" if folder else f"{packs} packs, {megapixels:g} MP"
     rows = [
-        Row("a photo, all stages overlapping", milliseconds(each), milliseconds(floor), each / floor,
+        Reading("a photo, all stages overlapping", milliseconds(each), milliseconds(floor), each / floor,
             "<= 1.15 x the floors", each / floor <= 1.15),
-        *(Row(f"  floor of: {name}", "", milliseconds(taken)) for name, taken in floors.items()),
-        Row("memory, last quarter against the second", f"{growth:+.0f} MB", goal=f"<= {_FLAT_MB:.0f} MB",
+        *(Reading(f"  floor of: {name}", "", milliseconds(taken)) for name, taken in floors.items()),
+        Reading("memory, last quarter against the second", f"{growth:+.0f} MB", goal=f"<= {_FLAT_MB:.0f} MB",
             reached=growth <= _FLAT_MB),
     ]  # fmt: skip
     note = "A stage's floor: the stage alone over the same photos, on all cores, divided by their number."

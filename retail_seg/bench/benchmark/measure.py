@@ -22,7 +22,7 @@ _PACKAGES = ("torch", "torchvision", "openvino", "faiss-cpu", "numpy", "opencv-p
 
 
 @dataclass(frozen=True)
-class Row:
+class Reading:
     """One line of a table: what was measured, this program's figure, the peer's, and the goal.
 
     `ratio` is how many times faster than the peer; `reached` None where there is no goal or nothing to compare with.
@@ -41,7 +41,7 @@ class Section:
     """What one stage's measurement found: a table, remarks for people, and the numbers for the JSON line."""
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[Reading]
     notes: Sequence[str] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,12 +60,12 @@ class Section:
         return rounded({**self.data, "goals": goals})
 
 
-def faster(name: str, ours: float, peer: float, goal: float | None = None, *, per: int = 1) -> Row:
+def faster(name: str, ours: float, peer: float, goal: float | None = None, *, per: int = 1) -> Reading:
     """A row of two times in seconds, shown in milliseconds for each of `per` things."""
     ratio = peer / ours
     said = "" if goal is None else f">= {goal:g} x"
     reached = None if goal is None else ratio >= goal
-    return Row(name, milliseconds(ours / per), milliseconds(peer / per), ratio, said, reached)
+    return Reading(name, milliseconds(ours / per), milliseconds(peer / per), ratio, said, reached)
 
 
 def milliseconds(seconds: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from index.convolutional import NetworkEmbedder
 from retail_seg.bench.benchmark import floors
-from retail_seg.bench.benchmark.measure import Row, Section, in_turns, machine, machine_line, milliseconds
+from retail_seg.bench.benchmark.measure import Reading, Section, in_turns, machine, machine_line, milliseconds
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import load_photo
@@ -64,9 +64,9 @@ def profile_scan(
         taken = in_turns({**works, "whole scan": lambda: matcher.scan(jpeg).to_json()}, rounds)
     stages = [Stage(name, taken[name], *work_done[name]) for name in works]
     whole, parts = taken["whole scan"], sum(stage.seconds for stage in stages)
-    rows = [Row(one.name, milliseconds(one.seconds), milliseconds(one.floor), None, one.made_of) for one in stages]
-    rows.append(Row("sum of the stages", milliseconds(parts), milliseconds(sum(one.floor for one in stages))))
-    rows.append(Row("whole scan, JPEG in, JSON out", milliseconds(whole)))
+    rows = [Reading(one.name, milliseconds(one.seconds), milliseconds(one.floor), None, one.made_of) for one in stages]
+    rows.append(Reading("sum of the stages", milliseconds(parts), milliseconds(sum(one.floor for one in stages))))
+    rows.append(Reading("whole scan, JPEG in, JSON out", milliseconds(whole)))
     rates = ", ".join(f"{rate:.0f} GFLOP/s {name}" for name, rate in floors.matrix_rates().items())
     note = f"Measured rates: {rates}, {floors.bandwidth():.1f} GB/s copied. In the place of the peer stands the floor."
     title = f"Scan of {megapixels:g} MP with {packs} packs, {labels:,} labels x {references} references"

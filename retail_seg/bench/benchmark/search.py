@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.bench.benchmark.measure import Row, Section, machine, rounded, timed, use_all_cores
+from retail_seg.bench.benchmark.measure import Reading, Section, machine, rounded, timed, use_all_cores
 from retail_seg.system.processes import environment
 
 _NEIGHBOURS = 10
@@ -211,6 +211,6 @@ def search_section(folder: Path) -> Section:
     for name, one in (("64 queries", found.batch), ("one query", found.alone)):
         fastest = min(one.faiss_ms, one.faiss_tuned_ms)
         goal, reached = ("<= 1.2 x FAISS", one.ratio <= 1.2) if one.queries > 1 else ("", None)
-        rows.append(Row(name, f"{one.index_ms:.1f} ms", f"{fastest:.1f} ms", one.ratio, goal, reached))
+        rows.append(Reading(name, f"{one.index_ms:.1f} ms", f"{fastest:.1f} ms", one.ratio, goal, reached))
     note = f"recall@{_NEIGHBOURS} against bare FAISS {found.recall:.4f}; the ratio is this over FAISS."
     return Section("Search among 100,000 references of 512 dimensions", rows, [note], found.to_dict())

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from retail_seg.bench.benchmark import peers
-from retail_seg.bench.benchmark.measure import Row, Section, faster, in_turns, use_all_cores
+from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, use_all_cores
 from retail_seg.bench.benchmark.synthetic import made_photo
 from retail_seg.errors import MissingExtraError
 from retail_seg.photos.load import find_photos, load_photo
@@ -52,11 +52,11 @@ def _own(folder: Path) -> np.ndarray:
     return np.asarray(cv2.resize(load_photo(find_photos(folder)[0]), SIZE, interpolation=cv2.INTER_AREA))
 
 
-def _rows(taken: dict[str, float]) -> Sequence[Row]:
+def _rows(taken: dict[str, float]) -> Sequence[Reading]:
     ours = taken["ours"]
     rows = []
     if "smp" in taken:
         rows.append(faster("beside smp.Unet (ResNet-18), components", ours, taken["smp"], 8.0))
     rows.append(faster("beside Mask R-CNN (ResNet-50 FPN)", ours, taken["mask_rcnn"], 15.0))
-    rows.append(Row("photos a second", f"{1 / ours:.1f}", goal=">= 5", reached=1 / ours >= 5))
+    rows.append(Reading("photos a second", f"{1 / ours:.1f}", goal=">= 5", reached=1 / ours >= 5))
     return rows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retail_seg.bench.benchmark.measure import Row, Section, in_turns
+from retail_seg.bench.benchmark.measure import Reading, Section, in_turns
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 
 
@@ -28,7 +28,7 @@ def benchmark_start(work: Path, *, labels: int = 25_000, references: int = 4, ro
     )
     goals = {"help": ("retail-seg --help", 0.5), "match": (f"match of one crop, {labels:,} labels", 3.0)}
     rows = [
-        Row(name, f"{taken[key]:.2f} s", goal=f"< {goal:g} s", reached=taken[key] < goal)
+        Reading(name, f"{taken[key]:.2f} s", goal=f"< {goal:g} s", reached=taken[key] < goal)
         for key, (name, goal) in goals.items()
     ]
     return Section("Start of a new process", rows, [], {"seconds": taken, "labels": labels})

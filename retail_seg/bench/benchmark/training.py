@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retail_seg.bench.benchmark.measure import Row, Section
+from retail_seg.bench.benchmark.measure import Reading, Section
 from retail_seg.bench.comparison.job import Result
 from retail_seg.bench.comparison.runner import job_of, run_all
 from retail_seg.photos.load import encode_picture
@@ -49,19 +49,19 @@ def benchmark_training(
     )
 
 
-def _rows(results: dict[str, Result], passed: dict[str, float]) -> list[Row]:
+def _rows(results: dict[str, Result], passed: dict[str, float]) -> list[Reading]:
     scores = (("F1 at IoU 0.5", "f1_50"), ("F1 at IoU 0.75", "f1_75"), ("exact count", "exact_count"),
               ("foreground IoU", "fg_iou"))  # fmt: skip
     rows = []
     for name, key in scores:
         ours, peer = (_score(results.get(method), key) for method in (OURS, PEER))
-        rows.append(Row(name, _text(ours), _text(peer)))
+        rows.append(Reading(name, _text(ours), _text(peer)))
     for name, seconds in (
         ("work of the training", {name: one.train_seconds for name, one in results.items()}),
         ("time that passed, with start and test", passed),
     ):
         ours_s, peer_s = (f"{seconds[method]:.0f} s" if method in seconds else "-" for method in (OURS, PEER))
-        rows.append(Row(name, ours_s, peer_s))
+        rows.append(Reading(name, ours_s, peer_s))
     return rows
 
 

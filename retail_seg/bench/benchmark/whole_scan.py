@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from retail_seg.bench.benchmark import peers
-from retail_seg.bench.benchmark.measure import Row, Section, faster, in_turns, use_all_cores
+from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, use_all_cores
 from retail_seg.bench.benchmark.synthetic import MadePhoto, made_photo, store_in
 from retail_seg.errors import MissingExtraError
 from retail_seg.matcher import Matcher
@@ -72,15 +72,15 @@ def benchmark_scan(
     return Section(title, rows, notes, {**data, "agreement": vars(agreement) if agreement else None})
 
 
-def _rows(taken: dict[str, float], agreement: Agreement | None) -> list[Row]:
+def _rows(taken: dict[str, float], agreement: Agreement | None) -> list[Reading]:
     rows = []
     if "peer" in taken:
         rows.append(faster("JPEG in, JSON out", taken["ours"], taken["peer"], 10.0))
-    rows.append(Row("seconds", f"{taken['ours']:.2f} s", goal="about 1 s", reached=taken["ours"] <= 1.25))
+    rows.append(Reading("seconds", f"{taken['ours']:.2f} s", goal="about 1 s", reached=taken["ours"] <= 1.25))
     if agreement:
-        rows.append(Row("crops named as by plain parts", f"{agreement.same:.1%}", goal=">= 99 %",
+        rows.append(Reading("crops named as by plain parts", f"{agreement.same:.1%}", goal=">= 99 %",
                         reached=agreement.same >= 0.99))  # fmt: skip
-        rows.append(Row("packs found / found and named right", f"{agreement.found:.1%} / {agreement.right:.1%}"))
+        rows.append(Reading("packs found / found and named right", f"{agreement.found:.1%} / {agreement.right:.1%}"))
     return rows
 
 

@@ -18,7 +18,7 @@ from retail_seg.segmentation.training.manifest import file_hash, labels_hash
 from retail_seg.system.files import replace_file
 
 if TYPE_CHECKING:
-    from retail_seg.segmentation.training.train import Progress
+    from retail_seg.segmentation.training.train import TrainingStep
 
 #: Version of the layout of a result and of the way in which methods are measured; an older result is done again.
 FORMAT = 2
@@ -69,7 +69,7 @@ class PhotoSet:
 
 
 @dataclass(frozen=True)
-class Job:
+class ComparisonJob:
     """One comparison: photos to train and tune on, sets to test on, the minutes each method may learn.
 
     `shown` names the photos (set, stem) of which every method's pictures are kept.
@@ -104,7 +104,7 @@ class Job:
         return path
 
     @classmethod
-    def read(cls, path: Path) -> Job:
+    def read(cls, path: Path) -> ComparisonJob:
         """The job that `write` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
         sets = [_photo_set(one) for one in (values["train"], *values["tests"])]
@@ -174,7 +174,7 @@ def read_result(folder: Path, key: str) -> Result | None:
     return result if result.key == key else None
 
 
-def keep_progress(folder: Path, progress: Progress, *, begin: bool) -> None:
+def keep_progress(folder: Path, progress: TrainingStep, *, begin: bool) -> None:
     """Add a step of a training to the curve in the method's folder; `begin` with the first of this process."""
     if progress.phase not in ("train", "check"):
         return
@@ -195,7 +195,7 @@ def read_curve(folder: Path) -> list[tuple[str, float, int]]:
 class Comparison:
     """All results, the best first, and one sentence for each method that could not be done."""
 
-    job: Job
+    job: ComparisonJob
     results: tuple[Result, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 

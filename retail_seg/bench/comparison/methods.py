@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retail_seg.bench.comparison.job import MODEL, ComparisonError, Job, Result, keep_progress, read_result
+from retail_seg.bench.comparison.job import MODEL, ComparisonError, ComparisonJob, Result, keep_progress, read_result
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.training.manifest import file_hash
 from retail_seg.system.files import whole_file
@@ -46,12 +46,12 @@ class Ready:
 
 
 #: Makes a method ready: the job, the folder that the method may write to, and who wants to know how far it is.
-Prepare = Callable[[Job, Path, OnProgress], Ready]
+Prepare = Callable[[ComparisonJob, Path, OnProgress], Ready]
 #: Fingerprints of the models that a method begins with; what is learned from the job's photos alone begins with none.
-Models = Callable[[Job], Sequence[str]]
+Models = Callable[[ComparisonJob], Sequence[str]]
 
 
-def _no_models(job: Job) -> Sequence[str]:
+def _no_models(job: ComparisonJob) -> Sequence[str]:
     return ()
 
 
@@ -66,11 +66,11 @@ class BenchMethod:
     prepare: Prepare
     models: Models = _no_models
 
-    def key(self, job: Job) -> str:
+    def key(self, job: ComparisonJob) -> str:
         """What a result of this method must carry to be one of this job, with the models that are there now."""
         return job.key_with(self.models(job))
 
-    def result(self, job: Job) -> Result | None:
+    def result(self, job: ComparisonJob) -> Result | None:
         """The finished result in the method's folder; None where there is none that still holds."""
         return read_result(job.method_folder(self.name), self.key(job))
 
@@ -120,7 +120,7 @@ def _classical_methods() -> list[BenchMethod]:
 
 
 def _tuned(name: str) -> Prepare:
-    def prepare(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
+    def prepare(job: ComparisonJob, folder: Path, on_progress: OnProgress) -> Ready:
         from retail_seg.segmentation.classical import METHODS, tune_method
         from retail_seg.segmentation.classical.tuning import STEPS
 
@@ -138,7 +138,7 @@ def _tuned(name: str) -> Prepare:
     return prepare
 
 
-def tuning_samples(job: Job) -> list[tuple[np.ndarray, np.ndarray]]:
+def tuning_samples(job: ComparisonJob) -> list[tuple[np.ndarray, np.ndarray]]:
     """Photos of the training set, and scenes composed of them in which things touch, at the classical working size.
 
     The first method that asks composes them and keeps them for the others.
@@ -238,13 +238,13 @@ def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
 
 
 def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
-    def prepare(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
+    def prepare(job: ComparisonJob, folder: Path, on_progress: OnProgress) -> Ready:
         from retail_seg.segmentation.network.architectures import build
-        from retail_seg.segmentation.training.train import Progress, train
+        from retail_seg.segmentation.training.train import TrainingStep, train
 
         steps = itertools.count()
 
-        def tell(progress: Progress) -> None:
+        def tell(progress: TrainingStep) -> None:
             on_progress(min(progress.share, 1.0), "training")
             keep_progress(folder, progress, begin=next(steps) == 0)
 
@@ -261,7 +261,7 @@ def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
     return prepare
 
 
-def _shipped(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
+def _shipped(job: ComparisonJob, folder: Path, on_progress: OnProgress) -> Ready:
     from retail_seg.segmentation.segmenter import SHIPPED
 
     return _ready(SHIPPED, 0, {}, None)
@@ -284,19 +284,19 @@ def weights_in(model: Path) -> int:
         return int(sum(np.prod(file.get_slice(key).get_shape()) for key in file.keys()))  # noqa: SIM118 - no dictionary
 
 
-def _shipped_model(job: Job) -> list[str]:
+def _shipped_model(job: ComparisonJob) -> list[str]:
     from retail_seg.segmentation.segmenter import SHIPPED, WEIGHTS
 
     return [file_hash(SHIPPED / WEIGHTS)]
 
 
-def _member_models(job: Job) -> list[str]:
+def _member_models(job: ComparisonJob) -> list[str]:
     from retail_seg.segmentation.segmenter import WEIGHTS
 
     return [file_hash(job.method_folder(name) / MODEL / WEIGHTS) for name in members_of(job)]
 
 
-def _ensemble(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
+def _ensemble(job: ComparisonJob, folder: Path, on_progress: OnProgress) -> Ready:
     from retail_seg.segmentation.ensemble import ensemble_of
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -314,7 +314,7 @@ def _ensemble(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
     return _ready(folder / MODEL, 2, settings, validation, f"Averages {', '.join(names)}.")
 
 
-def members_of(job: Job) -> list[str]:
+def members_of(job: ComparisonJob) -> list[str]:
     """The trained methods whose models an ensemble averages, the best of this comparison on held-back photos first.
 
     Mask R-CNN is none of them: its maps are drawn from detections and are no probabilities to average.
@@ -331,7 +331,7 @@ def members_of(job: Job) -> list[str]:
     return [name for _, name in sorted(found)[:MEMBERS]]
 
 
-def _tuned_thresholds(model: Segmenter, job: Job, on_progress: OnProgress) -> tuple[Thresholds, float]:
+def _tuned_thresholds(model: Segmenter, job: ComparisonJob, on_progress: OnProgress) -> tuple[Thresholds, float]:
     """Thresholds tuned on the classical methods' samples, and F1 at IoU .75 there."""
     import cv2
 

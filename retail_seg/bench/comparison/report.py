@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from retail_seg.bench.comparison.job import Comparison, Job, Result, quality_of
+from retail_seg.bench.comparison.job import Comparison, ComparisonJob, Result, quality_of
 from retail_seg.bench.comparison.methods import all_methods
 from retail_seg.bench.comparison.overlays import MISSED, RIGHT, WRONG
 from retail_seg.bench.comparison.worker import picture_name
@@ -81,7 +81,7 @@ def _table(results: Sequence[Result], tested: str) -> dict[str, Any]:
     return {"name": tested, "best": best, "rows": sorted(scores.items(), key=lambda pair: -quality_of(pair[1]))}
 
 
-def _truth(job: Job) -> Iterator[Figure]:
+def _truth(job: ComparisonJob) -> Iterator[Figure]:
     from retail_seg.bench.comparison.overlays import instance_overlay, mask_overlay
     from retail_seg.photos.load import load_photo
 
@@ -94,7 +94,7 @@ def _truth(job: Job) -> Iterator[Figure]:
                 yield _figure(pictures, f"{one.name} · {photo.name} · {len(photo.ids)} things", "the truth")
 
 
-def _pictures(job: Job, result: Result) -> Iterator[Figure]:
+def _pictures(job: ComparisonJob, result: Result) -> Iterator[Figure]:
     """What a method made of the photos that are shown."""
     folder, title = job.method_folder(result.method), all_methods()[result.method].title
     for tested, photo in job.shown:

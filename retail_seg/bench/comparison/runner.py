@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from retail_seg.bench.comparison.job import LOG, Comparison, ComparisonError, Job, PhotoSet, Result, ranked
+from retail_seg.bench.comparison.job import LOG, Comparison, ComparisonError, ComparisonJob, PhotoSet, Result, ranked
 from retail_seg.bench.comparison.methods import all_methods, spread
 from retail_seg.errors import RetailSegError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
@@ -50,7 +50,7 @@ def job_of(
     steps: int | None = None,
     most: int | None = None,
     sources: Mapping[str, Path] | None = None,
-) -> Job:
+) -> ComparisonJob:
     """The comparison of these photos, ready to be run in `folder`; `most` limits the photos of each test set.
 
     `sources` names the file or folder that annotates each set (TRAINED the photos learned from), for its manifest.
@@ -69,7 +69,7 @@ def job_of(
         if both:
             raise ComparisonError(f"{both[0]}: is to be learned from and tested on; take it out of {one.name}")
     shown = [(one.name, one.photos[i].stem) for one in sets for i in spread(len(one.photos), SHOWN)]
-    job = Job(folder.absolute(), learned, tuple(sets), minutes, seed, steps, tuple(shown))
+    job = ComparisonJob(folder.absolute(), learned, tuple(sets), minutes, seed, steps, tuple(shown))
     job.write()
     return job
 
@@ -92,7 +92,7 @@ def chosen_methods(names: Sequence[str]) -> list[str]:
 
 
 def run_all(
-    job: Job,
+    job: ComparisonJob,
     methods: Sequence[str],
     show: Show,
     finished: Callable[[Result, bool], None] = lambda result, again: None,
@@ -118,7 +118,7 @@ def run_all(
     return Comparison(job, ranked(results), left_out)
 
 
-def run_apart(job: Job, name: str, show: Show) -> Result:
+def run_apart(job: ComparisonJob, name: str, show: Show) -> Result:
     """One method in a process of its own. Raises ComparisonError with one sentence where it does not come to an end."""
     folder = job.method_folder(name)
     folder.mkdir(parents=True, exist_ok=True)

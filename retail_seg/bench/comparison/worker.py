@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retail_seg.bench.comparison.job import Job, PhotoSet, Result
+from retail_seg.bench.comparison.job import ComparisonJob, PhotoSet, Result
 from retail_seg.bench.comparison.memory import peak_mb, reset_peak
 from retail_seg.bench.comparison.methods import Ready, all_methods, working_seconds
 from retail_seg.errors import RetailSegError
@@ -33,7 +33,7 @@ from retail_seg.system.threads import let_waiting_threads_sleep
 SAID = 3
 
 
-def run_method(job: Job, name: str, on_progress: OnProgress) -> Result:
+def run_method(job: ComparisonJob, name: str, on_progress: OnProgress) -> Result:
     """Do one method of a job; its result and pictures are in its folder afterwards.
 
     Raises RetailSegError where the method cannot be done here (MissingExtraError: its package is not installed).
@@ -66,7 +66,7 @@ def _part(on_progress: OnProgress, number: int, of: int) -> Callable[[float], No
 
 
 def _test(
-    ready: Ready, tested: PhotoSet, folder: Path, job: Job, report: Callable[[float], None]
+    ready: Ready, tested: PhotoSet, folder: Path, job: ComparisonJob, report: Callable[[float], None]
 ) -> tuple[list[PhotoScore], list[tuple[float, float]]]:
     """Scores of each photo of a set at its own size, and seconds: that passed, and of the processor's work."""
     scored, seconds = [], []
@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> int:
         cv2.setNumThreads(threads)
     try:
         with sigterm_interrupts():
-            run_method(Job.read(Path(arguments[0])), arguments[1], _Lines())
+            run_method(ComparisonJob.read(Path(arguments[0])), arguments[1], _Lines())
     except RetailSegError as error:
         print(json.dumps({"error": str(error)}), flush=True)
         return SAID

@@ -20,7 +20,7 @@ SIDE = 480
 #: A function photo ► mask or instances, its knobs as keyword arguments.
 Find = Callable[..., np.ndarray]
 #: A photo (h, w, 3) RGB uint8 of working size and its labels (h, w) int32.
-Sample = tuple[np.ndarray, np.ndarray]
+LabelledPhoto = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Method:
     title: str
     find: Find | None
     knobs: Mapping[str, Sequence[Any]]
-    learn: Callable[[Sequence[Sample]], Find] | None = None
+    learn: Callable[[Sequence[LabelledPhoto]], Find] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.segmentation.classical.methods import Find, Method, Sample, TunedMethod
+from retail_seg.segmentation.classical.methods import Find, LabelledPhoto, Method, TunedMethod
 from retail_seg.segmentation.classical.steps import Steps, remove_noise, tidy
 from retail_seg.segmentation.scores import score
 
@@ -26,14 +26,14 @@ STEPS: dict[str, tuple[Any, ...]] = {
 #: More settings than this are not tried together but one knob after the other.
 TOGETHER = 16
 #: Called with the share done, 0..1, and the best quality so far.
-Report = Callable[[float, float], None]
+OnScore = Callable[[float, float], None]
 
 
 def tune_method(
     method: Method,
-    samples: Sequence[Sample],
+    samples: Sequence[LabelledPhoto],
     seconds: float = 60.0,
-    report: Report | None = None,
+    report: OnScore | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TunedMethod:
     """The method with the knobs that score best on samples (photo, labels) of working size, while `seconds` last.
@@ -69,7 +69,7 @@ def _count(method: Method) -> int:
 
 class _Search:
     def __init__(
-        self, find: Find, samples: Sequence[Sample], over: Callable[[], bool], tell: Report, total: int
+        self, find: Find, samples: Sequence[LabelledPhoto], over: Callable[[], bool], tell: OnScore, total: int
     ) -> None:
         self.find, self.samples, self.over, self.tell, self.total = find, samples, over, tell, total
         self.best, self.done = 0.0, 0

@@ -76,7 +76,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Source:
+class AnnotationSource:
     """The annotation of one photo, drawn only when asked for.
 
     `photo` is the photo's file name or stem, `where` what an error calls this annotation. `draw(height, width)`

@@ -16,8 +16,8 @@ from retail_seg.errors import AnnotationError
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
-    Source,
     box_region,
     boxes_to_write,
     draw_shapes,
@@ -36,7 +36,7 @@ def recognises(path: Path) -> bool:
     return _find(path) is not None
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The boxes of each photo, in the order of the file."""
     found = _find(path)
     assert found is not None
@@ -49,7 +49,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
         yield AnnotationError(f"{found.name}: is not readable CSV ({error}); the rows after that place are lost")
     for photo, rows in by_photo.items():
         if photo:
-            yield Source(photo, f"{found.name}: {photo}", partial(_draw, rows))
+            yield AnnotationSource(photo, f"{found.name}: {photo}", partial(_draw, rows))
         else:
             yield AnnotationError(f"{found.name} line {rows[0][0]}: names no photo; fill the column image")
 

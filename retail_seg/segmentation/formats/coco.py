@@ -22,9 +22,9 @@ from retail_seg.segmentation.formats import rle
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
     Region,
-    Source,
     box_region,
     check_ring,
     crop_region,
@@ -48,7 +48,7 @@ def recognises(path: Path) -> bool:
     return _find(path) is not None
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The annotation of each image that the file lists, in its order."""
     found = _find(path)
     assert found is not None
@@ -68,7 +68,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
             continue
         name = PurePosixPath(image["file_name"].replace("\\", "/")).name
         draw = partial(_draw, image, by_image.pop(str(image["id"]), []), names, crowds)
-        yield Source(name, f"{found.name}: {name}", draw)
+        yield AnnotationSource(name, f"{found.name}: {name}", draw)
     for orphan, lost in by_image.items():
         yield AnnotationError(
             f'{found.name}: {len(lost)} annotations belong to image {orphan}, which "images" does not list'

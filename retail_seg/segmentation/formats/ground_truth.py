@@ -26,7 +26,14 @@ import numpy as np
 
 from retail_seg.errors import AnnotationError
 from retail_seg.segmentation.boxes import IGNORE, IGNORED_CLASS, is_ignored
-from retail_seg.segmentation.formats.base import AnnotatedPhoto, Drawing, Source, checked_boxes, write_png, write_text
+from retail_seg.segmentation.formats.base import (
+    AnnotatedPhoto,
+    AnnotationSource,
+    Drawing,
+    checked_boxes,
+    write_png,
+    write_text,
+)
 from retail_seg.segmentation.formats.instance_png import open_mask
 from retail_seg.segmentation.formats.voc import pack
 
@@ -57,7 +64,7 @@ def recognises(path: Path) -> bool:
     return _find(path) is not None
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The mask of each line, in the manifest's order."""
     manifest = _find(path)
     assert manifest is not None
@@ -77,7 +84,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
         alone = _metadata(line).get(PER_INSTANCE) is True
         boxes = _read_boxes(_metadata(line).get(BOXES)) if alone else {}
         draw = partial(_draw, manifest.parent, line[key], job, alone, boxes)
-        yield Source(photo, f"{where} ({photo})", draw)
+        yield AnnotationSource(photo, f"{where} ({photo})", draw)
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

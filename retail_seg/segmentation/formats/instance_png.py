@@ -24,8 +24,8 @@ from retail_seg.segmentation.boxes import IGNORE, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
-    Source,
     checked_boxes,
     write_png,
     write_text,
@@ -53,7 +53,7 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and any(p.suffix.lower() == ".png" for p in path.iterdir())
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The mask of each PNG, sorted by name."""
     told: dict[str, _Row] = {}
     try:
@@ -61,7 +61,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
     except AnnotationError as error:
         yield error
     for mask in sorted(p for p in path.iterdir() if p.suffix.lower() == ".png"):
-        yield Source(mask.stem, mask.name, partial(_draw, mask, told.get(mask.stem, _Row())))
+        yield AnnotationSource(mask.stem, mask.name, partial(_draw, mask, told.get(mask.stem, _Row())))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

@@ -22,9 +22,9 @@ from retail_seg.segmentation.boxes import IGNORED_CLASS, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
     Region,
-    Source,
     box_region,
     check_ring,
     crop_region,
@@ -49,7 +49,7 @@ def recognises(path: Path) -> bool:
     return any(_is_labelme(p) for p in _files(path))
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The annotation in each JSON file, sorted by name."""
     for file in _files(path):
         try:
@@ -63,7 +63,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
         image = str(data.get("imagePath") or "").replace("\\", "/")
         # The file's own stem is what LabelMe pairs by; imagePath can be of the machine it was drawn on.
         photo = PurePosixPath(image).name if PurePosixPath(image).stem == file.stem else file.stem
-        yield Source(photo, file.name, partial(_draw, data))
+        yield AnnotationSource(photo, file.name, partial(_draw, data))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

@@ -16,9 +16,9 @@ from retail_seg.segmentation.boxes import IGNORED_CLASS, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
     Region,
-    Source,
     box_region,
     check_ring,
     crop_region,
@@ -42,7 +42,7 @@ def recognises(path: Path) -> bool:
     return any(_is_supervisely(p) for p in _files(path))
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The annotation in each JSON file, sorted by path."""
     for file in _files(path):
         try:
@@ -53,7 +53,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
         if not _has_objects(data):
             yield AnnotationError(f"{file.name}: has no list of objects, so it is no Supervisely file; take it out")
             continue
-        yield Source(PurePosixPath(file.name).stem, file.name, partial(_draw, data))
+        yield AnnotationSource(PurePosixPath(file.name).stem, file.name, partial(_draw, data))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

@@ -16,8 +16,8 @@ from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
-    Source,
     read_text,
     write_png,
     write_text,
@@ -53,12 +53,12 @@ def recognises(path: Path) -> bool:
     return bool(_masks(path)) and (_folder(path).name == OBJECTS or _has_palette(_masks(path)[0]))
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The objects of each mask, sorted by name; classes from SegmentationClass beside it."""
     folder = _folder(path)
     names = _read_names(folder)
     for mask in _masks(path):
-        yield Source(mask.stem, mask.name, partial(_draw, mask, folder.parent / CLASSES / mask.name, names))
+        yield AnnotationSource(mask.stem, mask.name, partial(_draw, mask, folder.parent / CLASSES / mask.name, names))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

@@ -17,9 +17,9 @@ from retail_seg.segmentation.boxes import IGNORED_CLASS, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
     Region,
-    Source,
     box_region,
     boxes_to_write,
     draw_shapes,
@@ -39,7 +39,7 @@ def recognises(path: Path) -> bool:
     return any(_is_voc(p) for p in _files(path))
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The boxes in each XML file, sorted by name."""
     for file in _files(path):
         try:
@@ -50,7 +50,7 @@ def read(path: Path) -> Iterator[Source | AnnotationError]:
         named = PurePosixPath((tree.findtext("filename") or "").strip().replace("\\", "/")).name
         # The file's own stem is what VOC pairs by; the name in it can be of before a renaming.
         photo = named if PurePosixPath(named).stem == file.stem else file.stem
-        yield Source(photo, file.name, partial(_draw, tree))
+        yield AnnotationSource(photo, file.name, partial(_draw, tree))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

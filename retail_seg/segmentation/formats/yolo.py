@@ -21,9 +21,9 @@ from retail_seg.segmentation.boxes import IGNORED_CLASS, Box
 from retail_seg.segmentation.formats.base import (
     NO_CLASS,
     AnnotatedPhoto,
+    AnnotationSource,
     Drawing,
     Region,
-    Source,
     box_region,
     check_ring,
     draw_shapes,
@@ -46,12 +46,12 @@ def recognises(path: Path) -> bool:
     return any(_is_yolo(p) for p in _files(path))
 
 
-def read(path: Path) -> Iterator[Source | AnnotationError]:
+def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The outlines in each .txt, sorted by name; an empty file is a photo without instances."""
     files = _files(path)
     names = _read_names(path, files[0].parent)
     for file in files:
-        yield Source(file.stem, file.name, partial(_draw, file, names))
+        yield AnnotationSource(file.stem, file.name, partial(_draw, file, names))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

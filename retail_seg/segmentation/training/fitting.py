@@ -17,12 +17,9 @@ from retail_seg.segmentation.network.architectures import learns_labels
 from retail_seg.segmentation.network.config import OFFSET_UNIT, SegmenterConfig
 from retail_seg.segmentation.network.mobile import MobileUNet
 from retail_seg.segmentation.network.processor import channels_last, fast_bfloat16
+from retail_seg.segmentation.samples import Sample
 from retail_seg.segmentation.segmenter import normalise
 from retail_seg.segmentation.training.targets import target_maps
-
-#: A training sample: RGB uint8 (h, w, 3) and labels (h, w) int32, sides multiples of the network's stride. What is
-#: labelled IGNORE is nobody's: no loss counts it.
-Sample = tuple[np.ndarray, np.ndarray]
 
 
 def to_tensors(samples: Sequence[Sample], config: SegmenterConfig) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,7 +33,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """One photo: its path, the SHA-256 of its file and of its annotation's ids, and one of SPLITS."""
 
     photo: Path
@@ -48,7 +48,7 @@ class Manifest:
     """Photos in their order, and the file or folder that annotates them; `name` is what messages call it."""
 
     annotations: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
     name: str = "manifest"
 
     @property
@@ -163,12 +163,12 @@ def labels_hash(labels: np.ndarray, boxes: Mapping[int, Box] | None = None) -> s
     return hashlib.sha256(str(values.shape).encode() + values.tobytes() + given.encode()).hexdigest()
 
 
-def _entry(one: AnnotatedPhoto) -> Entry:
-    return Entry(one.path.absolute(), file_hash(one.path), labels_hash(one.labels, one.boxes), len(one.ids))
+def _entry(one: AnnotatedPhoto) -> ManifestEntry:
+    return ManifestEntry(one.path.absolute(), file_hash(one.path), labels_hash(one.labels, one.boxes), len(one.ids))
 
 
-def _read_entry(value: Mapping[str, Any], base: Path) -> Entry:
-    entry = Entry(
+def _read_entry(value: Mapping[str, Any], base: Path) -> ManifestEntry:
+    entry = ManifestEntry(
         _absolute(value["photo"], base), str(value["sha256"]), str(value["annotation_sha256"]),
         int(value["instances"]), value["split"],
     )  # fmt: skip
@@ -177,7 +177,7 @@ def _read_entry(value: Mapping[str, Any], base: Path) -> Entry:
     return entry
 
 
-def _photo_fault(entry: Entry) -> str:
+def _photo_fault(entry: ManifestEntry) -> str:
     try:
         return "" if file_hash(entry.photo) == entry.sha256 else "has changed"
     except FileNotFoundError:
@@ -186,7 +186,7 @@ def _photo_fault(entry: Entry) -> str:
         return f"cannot be read ({error.strerror or error})"
 
 
-def _annotation_fault(entry: Entry, found: AnnotatedPhoto | None) -> str:
+def _annotation_fault(entry: ManifestEntry, found: AnnotatedPhoto | None) -> str:
     if found is None:
         return "is no longer annotated"
     return "" if labels_hash(found.labels, found.boxes) == entry.annotation_sha256 else "has another annotation"

@@ -41,7 +41,7 @@ class CutOut:
 
 
 @dataclass(frozen=True)
-class Source:
+class SceneSource:
     """What scenes are made of: cut-outs, empty backgrounds RGB, and annotated photos (picture, labels)."""
 
     cutouts: tuple[CutOut, ...]
@@ -119,7 +119,7 @@ def _blur(values: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def compose(
-    source: Source, style: SceneStyle, canvas: tuple[int, int], rng: np.random.Generator
+    source: SceneSource, style: SceneStyle, canvas: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """One training sample of size `canvas` (w, h): RGB uint8 (h, w, 3) and labels (h, w) int32."""
     if source.photos and rng.random() < style.real:
@@ -132,7 +132,7 @@ def compose(
 
 
 def _real(
-    source: Source, canvas: tuple[int, int], rng: np.random.Generator, wild: bool
+    source: SceneSource, canvas: tuple[int, int], rng: np.random.Generator, wild: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """A random view of an annotated photo; what lies outside the photo mirrors it, labels too."""
     picture, labels = source.photos[rng.integers(len(source.photos))]
@@ -168,7 +168,7 @@ def _separate(labels: np.ndarray) -> np.ndarray:
 
 
 def _composed(
-    source: Source, style: SceneStyle, canvas: tuple[int, int], rng: np.random.Generator
+    source: SceneSource, style: SceneStyle, canvas: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     if source.photos and rng.random() < style.on_photo:
         picture, labels = _real(source, canvas, rng, wild=False)
@@ -187,7 +187,7 @@ def _composed(
     return scene.picture, scene.labels
 
 
-def _background(source: Source, canvas: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _background(source: SceneSource, canvas: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     picture = source.backgrounds[rng.integers(len(source.backgrounds))]
     height, width = picture.shape[:2]
     cover = max(canvas[0] / width, canvas[1] / height)
@@ -376,7 +376,7 @@ def _turn(rgba: np.ndarray, scale: float, angle: float, rng: np.random.Generator
     return cv2.warpAffine(rgba, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
 
 
-def source_of(photo: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> Source:
+def source_of(photo: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> SceneSource:
     """Cut-outs, the empty background and the photo itself, of one annotated photo at OVERSAMPLING × working size.
 
     `known` are the labels to learn from the photo itself, where they differ from those that things are cut out by.
@@ -384,14 +384,14 @@ def source_of(photo: np.ndarray, labels: np.ndarray, known: np.ndarray | None = 
     k = 1 / OVERSAMPLING
     small = cv2.resize(photo, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
     where = cv2.resize((labels != 0).astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return Source(
+    return SceneSource(
         tuple(cut_out(photo, labels)), (paint_out(small, where),), ((photo, labels if known is None else known),)
     )
 
 
-def joined(sources: Sequence[Source]) -> Source:
+def joined(sources: Sequence[SceneSource]) -> SceneSource:
     """One source of all that several hold."""
-    return Source(
+    return SceneSource(
         tuple(c for s in sources for c in s.cutouts),
         tuple(b for s in sources for b in s.backgrounds),
         tuple(p for s in sources for p in s.photos),

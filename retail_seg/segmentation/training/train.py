@@ -34,8 +34,8 @@ from retail_seg.segmentation.segmenter import (
 from retail_seg.segmentation.training.cards import training_card
 from retail_seg.segmentation.training.fitting import Fit, Sample, cosine, to_tensors
 from retail_seg.segmentation.training.manifest import held_back, labels_hash
-from retail_seg.segmentation.training.synthesis import OVERSAMPLING, SceneStyle, Source, compose, joined, source_of
-from retail_seg.segmentation.training.tuning import Held, look_at, tune
+from retail_seg.segmentation.training.synthesis import OVERSAMPLING, SceneSource, SceneStyle, compose, joined, source_of
+from retail_seg.segmentation.training.tuning import HeldSample, look_at, tune
 from retail_seg.system.interrupts import sigterm_interrupts
 
 MIN_PHOTOS = 3
@@ -70,7 +70,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingStep:
     """One report of a training under way; `score` is None where nothing was evaluated, seconds are of this training."""
 
     phase: str
@@ -105,7 +105,7 @@ class TrainingResult:
         return {**asdict(self), "folder": str(self.folder)}
 
 
-ProgressHook = Callable[[Progress], None]
+ProgressHook = Callable[[TrainingStep], None]
 
 
 def train(
@@ -240,7 +240,7 @@ class _Run:
             raise TrainingError(f"{len(found)} of {len(self.annotated)} photos held back leave fewer than {MIN_PHOTOS}")
         return found
 
-    def _compose_checks(self, source: Source) -> list[Sample]:
+    def _compose_checks(self, source: SceneSource) -> list[Sample]:
         """Scenes of the held-back things, on which separation is checked: the photos may hold nothing that touches."""
         side = self.config.side
         style = replace(
@@ -277,7 +277,7 @@ class _Run:
                     source = self.everything if share > ALL_PHOTOS_FROM else self.source
                     batch = ahead.submit(self._batch, self.fit.steps + 1, source)
                     loss = self.fit.step(pictures, targets, cosine(share))
-                    self.progress(Progress("train", self.fit.steps, loss, None, self.seconds, share))
+                    self.progress(TrainingStep("train", self.fit.steps, loss, None, self.seconds, share))
                     self._evaluate_when_due(share, loss)
                     if self.seconds - saved > 60:
                         self._checkpoint()
@@ -286,7 +286,7 @@ class _Run:
                 self._checkpoint()
                 raise
 
-    def _batch(self, step: int, source: Source) -> tuple[torch.Tensor, torch.Tensor]:
+    def _batch(self, step: int, source: SceneSource) -> tuple[torch.Tensor, torch.Tensor]:
         rngs = (np.random.default_rng((self.seed, step, i)) for i in range(self.recipe.batch))
         samples = [compose(source, self.recipe.style, self.recipe.canvas, rng) for rng in rngs]
         return to_tensors(samples, self.config)
@@ -306,7 +306,7 @@ class _Run:
         value = 0.5 * (score_held(photos, self.thresholds)["f1_75"] + score_held(scenes, self.thresholds)["f1_75"])
         self.history.append(value)
         self.evaluation_seconds = max(self.evaluation_seconds, self.clock() - before)
-        self.progress(Progress("check", self.fit.steps, loss, value, self.seconds, share))
+        self.progress(TrainingStep("check", self.fit.steps, loss, value, self.seconds, share))
         recent, older = self.history[-self.recipe.patience :], self.history[: -self.recipe.patience]
         if older and share > 0.4 and max(recent) < max(older) + 0.001 and self.stop_at is None:
             self.stop_at, self.stopped_early = share, True
@@ -322,7 +322,7 @@ class _Run:
         self.scores = score_held(photos, self.thresholds) if self.held else {}
         self.scene_scores = score_held(scenes, self.thresholds)
         self.tuned = True
-        self.progress(Progress("tune", self.fit.steps, 0.0, self.scene_scores["f1_75"], self.seconds, self.share()))
+        self.progress(TrainingStep("tune", self.fit.steps, 0.0, self.scene_scores["f1_75"], self.seconds, self.share()))
         self.evaluation_seconds = max(self.evaluation_seconds, 0.3 * (self.clock() - before))
 
     def _model(self) -> Segmenter:
@@ -393,6 +393,6 @@ class _Run:
         return result
 
 
-def score_held(held: Sequence[Held], thresholds: Thresholds) -> dict[str, float]:
+def score_held(held: Sequence[HeldSample], thresholds: Thresholds) -> dict[str, float]:
     """Scores at working size of held-back samples, see scores.Scores."""
     return dict(score((h.labels, group(h.maps, thresholds)[0]) for h in held).rounded())

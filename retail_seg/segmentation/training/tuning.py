@@ -34,26 +34,26 @@ SMALLER = 0.6
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldSample:
     """A held-back sample with what the network says about it at working size; labels (h, w) int32 of that size."""
 
     maps: Maps
     labels: np.ndarray
 
 
-def look_at(segmenter: Segmenter, samples: Sequence[Sample]) -> list[Held]:
+def look_at(segmenter: Segmenter, samples: Sequence[Sample]) -> list[HeldSample]:
     """The network's maps of samples (RGB uint8, labels int32) of working size; what they ignore counts as ground."""
     return [_seen(segmenter.maps(picture), labels) for picture, labels in samples]
 
 
-def _seen(maps: Maps, labels: np.ndarray) -> Held:
+def _seen(maps: Maps, labels: np.ndarray) -> HeldSample:
     if (labels == IGNORE).any():
         maps = replace(maps, foreground=np.where(labels == IGNORE, 0, maps.foreground))
-    return Held(maps, np.maximum(labels, 0))
+    return HeldSample(maps, np.maximum(labels, 0))
 
 
 def tune(
-    held: Sequence[Held], start: Thresholds, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+    held: Sequence[HeldSample], start: Thresholds, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
 ) -> Thresholds:
     """The thresholds that score best on `held`, searched one after the other from `start` while `seconds` last.
 
@@ -78,13 +78,13 @@ def tune(
     return best
 
 
-def typical_size(held: Sequence[Held]) -> float:
+def typical_size(held: Sequence[HeldSample]) -> float:
     """Median diameter of the instances of samples, as a share of the working side; infinite without any."""
     sizes = [Look.at(max(h.labels.shape), np.maximum(h.labels, 0)).diameters for h in held]
     return float(np.median(np.concatenate(sizes))) if any(len(one) for one in sizes) else float("inf")
 
 
-def foreground_iou(held: Sequence[Held], limit: float) -> float:
+def foreground_iou(held: Sequence[HeldSample], limit: float) -> float:
     """Mean IoU of foreground over samples."""
     values = []
     for h in held:
@@ -93,7 +93,7 @@ def foreground_iou(held: Sequence[Held], limit: float) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def quality(held: Sequence[Held], regions: Sequence[np.ndarray], thresholds: Thresholds) -> float:
+def quality(held: Sequence[HeldSample], regions: Sequence[np.ndarray], thresholds: Thresholds) -> float:
     """What tuning raises: mean of F1 at IoU .5 and .75 and of the share of samples with the exact count."""
     s = score((h.labels, select(r, h.maps, thresholds)[0]) for h, r in zip(held, regions, strict=True))
     return (s.f1_50 + s.f1_75 + s.exact_count) / 3
