@@ -90,8 +90,10 @@ def save_patch(path: Path, patch: Patch) -> None:
     """Write an edit, whole or not at all."""
     buffer = io.BytesIO()
     place = np.array([patch.top, patch.left])
-    boxes = {"boxes_before": _table(patch.boxes_before), "boxes_after": _table(patch.boxes_after)}
-    np.savez_compressed(buffer, place=place, before=patch.before, after=patch.after, **boxes)
+    np.savez_compressed(
+        buffer, place=place, before=patch.before, after=patch.after,
+        boxes_before=_table(patch.boxes_before), boxes_after=_table(patch.boxes_after),
+    )  # fmt: skip
     replace_file(path, buffer.getvalue())
 
 
