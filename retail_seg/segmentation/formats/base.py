@@ -209,9 +209,10 @@ def box_region(values: Any, height: int, width: int, what: str, notes: list[str]
 def checked_boxes(given: Mapping[int, Any], labels: np.ndarray, notes: list[str]) -> dict[int, Box]:
     """Instance id ► box of those given as x, y, width, height beside ids (H, W); `notes` tell of one that is none."""
     boxes: dict[int, Box] = {}
+    height, width = labels.shape
     for number, values in given.items():
         try:
-            box = box_region(values, labels.shape[0], labels.shape[1], f"instance {number}", notes).box
+            box = box_region(values, height, width, f"instance {number}", notes).box
         except AnnotationError as error:
             notes.append(f"{error}; it was taken as a mask")
         else:
