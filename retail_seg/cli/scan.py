@@ -51,8 +51,8 @@ def scan(
 ) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
 
-    Each line holds the instances (box, outline, SKU, probability, candidates), the counts per SKU and how many
-    instances are unknown.
+    Each line holds the instances (box, outline, SKU, probability, candidates), how many are sure (counts) and likely
+    per SKU, how many are unknown, and how many of each SKU to expect, with the range of 80 %.
     """
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
@@ -176,7 +176,8 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 def _say_summary(reports: list[Report], failed: int) -> None:
-    known = sum(sum(r.counts.values()) for r in reports)
+    sure = sum(sum(r.counts.values()) for r in reports)
+    likely = sum(sum(r.likely.values()) for r in reports)
     unknown = sum(r.unknown for r in reports)
     tail = f"; {failed} could not be scanned" if failed else ""
-    say(f"{len(reports)} photos: {known} products known, {unknown} unknown{tail}")
+    say(f"{len(reports)} photos: {sure} products sure, {likely} likely, {unknown} unknown{tail}")

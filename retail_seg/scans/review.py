@@ -271,6 +271,7 @@ def _line(instance: ScanInstance, names: dict[str, str], details: list[Any] | No
         matches,
         certainty=certainty(instance, details),  # type: ignore[arg-type]
         none_of_them=max(0.0, 1.0 - sum(match.probability for match in matches)),
+        checked=bool(instance.decided_at),
     )
     polygon = tuple((int(x), int(y)) for x, y in instance.polygon)
     return ReportLine(instance.number, instance.box, instance.area, polygon, confidence, merged, identity)

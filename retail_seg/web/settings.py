@@ -87,7 +87,7 @@ def _test_photo(found: Matcher) -> None:
             st.metric(stage, f"{seconds:.2f} s")
     report = timed.report
     st.markdown(
-        f"{sum(report.counts.values())} known products, {report.unknown} unknown, {report.width} × {report.height}"
+        f"{sum(report.counts.values())} sure, {sum(report.likely.values())} likely, {report.unknown} unknown, {report.width} × {report.height}"
     )
     st.image(shrink(timed.overlay, SHOWN_SIDE), caption="What was found, outlined, numbered and named", width="content")
 

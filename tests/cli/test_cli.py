@@ -91,11 +91,12 @@ def test_scan_writes_what_it_documents(run: Run, place: Path) -> None:
     assert (code, out) == (0, "") and "1 photos:" in err
     (found,) = [json.loads(line) for line in (place / "out.jsonl").read_text().splitlines()]
     assert (found["image"], found["width"], found["height"]) == ("photo.jpg", 640, 480)
-    assert sum(found["counts"].values()) + found["unknown"] == len(found["instances"]) > 0
+    named = [*found["counts"].values(), *found["likely"].values()]
+    assert sum(named) + found["unknown"] == len(found["instances"]) > 0
     first = found["instances"][0]
     assert {"id", "box", "area", "polygon", "sku", "decision", "probability", "matches"} <= first.keys()
     rows = list(csv.DictReader((place / "counts.csv").open()))
-    assert sum(int(row["count"]) for row in rows) == len(found["instances"])
+    assert sum(int(row["count"]) + int(row["likely"]) for row in rows) == len(found["instances"])
     assert (place / "overlays" / "photo.png").exists()
 
 
