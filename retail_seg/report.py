@@ -304,6 +304,12 @@ def count_rows(report: Report) -> list[CountRow]:
     return [*rows, CountRow(report.image, "", "unknown", report.unknown)] if report.unknown else rows
 
 
+def total_rows(reports: Sequence[Report]) -> list[CountRow]:
+    """The rows of several photos together, without an image; what is expected adds up over all their facings."""
+    lines = tuple(line for report in reports for line in report.instances)
+    return count_rows(Report("", 0, 0, lines))
+
+
 def write_counts_csv(reports: Iterable[Report], file: TextIO) -> None:
     """Write one row per photo and SKU, with a header; no cell can start a formula in a spreadsheet.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from retail_seg.photos.draw import draw
+from retail_seg.photos.draw import UNKNOWN, colours_of, draw
 from retail_seg.report import (
     Expected,
     Identification,
@@ -127,6 +127,26 @@ def test_overlay_draws_on_a_copy_and_only_near_the_instances() -> None:
     changed = (drawn != 128).any(axis=2)
     assert changed[30, 8:13].any() and changed[30, 98:103].any()
     assert not changed[60:, 160:].any()
+
+
+def colours_at(drawn: np.ndarray, at: tuple[int, int]) -> set[tuple[int, ...]]:
+    """The colours along the left edge of an instance's outline, above its label."""
+    return {tuple(pixel) for pixel in drawn[at[1] + 1 : at[1] + 38, at[0] - 1 : at[0] + 2].reshape(-1, 3).tolist()}
+
+
+def test_overlay_dashes_what_is_likely_and_greys_what_is_unknown() -> None:
+    found = guessed()
+    photo = np.full((100, 200, 3), 128, np.uint8)
+    drawn = draw(photo, found, names=False, text_size=1)
+    colours = colours_of(found)
+    assert list(colours) == ["a", "b"]
+    sure, likely, other, unknown = [(x, 10) for x in (10, 60, 110, 150)]
+    white = (255, 255, 255)
+    assert colours["a"] in colours_at(drawn, sure) & colours_at(drawn, likely)
+    assert colours["b"] in colours_at(drawn, other) and UNKNOWN in colours_at(drawn, unknown)
+    middle = [drawn[12:48, x].tolist() for x, _ in (sure, likely, unknown)]  # along the outline itself
+    assert [list(white) in edge for edge in middle] == [False, True, True]
+    assert not {colours["a"], colours["b"]} & colours_at(drawn, unknown)
 
 
 def test_overlay_of_an_empty_report_is_the_photo() -> None:
