@@ -58,6 +58,7 @@ class Identification:
     margin        the score by which the first candidate leads the second, 0 where it does not
     reason        why a crop was not compared at all, empty otherwise
     checked       a person said what it is: `sku`, or nothing of the catalogue
+    odd           facings beside it that look the same say another product
     """
 
     decision: Decision
@@ -70,6 +71,7 @@ class Identification:
     certainty: Certainty = "unknown"
     none_of_them: float = 1.0
     checked: bool = False
+    odd: bool = False
 
     @property
     def proposed(self) -> Match | None:
@@ -94,6 +96,7 @@ class Identification:
             "margin": round(self.margin, 4),
             "matches": [m.to_dict() for m in self.matches],
             **({"reason": self.reason} if self.reason else {}),
+            **({"odd": True} if self.odd else {}),
         }
 
 

@@ -31,8 +31,9 @@ def draw(
     """A copy of the photo (H, W, 3) uint8 with each instance outlined and labelled.
 
     Likely instances, and those whose ids are `doubtful`, get long dashes and a question mark, unknown ones grey short
-    dashes; the one `picked` is lit up and framed by its corners. Without `names` the labels are numbers alone; `text_size` is that of names, in
-    pixels of a photo of 1000, numbers are larger. `colours` by SKU take the place of the report's own.
+    dashes; the one `picked` is lit up and framed by its corners. Without `names` the labels are numbers alone;
+    `text_size` is that of names, in pixels of a photo of 1000, numbers are larger. `colours` by SKU take the place of
+    the report's own.
     """
     scale = max(photo.shape[:2]) / 1000
     canvas = photo.copy()

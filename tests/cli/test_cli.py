@@ -109,6 +109,18 @@ def test_match_names_each_picture(run: Run, place: Path) -> None:
     assert all((one["sku"] is not None) == (one["decision"] == "known") for one in found)
 
 
+def test_only_what_can_be_there_is_answered(run: Run, place: Path) -> None:
+    two = [article.sku for article in ARTICLES[:2]]
+    (place / "aisle.txt").write_text("\n".join(two))
+    code, out, _ = run("match", f"{ARTICLES[0].sku}.jpg", "--only", "aisle.txt")
+    assert code == 0 and {one["sku"] for one in json.loads(out)["matches"]} == set(two)
+    code, out, _ = run("scan", "photo.jpg", "--only", "aisle.txt")
+    assert code == 0 and {m["sku"] for one in json.loads(out)["instances"] for m in one["matches"]} == set(two)
+    for command, picture in (("match", f"{ARTICLES[0].sku}.jpg"), ("scan", "photo.jpg")):
+        code, out, err = run(command, picture, "--only", "category=soda")
+        assert (code, out, err.count("\n")) == (2, "", 1) and "no product of the store has a category" in err
+
+
 def test_embed_writes_unit_vectors(run: Run, place: Path) -> None:
     code, _, err = run("embed", f"{ARTICLES[0].sku}.jpg", "text.jpg", f"{ARTICLES[1].sku}.jpg", "--out", "v.npz")
     assert code == 1 and "text.jpg" in err
