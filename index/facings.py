@@ -17,7 +17,7 @@ import numpy as np
 EVEN, WIDTH, MOST = 0.86, 0.04, 0.97
 #: The share of a neighbour's evidence that is new: light, lens and references are common to both.
 NEW = 0.8
-#: What all products that a crop does not name get together, at most: many products in a photo must not thin its answers.
+#: What all products that a crop does not name get together, at most: many of them must not thin its answers.
 UNNAMED = 0.02
 #: How far apart, in widths (heights) of the smaller one, boxes beside (above) each other may be, and how much of its
 #: height (width) they share.

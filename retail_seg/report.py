@@ -285,7 +285,8 @@ def _exact_range(chances: Sequence[float]) -> tuple[int, int]:
     return bisect_left(up_to, TENTH), bisect_left(up_to, 1 - TENTH)
 
 
-class CountRow(NamedTuple):
+@dataclass(frozen=True)
+class CountRow:
     """A row of a table of counts: facings that are sure, likely, and to be expected; "" as SKU for what is unknown."""
 
     image: str

@@ -9,7 +9,7 @@ import numpy as np
 
 from index.calibration import Certainty
 from index.facings import links, pooled
-from index.ranking import Ranking
+from index.ranking import Candidate, Ranking
 from retail_seg.store.gallery import Ranked
 
 #: Candidates of each facing that take part in a vote, at least.
@@ -28,7 +28,8 @@ def vote(
     """
     rows = [at for at, one in enumerate(ranked) if one is not None and one.skus]
     linked = links(vectors[rows], np.asarray(boxes, float).reshape(-1, 4)[rows])
-    heard = (linked > HEARD).any(axis=1)
+    linked[linked <= HEARD] = 0
+    heard = linked.any(axis=1)
     if not heard.any():
         return list(ranked)
     owners, given = _tables([_of(ranked, at) for at in rows])
@@ -73,11 +74,14 @@ def _of(ranked: Sequence[Ranked | None], at: int) -> Ranked:
 
 def _told(one: Ranked, chances: np.ndarray, certainty: Callable[[float], Certainty]) -> Ranked:
     """A ranking with the chances (k,) of its candidates after the vote, the most probable first."""
-    order = np.argsort(-chances, kind="stable").tolist()
-    shown = tuple(replace(one.ranking.candidates[at], probability=float(chances[at])) for at in order)
+    order, own = np.argsort(-chances, kind="stable").tolist(), one.ranking.candidates
+    shown = tuple(
+        Candidate(own[at].owner, own[at].reference_id, own[at].score, own[at].inliers, float(chances[at]))
+        for at in order
+    )
     lead = one.ranking.margin
     if order != list(range(len(order))) and len(shown) > 1:
         lead = max(0.0, shown[0].score - shown[1].score)
     rest = max(0.0, 1.0 - float(chances.sum()))
     ranking = Ranking(shown, lead, rest, certainty(shown[0].probability))
-    return replace(one, ranking=ranking, skus=tuple(one.skus[at] for at in order))
+    return Ranked(ranking, tuple(one.skus[at] for at in order))

@@ -133,6 +133,19 @@ def test_a_photo_is_scanned_kept_and_found_again_after_a_reload(store: Path, pho
     assert metrics(again) == shown
 
 
+def test_names_are_chosen_among_a_category(store: Path, photo: bytes) -> None:
+    app = opened(_scan_page)
+    choice = next(box for box in app.selectbox if box.label == "Only what can be there")
+    category = choice.options[0]
+    app = uploaded(checked(choice.set_value(category).run()), ("fridge.jpg", photo))
+    assert address(app, "scan") == "2"
+    with Matcher.open(store) as found:
+        there = {product.sku for product in found.catalogue.products(category=category)}
+        lines = review.open_review(found, 2).report.instances
+    assert {match.sku for line in lines for match in line.matches} <= there
+    assert any(line.matches for line in lines)
+
+
 def test_a_rerun_scans_nothing_twice(store: Path, photo: bytes) -> None:
     app = uploaded(opened(_scan_page), ("fridge.jpg", photo))
     first = jobs().latest("scan")
