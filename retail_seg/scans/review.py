@@ -37,7 +37,7 @@ MAX_PHOTOS = 20
 OLD_SURE = 0.9
 SURE_, LIKELY, UNKNOWN = "sure", "likely", "unknown"
 CERTAINTIES = (SURE_, LIKELY, UNKNOWN)
-_CERTAINTY_AT = 3  # in what is kept of a line, see `upkeep`
+_CERTAINTY_AT, _ODD_AT = 3, 4  # in what is kept of a line, see `keeping`
 #: Longer side, in pixels, of a photo as it is shown and zoomed into.
 SHOWN_SIDE = 2560
 
@@ -277,6 +277,7 @@ def _line(instance: ScanInstance, names: dict[str, str], details: list[Any] | No
         certainty=certainty(instance, details),  # type: ignore[arg-type]
         none_of_them=max(0.0, 1.0 - sum(match.probability for match in matches)),
         checked=bool(instance.decided_at),
+        odd=bool(details and len(details) > _ODD_AT and details[_ODD_AT] and not instance.decided_at),
     )
     polygon = tuple((int(x), int(y)) for x, y in instance.polygon)
     return ReportLine(instance.number, instance.box, instance.area, polygon, confidence, merged, identity)

@@ -49,7 +49,8 @@ def _why(review: Review, line: ReportLine) -> str:
         return f"{decision} by {plain(by) or 'somebody'}, {at[:16].replace('T', ' ')} UTC"
     lead = f"lead over the next {line.identification.margin:.2f}" if len(line.matches) > 1 else "no other candidate"
     merged = " · its outline looks like several products in one: see *Split*" if line.merged else ""
-    return f"{review.certainty[line.id]} · probability {line.probability:.0%} · {lead}{merged}"
+    odd = " · those beside it that look the same say another product" if line.identification.odd else ""
+    return f"{review.certainty[line.id]} · probability {line.probability:.0%} · {lead}{merged}{odd}"
 
 
 def _candidates(found: Matcher, review: Review, line: ReportLine) -> None:
