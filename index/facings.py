@@ -17,6 +17,8 @@ import numpy as np
 EVEN, WIDTH, MOST = 0.86, 0.04, 0.97
 #: The share of a neighbour's evidence that is new: light, lens and references are common to both.
 NEW = 0.8
+#: What all products that a crop does not name get together, at most: many of them must not thin its answers.
+UNNAMED = 0.02
 #: How far apart, in widths (heights) of the smaller one, boxes beside (above) each other may be, and how much of its
 #: height (width) they share.
 GAP, SHARED = 0.5, 0.6
@@ -72,9 +74,9 @@ def pooled(owners: np.ndarray, probabilities: np.ndarray, linked: np.ndarray) ->
     named, own = _spread(owners, probabilities)
     nothing = 1 / own.shape[1]
     logs = np.log(own)
-    for crop, neighbour in zip(*np.nonzero(linked > 0), strict=True):
-        same = linked[crop, neighbour]
-        logs[crop] += NEW * np.log(same * own[neighbour] + (1 - same) * nothing)
+    crop, neighbour = np.nonzero(linked > 0)
+    same = linked[crop, neighbour][:, None]
+    np.add.at(logs, crop, NEW * np.log(same * own[neighbour] + (1 - same) * nothing))
     vote = np.exp(logs - logs.max(axis=1, keepdims=True)) if len(logs) else logs
     vote /= vote.sum(axis=1, keepdims=True)
     odd = own.argmax(axis=1) != vote.argmax(axis=1)
@@ -86,7 +88,7 @@ def _spread(owners: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
     named = np.unique(owners[owners >= 0])
     there = owners >= 0
     least = np.where(there, probabilities[:, :-1], np.inf).min(axis=1, initial=1.0)
-    least = np.minimum(np.maximum(least, 1e-6), 1e-3)
+    least = np.minimum(np.maximum(least, 1e-6), min(1e-3, UNNAMED / max(len(named), 1)))
     table = np.repeat(least[:, None], len(named) + 1, axis=1)
     row, column = np.nonzero(there)
     table[row, np.searchsorted(named, owners[row, column])] = np.maximum(probabilities[row, column], 1e-6)

@@ -28,17 +28,21 @@ MARKER = "demo.json"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the demo's table: a product, how many the photos show and how many were counted."""
+    """One line of the demo's table: a product, how many the photos show, and how many are surely or likely it.
+
+    The line of what is not in the catalogue has those that are unknown as `found`.
+    """
 
     sku: str
     title: str
     expected: int
     found: int
+    likely: int = 0
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo did: the table, the share of facings counted right, and the folders it wrote."""
+    """What the demo did: the table, the facings counted right, and the folders it wrote."""
 
     rows: tuple[Row, ...]
     photos: Path
@@ -47,8 +51,8 @@ class DemoResult:
 
     @property
     def counted_right(self) -> int:
-        """Facings that were expected and found; what is too many counts for nothing."""
-        return sum(min(row.expected, row.found) for row in self.rows)
+        """Facings that were expected and are sure or likely; what is too many counts for nothing."""
+        return sum(min(row.expected, row.found + row.likely) for row in self.rows)
 
     @property
     def expected(self) -> int:
@@ -115,10 +119,11 @@ def app_file() -> Path:
 def table(result: DemoResult) -> list[str]:
     """The demo's table as lines of text."""
     width = max(len(row.title) for row in result.rows)
-    lines = [f"{'product':<{width}}  expected  found"]
+    lines = [f"{'product':<{width}}  expected  sure  likely"]
     for row in result.rows:
-        note = "" if row.expected == row.found else f"   {row.found - row.expected:+d}"
-        lines.append(f"{row.title:<{width}}  {row.expected:8d}  {row.found:5d}{note}")
+        over = row.found + row.likely - row.expected
+        note = f"   {over:+d}" if over else ""
+        lines.append(f"{row.title:<{width}}  {row.expected:8d}  {row.found:4d}  {row.likely:6d}{note}")
     return lines
 
 
@@ -157,14 +162,15 @@ def _scan(matcher: Matcher, shown: Sequence[DemoPhoto], out: Path) -> list[Repor
 
 
 def _rows(shown: Sequence[DemoPhoto], reports: Sequence[Report]) -> list[Row]:
-    expected, found = Counter[str](), Counter[str]()
+    expected, found, likely = Counter[str](), Counter[str](), Counter[str]()
     for photo, report in zip(shown, reports, strict=True):
         expected.update(photo.expected)
         found.update(report.counts)
+        likely.update(report.likely)
     rows = [
-        Row(article.sku, article.design.title, expected[article.sku], found[article.sku])
+        Row(article.sku, article.design.title, expected[article.sku], found[article.sku], likely[article.sku])
         for article in articles()
-        if expected[article.sku] or found[article.sku]
+        if expected[article.sku] or found[article.sku] or likely[article.sku]
     ]
     strangers = sum(photo.strangers for photo in shown)
     return [*rows, Row("", "not in the catalogue (unknown)", strangers, sum(report.unknown for report in reports))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,16 +12,16 @@ import numpy as np
 from catalogue import Catalogue, NewReference, Product, history
 from catalogue.history import Change
 from index import Embedder
-from index.views import Crop, upright
+from index.views import upright
 from retail_seg import __version__
 from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Report
 from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.among import Among
+from retail_seg.store.answering import Answering
 from retail_seg.store.asked import checked_facings, photographed
-from retail_seg.store.deciding import decide
-from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import (
     OnPicture,
     Prepared,
@@ -43,15 +43,12 @@ from retail_seg.store.opening import (
     remember_embedder,
     stored_embedder,
 )
-from retail_seg.store.scanning import OnStage, Scanned, Seen, outline, report_of, scan_each, take_apart, unheard
+from retail_seg.store.scanning import OnStage, Scanned, Seen, outline, scan_each, take_apart, unheard
 
 if TYPE_CHECKING:
     from catalogue.health import Tracked
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
-
-#: SKUs that can be there, each with how much likelier than others it is.
-Among = Mapping[str, float]
 
 
 class Matcher:
@@ -77,6 +74,7 @@ class Matcher:
             lambda ids: photographed(catalogue, embedder, folder, ids),
             lambda: checked_facings(catalogue, embedder),
         )
+        self._answering = Answering(embedder, self._gallery, catalogue)
 
     @classmethod
     def create(
@@ -244,27 +242,12 @@ class Matcher:
         and what is none of these is none of them.
         """
         views = [upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)]
-        return self._name(views, top, among)[0]
+        return self._answering.name(views, top, among)
 
     def _answer(
         self, seen: Sequence[Seen], top: int, among: Among | None = None, on_stage: OnStage = unheard
     ) -> list[Scanned]:
-        """The reports of photos that are taken apart; the crops of all of them are embedded and ranked together."""
-        found, vectors = self._name([view for one in seen for view in one.views], top, among, on_stage)
-        on_stage("report")
-        versions, ends = self.versions(), np.cumsum([len(one.views) for one in seen])
-        parts = zip(seen, ends - [len(one.views) for one in seen], ends, strict=True)
-        return [Scanned(one, vectors[a:b], report_of(one, found[a:b], versions)) for one, a, b in parts]
-
-    def _name(
-        self, views: Sequence[Crop], top: int, among: Among | None = None, on_stage: OnStage = unheard
-    ) -> tuple[list[Identification], np.ndarray]:
-        """What crops with their masks are, and their raw vectors (n, dim) float32."""
-        on_stage("embed")
-        vectors = embed_views(self.embedder, views)
-        on_stage("rank")
-        ranked = self._gallery.rank(vectors, views, top, among)
-        return decide(ranked, views, self.catalogue.names_of), vectors
+        return self._answering.answer(seen, self.versions, top, among, on_stage)
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""

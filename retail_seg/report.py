@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 Decision = Literal["known", "unknown"]
 Certainty = Literal["sure", "likely", "unknown"]
 
-CSV_COLUMNS = ("image", "sku", "name", "count")
+CSV_COLUMNS = ("image", "sku", "name", "count", "likely", "expected", "low", "high")
+#: Products that no facing is sure or likely to be are left out of what is expected below this number.
+EXPECTED_FROM = 0.5
+#: An 80 % range: a tenth lies below it and a tenth above; as quantiles and as standard deviations of a normal.
+TENTH, DEVIATIONS = 0.1, 1.2816
+#: Up to so many facings the range is exact, beyond it the normal approximation's.
+EXACT = 60
 #: A cell that starts with one of these would run as a formula in a spreadsheet (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -48,6 +57,8 @@ class Identification:
     none_of_them  probability that it is none of the candidates; with theirs it sums to one
     margin        the score by which the first candidate leads the second, 0 where it does not
     reason        why a crop was not compared at all, empty otherwise
+    checked       a person said what it is: `sku`, or nothing of the catalogue
+    odd           facings beside it that look the same say another product
     """
 
     decision: Decision
@@ -59,6 +70,21 @@ class Identification:
     reason: str = ""
     certainty: Certainty = "unknown"
     none_of_them: float = 1.0
+    checked: bool = False
+    odd: bool = False
+
+    @property
+    def proposed(self) -> Match | None:
+        """The first candidate where it is likely, but not sure."""
+        return self.matches[0] if self.certainty == "likely" and self.sku is None and self.matches else None
+
+    @property
+    def chances(self) -> dict[str, float]:
+        """How probable it is to be each of the products that it may be, by SKU."""
+        if self.checked:
+            return {} if self.sku is None else {self.sku: 1.0}
+        found = {match.sku: match.probability for match in self.matches if match.probability > 0}
+        return found or ({} if self.sku is None else {self.sku: self.probability})
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -70,6 +96,7 @@ class Identification:
             "margin": round(self.margin, 4),
             "matches": [m.to_dict() for m in self.matches],
             **({"reason": self.reason} if self.reason else {}),
+            **({"odd": True} if self.odd else {}),
         }
 
 
@@ -101,6 +128,23 @@ class ReportLine:
         return self.identification.name
 
     @property
+    def proposed(self) -> str | None:
+        """SKU of the first candidate where it is likely, but not sure."""
+        match = self.identification.proposed
+        return None if match is None else match.sku
+
+    @property
+    def best_sku(self) -> str | None:
+        """What it is or, short of that, what it is likely to be; None for what is unknown."""
+        return self.sku or self.proposed
+
+    @property
+    def best_name(self) -> str:
+        """Name of `best_sku`, its SKU where it has none; empty for what is unknown."""
+        match = self.identification.proposed
+        return self.name if match is None else match.name or match.sku
+
+    @property
     def decision(self) -> Decision:
         return self.identification.decision
 
@@ -128,6 +172,14 @@ class ReportLine:
         }
 
 
+class Expected(NamedTuple):
+    """How many facings of a product to expect, and the range that four counts in five fall into."""
+
+    value: float
+    low: int
+    high: int
+
+
 @dataclass(frozen=True)
 class Report:
     """What one photo holds.
@@ -143,18 +195,48 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of facings per SKU, the known products only, sorted by SKU."""
-        return dict(sorted(Counter(line.sku for line in self.instances if line.sku is not None).items()))
+        """Number of facings per SKU that are surely it, sorted by SKU."""
+        return _counted(line.sku for line in self.instances)
+
+    @property
+    def likely(self) -> dict[str, int]:
+        """Number of facings per SKU that are likely it beside those of `counts`, sorted by SKU."""
+        return _counted(line.proposed for line in self.instances)
 
     @property
     def unknown(self) -> int:
-        """Number of instances that are no product of the catalogue."""
-        return sum(line.decision == "unknown" for line in self.instances)
+        """Number of facings that are neither sure nor likely to be a product of the catalogue."""
+        return sum(line.best_sku is None for line in self.instances)
+
+    @property
+    def answered(self) -> float:
+        """Share of the facings that are sure, 1 where there are none."""
+        return sum(line.sku is not None for line in self.instances) / len(self.instances) if self.instances else 1.0
+
+    @property
+    def expected(self) -> dict[str, Expected]:
+        """How many facings of each SKU to expect, by the probabilities of all candidates, sorted by SKU.
+
+        Of products that are counted or likely, and of others of which at least EXPECTED_FROM is expected. The range
+        takes the facings' mistakes to be independent: where one look-alike stands for all of a row, it is too narrow.
+        """
+        chances: dict[str, list[float]] = {}
+        for line in self.instances:
+            for sku, chance in line.identification.chances.items():
+                chances.setdefault(sku, []).append(chance)
+        named = self.names
+        found = {sku: expected_of(chances[sku]) for sku in sorted(chances)}
+        return {sku: one for sku, one in found.items() if sku in named or one.value >= EXPECTED_FROM}
 
     @property
     def names(self) -> dict[str, str]:
-        """Name of every SKU that was counted."""
-        return {line.sku: line.name for line in self.instances if line.sku is not None}
+        """Name of every SKU that was counted or is likely."""
+        return {line.best_sku: line.best_name for line in self.instances if line.best_sku is not None}
+
+    @property
+    def _all_names(self) -> dict[str, str]:
+        """Name of every SKU that is a candidate."""
+        return {match.sku: match.name for line in self.instances for match in line.matches} | self.names
 
     def to_dict(self) -> dict[str, Any]:
         """The report as the JSON object that `retail-seg scan` writes."""
@@ -164,7 +246,10 @@ class Report:
             "height": self.height,
             "instances": [line.to_dict() for line in self.instances],
             "counts": self.counts,
+            "likely": self.likely,
             "unknown": self.unknown,
+            "expected": {sku: [round(one.value, 2), one.low, one.high] for sku, one in self.expected.items()},
+            "answered": round(self.answered, 4),
             **self.versions,
         }
 
@@ -175,22 +260,70 @@ class Report:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
 
-def count_rows(report: Report) -> list[tuple[str, str, str, int]]:
-    """Rows (image, sku, name, count) of one report; what is unknown stands last, without an SKU."""
-    names = report.names
-    rows = [(report.image, sku, names[sku], n) for sku, n in report.counts.items()]
-    if report.unknown:
-        rows.append((report.image, "", "unknown", report.unknown))
-    return rows
+def _counted(skus: Iterable[str | None]) -> dict[str, int]:
+    return dict(sorted(Counter(sku for sku in skus if sku is not None).items()))
+
+
+def expected_of(chances: Sequence[float]) -> Expected:
+    """Sum of independent chances (0 to 1), with the range of 80 % of it (Poisson-binomial distribution)."""
+    mean = math.fsum(chances)
+    if len(chances) <= EXACT:
+        return Expected(mean, *_exact_range(chances))
+    reach = DEVIATIONS * math.sqrt(math.fsum(chance * (1 - chance) for chance in chances))
+    low, high = math.ceil(mean - reach - 0.5), math.ceil(mean + reach - 0.5)
+    return Expected(mean, max(low, 0), min(high, len(chances)))
+
+
+def _exact_range(chances: Sequence[float]) -> tuple[int, int]:
+    """The least counts that at least a tenth, and nine tenths, of the distribution reach up to."""
+    spread = [1.0]
+    for chance in chances:
+        spread = [
+            stay * (1 - chance) + come * chance for stay, come in zip([*spread, 0.0], [0.0, *spread], strict=True)
+        ]
+    up_to = [share + 1e-9 for share in itertools.accumulate(spread)]  # what is one in truth may add up to a bit less
+    return bisect_left(up_to, TENTH), bisect_left(up_to, 1 - TENTH)
+
+
+@dataclass(frozen=True)
+class CountRow:
+    """A row of a table of counts: facings that are sure, likely, and to be expected; "" as SKU for what is unknown."""
+
+    image: str
+    sku: str
+    name: str
+    count: int
+    likely: int = 0
+    expected: Expected | None = None
+
+
+def count_rows(report: Report) -> list[CountRow]:
+    """A row per SKU of one report; what is unknown stands last, without an SKU."""
+    names, counts, likely = report._all_names, report.counts, report.likely
+    expected = report.expected
+    rows = [
+        CountRow(report.image, sku, names.get(sku, ""), counts.get(sku, 0), likely.get(sku, 0), expected.get(sku))
+        for sku in sorted({*counts, *likely, *expected})
+    ]
+    return [*rows, CountRow(report.image, "", "unknown", report.unknown)] if report.unknown else rows
+
+
+def total_rows(reports: Sequence[Report]) -> list[CountRow]:
+    """The rows of several photos together, without an image; what is expected adds up over all their facings."""
+    lines = tuple(line for report in reports for line in report.instances)
+    return count_rows(Report("", 0, 0, lines))
 
 
 def write_counts_csv(reports: Iterable[Report], file: TextIO) -> None:
-    """Write one row per photo and SKU, with a header; no cell can start a formula in a spreadsheet."""
+    """Write one row per photo and SKU, with a header; no cell can start a formula in a spreadsheet.
+
+    `count` is of the sure ones, or of the unknown ones in the row without an SKU.
+    """
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
-    for report in reports:
-        for image, sku, name, n in count_rows(report):
-            writer.writerow((safe_cell(image), safe_cell(sku), safe_cell(name), n))
+    for row in (row for report in reports for row in count_rows(report)):
+        many = (f"{row.expected.value:.2f}", row.expected.low, row.expected.high) if row.expected else ("", "", "")
+        writer.writerow((safe_cell(row.image), safe_cell(row.sku), safe_cell(row.name), row.count, row.likely, *many))
 
 
 def safe_cell(text: str) -> str:

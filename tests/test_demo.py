@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from retail_seg.cli import cli
-from retail_seg.demo import MARKER, app_file, run_demo, table
+from retail_seg.demo import MARKER, Row, app_file, run_demo, table
 from retail_seg.errors import StoreError
 from retail_seg.rendering.assortment import articles, demo_photos, references
 
@@ -49,17 +51,20 @@ def test_the_demo_writes_what_it_says(demo_folder: Path) -> None:
     report = json.loads(line)
     assert report["width"] == 1280 and report["height"] == 960
     assert report["instances"]
-    assert sum(report["counts"].values()) + report["unknown"] == len(report["instances"])
+    assert sum(report["counts"].values()) + sum(report["likely"].values()) + report["unknown"] == len(
+        report["instances"]
+    )
     assert [path.name for path in (out / "photos").iterdir()] == [report["image"]]
     assert [path.name for path in (out / "overlays").iterdir()] == [report["image"]]
     counts = (out / "counts.csv").read_text(encoding="utf-8")
-    assert counts.count("\n") == 1 + len(report["counts"]) + (report["unknown"] > 0)
+    assert counts.count("\n") == 1 + len({*report["counts"], *report["expected"]}) + (report["unknown"] > 0)
 
 
 def test_most_of_the_demo_is_counted_right_and_the_stranger_is_unknown(demo_folder: Path) -> None:
     report = json.loads((demo_folder / "out" / "report.jsonl").read_text(encoding="utf-8"))
     (photo,) = demo_photos(1)
-    right = sum(min(photo.expected[sku], number) for sku, number in report["counts"].items())
+    named = Counter(report["counts"]) + Counter(report["likely"])
+    right = sum(min(photo.expected[sku], number) for sku, number in named.items())
     assert right >= 0.7 * photo.expected.total()
     assert report["unknown"] >= photo.strangers == 1
 
@@ -73,6 +78,8 @@ def test_running_it_again_reuses_the_store(demo_folder: Path, tmp_path: Path) ->
     assert result.reports[0].counts == before["counts"]
     lines = table(result)
     assert len(lines) == len(result.rows) + 1
+    assert lines[0].split() == ["product", "expected", "sure", "likely"]
+    assert table(replace(result, rows=(Row("1", "Cola", 3, 1, 1),)))[1].split() == ["Cola", "3", "1", "1", "-1"]
     assert result.expected == sum(row.expected for row in result.rows)
     assert 0 < result.counted_right <= result.expected
 

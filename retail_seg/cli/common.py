@@ -32,6 +32,13 @@ side_option = click.option(
     type=click.IntRange(64, 16384),
     help="Longer side in pixels to work at.  [default: the model's own, larger where things come out small]",
 )
+only_option = click.option(
+    "--only",
+    metavar="WHAT",
+    multiple=True,
+    help="Answer among these products alone: category=NAME, brand=NAME, or a file with one SKU[,weight] a line; "
+    "may be given several times.",
+)
 json_option = click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON Lines here, not to stdout."
 )

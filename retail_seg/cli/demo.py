@@ -29,7 +29,7 @@ def demo(store: Path, out: Path, photos: int) -> None:
     """Build a small store of rendered products and scan photos of it.
 
     The photos are rendered too, so the truth is known: the table shows how many of each product there are and how many
-    were counted. Needs no network; running it again reuses the store.
+    are surely or likely it. Needs no network; running it again reuses the store.
     """
     from retail_seg.demo import run_demo, table
 
@@ -38,7 +38,7 @@ def demo(store: Path, out: Path, photos: int) -> None:
     for line in table(result):
         say(line)
     say("")
-    say(f"{result.counted_right} of {result.expected} products counted right in {photos} photos")
+    say(f"{result.counted_right} of {result.expected} products sure or likely, and right, in {photos} photos")
     say(f"Photos with outlines and names: {result.overlays}")
     say(f"Report (JSON Lines) and counts (CSV): {out / 'report.jsonl'}, {out / 'counts.csv'}")
     say(f"Open the app on this store: retail-seg app --store {store}")

@@ -11,6 +11,7 @@ import click
 from retail_seg.cli.common import (
     json_option,
     model_option,
+    only_option,
     output,
     progress,
     say,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
 @side_option
+@only_option
 @click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
 @click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
 @by_option
@@ -45,26 +47,28 @@ def scan(
     csv_file: Path | None,
     overlay: Path | None,
     side: int | None,
+    only: tuple[str, ...],
     workers: int | None,
     keep: bool,
     by: str,
 ) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
 
-    Each line holds the instances (box, outline, SKU, probability, candidates), the counts per SKU and how many
-    instances are unknown.
+    Each line holds the instances (box, outline, SKU, probability, candidates), how many are sure (counts) and likely
+    per SKU, how many are unknown, and how many of each SKU to expect, with the range of 80 %.
     """
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
     from retail_seg.report import write_counts_csv
     from retail_seg.scans.keeping import keep as keep_scan
+    from retail_seg.store.among import among_of
 
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0
     with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
-        paths = expand(photos)
-        scanned = progress(matcher.scan_each(paths, workers=workers, side=side), total=len(paths))
+        paths, among = expand(photos), among_of(matcher.catalogue, only)
+        scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
             if isinstance(found, PhotoError):
                 say(f"Error: {found}")
@@ -87,8 +91,9 @@ def scan(
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @store_option
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 100), help="Candidates per picture.")
+@only_option
 @json_option
-def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | None) -> int:
+def match(images: tuple[Path, ...], store: Path, top: int, only: tuple[str, ...], json_file: Path | None) -> int:
     """Name the one product that each of IMAGES shows (no segmentation): one JSON line a picture.
 
     IMAGES are files, folders of photos, or lists: CSV with columns image[,label][,x,y,w,h], paths relative to the list,
@@ -96,18 +101,20 @@ def match(images: tuple[Path, ...], store: Path, top: int, json_file: Path | Non
     """
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
+    from retail_seg.store.among import among_of
     from retail_seg.store.crop_lists import as_rows, load_crops
     from retail_seg.store.enrolment import REFERENCE_SIDE
 
     rows = as_rows(expand(images))
     failed = 0
     with Matcher.open(store) as matcher, output(json_file) as out:
+        among = among_of(matcher.catalogue, only)
         for at, crop in progress(load_crops(rows, REFERENCE_SIDE), total=len(rows), unit=" picture"):
             if isinstance(crop, PhotoError):
                 say(f"Error: {crop}")
                 failed += 1
                 continue
-            write_json_line(out, {**rows[at].to_dict(), **matcher.match([crop], top=top)[0].to_dict()})
+            write_json_line(out, {**rows[at].to_dict(), **matcher.match([crop], top=top, among=among)[0].to_dict()})
     return int(failed > 0)
 
 
@@ -176,7 +183,8 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 def _say_summary(reports: list[Report], failed: int) -> None:
-    known = sum(sum(r.counts.values()) for r in reports)
+    sure = sum(sum(r.counts.values()) for r in reports)
+    likely = sum(sum(r.likely.values()) for r in reports)
     unknown = sum(r.unknown for r in reports)
     tail = f"; {failed} could not be scanned" if failed else ""
-    say(f"{len(reports)} photos: {known} products known, {unknown} unknown{tail}")
+    say(f"{len(reports)} photos: {sure} products sure, {likely} likely, {unknown} unknown{tail}")

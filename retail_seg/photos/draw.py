@@ -1,4 +1,4 @@
-"""A report drawn on its photo: outlines, numbers and names. What is not sure is dashed as well, for every eye."""
+"""A report drawn on its photo: outlines, numbers and names. What is likely is dashed, what is unknown grey."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from retail_seg.report import Report, ReportLine
 
-UNKNOWN = (214, 39, 40)
+UNKNOWN = (85, 85, 85)
 #: Colours that stay apart for colour-blind eyes (Wong, "Points of view: Color blindness", Nature Methods 2011).
 PALETTE = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
 #: A number is so much larger than a name: on a phone it is read before one zooms in.
@@ -30,45 +30,51 @@ def draw(
 ) -> np.ndarray:
     """A copy of the photo (H, W, 3) uint8 with each instance outlined and labelled.
 
-    Instances whose ids are `doubtful` get long dashes and a question mark, unknown ones short dashes; the one `picked`
-    is lit up and framed by its corners. Without `names` the labels are numbers alone; `text_size` is that of names, in
-    pixels of a photo of 1000, numbers are larger. `colours` by SKU take the place of the report's own.
+    Likely instances, and those whose ids are `doubtful`, get long dashes and a question mark, unknown ones grey short
+    dashes; the one `picked` is lit up and framed by its corners. Without `names` the labels are numbers alone;
+    `text_size` is that of names, in pixels of a photo of 1000, numbers are larger. `colours` by SKU take the place of
+    the report's own.
     """
     scale = max(photo.shape[:2]) / 1000
     canvas = photo.copy()
     colours = colours_of(report) if colours is None else colours
+    doubtful = {*doubtful, *(line.id for line in report.instances if line.proposed is not None)}
     thickness = max(round(3 * scale), 2)
     for line in report.instances:
         if line.id == picked:
             _light_up(canvas, line, 3 * thickness)
     for line in report.instances:
-        colour = UNKNOWN if line.sku is None else colours[line.sku]
+        colour = _colour(line, colours)
         _outline(canvas, line, colour, thickness, line.id in doubtful)
     texts = {line.id: _text(line, line.id in doubtful, names) for line in report.instances}
     return _labels(canvas, report, colours, texts, max(round(text_size * scale), 11))
 
 
 def colours_of(report: Report) -> dict[str, tuple[int, int, int]]:
-    """The colour of each SKU that a report counts."""
-    return {sku: PALETTE[i % len(PALETTE)] for i, sku in enumerate(report.counts)}
+    """The colour of each SKU that a report counts or finds likely."""
+    return {sku: PALETTE[i % len(PALETTE)] for i, sku in enumerate(sorted(report.names))}
+
+
+def _colour(line: ReportLine, colours: Mapping[str, tuple[int, int, int]]) -> tuple[int, int, int]:
+    return UNKNOWN if line.best_sku is None else colours[line.best_sku]
 
 
 def _text(line: ReportLine, doubtful: bool, names: bool) -> str:
     """What stands behind the number: the name, and a question mark where it is not sure."""
-    mark = "?" if doubtful or line.sku is None else ""
+    mark = "?" if doubtful or line.best_sku is None else ""
     if not names:
         return mark
-    return f"{_shorten(line.name)} {mark}".rstrip() if line.sku is not None else "unknown"
+    return f"{_shorten(line.best_name)} {mark}".rstrip() if line.best_sku is not None else "unknown"
 
 
 def _outline(canvas: np.ndarray, line: ReportLine, colour: tuple[int, int, int], thickness: int, dashed: bool) -> None:
     points = np.asarray(line.polygon, np.int32).reshape(-1, 1, 2)
-    if line.sku is not None:
-        cv2.polylines(canvas, [points], True, (255, 255, 255), thickness + 2, cv2.LINE_AA)
-        if not dashed:
-            cv2.polylines(canvas, [points], True, colour, thickness, cv2.LINE_AA)
-            return
-    for start, end in _dashes(points.reshape(-1, 2).astype(float), (14.0 if line.sku is not None else 6.0) * thickness):
+    named = line.best_sku is not None
+    cv2.polylines(canvas, [points], True, (255, 255, 255), thickness + 2 if named else thickness, cv2.LINE_AA)
+    if named and not dashed:
+        cv2.polylines(canvas, [points], True, colour, thickness, cv2.LINE_AA)
+        return
+    for start, end in _dashes(points.reshape(-1, 2).astype(float), (14.0 if named else 6.0) * thickness):
         cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA)
 
 
@@ -110,7 +116,7 @@ def _labels(
     fonts = ImageFont.load_default(NUMBER * size), ImageFont.load_default(size)
     taken: list[tuple[float, float, float, float]] = []
     for line in sorted(report.instances, key=lambda each: each.box[1]):
-        colour = UNKNOWN if line.sku is None else colours[line.sku]
+        colour = _colour(line, colours)
         _label(pen, fonts, (str(line.id), texts[line.id]), colour, line.box, image.size, taken)
     return np.asarray(image)
 

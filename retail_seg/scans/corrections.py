@@ -14,7 +14,7 @@ from index.views import upright
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.scans import keeping
-from retail_seg.scans.review import Review, crop_of, photo_of
+from retail_seg.scans.review import Review, crop_of, open_review, photo_of
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.splitting import parts_by_maps, parts_by_outline, split_at
 from retail_seg.store.embedding import embed_views
@@ -75,7 +75,7 @@ def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike
         if line.id == number or line.id in review.decided:
             continue
         score = float(vectors[number] @ vectors[line.id])
-        other = line.sku is not None and line.sku != own.sku and review.certainty[line.id] == "sure"
+        other = line.sku is not None and line.sku != own.best_sku and review.certainty[line.id] == "sure"
         if score >= limit - MAYBE_BELOW:
             found.append(LookAlike(line.id, score, score >= limit and not other))
     return sorted(found, key=lambda each: -each.score)
@@ -101,8 +101,8 @@ def vectors_of(matcher: Matcher, review: Review) -> dict[int, np.ndarray]:
 def decide(matcher: Matcher, scan_id: int, numbers: Sequence[int], sku: str, *, remember: Iterable[int] = ()) -> int:
     """Say that instances are a product (or, with an empty SKU, none of the catalogue); returns the change's number.
 
-    The crops of the instances in `remember` become references of the product: found by every later scan. Raises
-    UnknownProduct, UnknownScan, NotAllowed for a viewer.
+    Agreeing to what was sure or likely confirms it. The crops of the instances in `remember` become references of the
+    product: found by every later scan. Raises UnknownProduct, UnknownScan, NotAllowed for a viewer.
     """
     by = require("staff")
     if not numbers:
@@ -112,7 +112,7 @@ def decide(matcher: Matcher, scan_id: int, numbers: Sequence[int], sku: str, *, 
     kept = [n for n in remember if n in numbers] if sku else []
     learned = matcher.embedded(sku, uploads(matcher, scan_id, kept)) if kept else []
     with matcher.catalogue.change():  # the references and the scan, or neither
-        before = {i.number: i.sku for i in scans.instances(matcher.catalogue, scan_id)}
+        before = {line.id: line.best_sku or "" for line in open_review(matcher, scan_id).report.instances}
         agreed = all(before.get(n) == sku for n in numbers)
         action = "unknown" if not sku else "confirmed" if agreed else "corrected"
         references = _enrolled(matcher, sku, learned, by)

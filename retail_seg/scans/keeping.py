@@ -58,11 +58,15 @@ def keep(
 
 
 def _lines(report: Report) -> dict[str, list[Any]]:
-    """Confidence of the segmenter, suspicion of a merge, margin and certainty of each instance, by its number."""
-    return {
-        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4), line.certainty]
-        for line in report.instances
-    }
+    """Confidence of the segmenter, suspicion of a merge, margin, certainty, and whether it is an odd one out, of each
+    instance, by its number.
+    """
+    return {str(line.id): _kept_of(line) for line in report.instances}
+
+
+def _kept_of(line: ReportLine) -> list[Any]:
+    one = line.identification
+    return [round(line.confidence, 4), line.merged, round(one.margin, 4), one.certainty, one.odd]
 
 
 def kept_instance(line: ReportLine, crop: np.ndarray, mask: np.ndarray, vector: bytes = b"") -> scans.NewInstance:

@@ -28,6 +28,7 @@ from retail_seg.store.enrolment import decode_kept
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
+    from retail_seg.store.among import Among
 
 #: Largest photo file that the app takes, in MB, and how many at once.
 MAX_PHOTO_MB = 50
@@ -36,7 +37,7 @@ MAX_PHOTOS = 20
 OLD_SURE = 0.9
 SURE_, LIKELY, UNKNOWN = "sure", "likely", "unknown"
 CERTAINTIES = (SURE_, LIKELY, UNKNOWN)
-_CERTAINTY_AT = 3  # in what is kept of a line, see `keeping`
+_CERTAINTY_AT, _ODD_AT = 3, 4  # in what is kept of a line, see `keeping`
 #: Longer side, in pixels, of a photo as it is shown and zoomed into.
 SHOWN_SIDE = 2560
 
@@ -121,12 +122,14 @@ def scan_photos(
     say: Say,
     *,
     force: bool = False,
+    among: Among | None = None,
     finished: Callable[[Scanned], None] = lambda so_far: None,
 ) -> Scanned:
     """Scan uploaded photos (name, bytes) one after the other; each is kept in the store before the next begins.
 
     A photo with advice against it is held back unless `force`; one that cannot be read fails alone. `say` hears of
-    every stage, and may end the work by raising; `finished` gets what is done so far after each photo.
+    every stage, and may end the work by raising; `finished` gets what is done so far after each photo. `among` names
+    the SKUs that can be there, see `Matcher.match`.
     """
     require("staff")
     result = Scanned()
@@ -134,7 +137,7 @@ def scan_photos(
         label = photo_name(name)
         stage = _stages(say, label, n, min(len(photos), MAX_PHOTOS))
         try:
-            found = scan_photo(matcher, data, label, stage, force=force)
+            found = scan_photo(matcher, data, label, stage, force=force, among=among)
         except PhotoError as error:
             result = replace(result, failed=(*result.failed, str(error)))
         else:
@@ -149,7 +152,9 @@ def scan_photos(
     return result
 
 
-def scan_photo(matcher: Matcher, data: bytes, name: str, say: Say, *, force: bool = False) -> int | Held:
+def scan_photo(
+    matcher: Matcher, data: bytes, name: str, say: Say, *, force: bool = False, among: Among | None = None
+) -> int | Held:
     """Check, scan and keep one photo file; returns its scan's number, or the photo where advice held it back.
 
     Raises PhotoError for a file that is too large or no photo, NotAllowed for a viewer.
@@ -163,7 +168,7 @@ def scan_photo(matcher: Matcher, data: bytes, name: str, say: Say, *, force: boo
     found = quality.check_photo(photo)
     if found and not force:
         return Held(name, data, tuple(found), encode_picture(shrink(photo, keeping.THUMBNAIL_SIDE)))
-    scanned = matcher.look(photo, name=name, on_stage=lambda stage: say(*SHOWN_STAGES[stage]))
+    scanned = matcher.look(photo, name=name, among=among, on_stage=lambda stage: say(*SHOWN_STAGES[stage]))
     say(0.9, "keeping the scan")
     sentences = [one.text for one in [*found, *quality.check_crops(scanned.seen.instances.boxes)]]
     return keeping.keep(matcher, scanned, data=data, by=by, details={"advice": sentences})
@@ -271,6 +276,8 @@ def _line(instance: ScanInstance, names: dict[str, str], details: list[Any] | No
         matches,
         certainty=certainty(instance, details),  # type: ignore[arg-type]
         none_of_them=max(0.0, 1.0 - sum(match.probability for match in matches)),
+        checked=bool(instance.decided_at),
+        odd=bool(details and len(details) > _ODD_AT and details[_ODD_AT] and not instance.decided_at),
     )
     polygon = tuple((int(x), int(y)) for x, y in instance.polygon)
     return ReportLine(instance.number, instance.box, instance.area, polygon, confidence, merged, identity)

@@ -38,6 +38,7 @@ def _identification(ranked: Ranked, names: Mapping[str, str]) -> Identification:
         matches,
         certainty=ranking.certainty,
         none_of_them=ranking.none_of_them,
+        odd=ranked.odd,
     )
 
 

@@ -56,10 +56,11 @@ class State:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A ranking with the SKU of each of its candidates."""
+    """A ranking with the SKU of each of its candidates, and whether facings beside it say another product."""
 
     ranking: Ranking
     skus: tuple[str, ...]
+    odd: bool = False
 
 
 @dataclass(frozen=True)

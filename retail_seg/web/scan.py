@@ -11,6 +11,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.products import browsing
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
+from retail_seg.store.among import among_of
 from retail_seg.system.jobs import Job, Jobs
 from retail_seg.web import scan_result, widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
@@ -32,6 +33,7 @@ def page() -> None:
             icon=":material/inventory_2:",
         )
     if may("staff"):
+        _only(found)
         _start(found, _new_photos())
     else:
         st.info(f"You are {plain(person().role)}: you can look at scans, staff can make them.", icon=":material/lock:")
@@ -39,6 +41,16 @@ def page() -> None:
     if job is not None:
         _follow(found, job)
     _results(found)
+
+
+def _only(found: Matcher) -> None:
+    """The choice of a category, before photos are given: they are scanned as soon as they are there."""
+    known = browsing.categories(found)
+    if known:
+        st.selectbox(
+            "Only what can be there", known, index=None, placeholder="The whole catalogue",
+            key="only", help="A category, where the photos show no other: names are then chosen among its products.",
+        )  # fmt: skip
 
 
 def _new_photos() -> list[Any]:
@@ -74,12 +86,14 @@ def _start(found: Matcher, photos: list[Any]) -> None:
 
 def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> None:
     """Scan photos in the background; the address names the job, so that a reload finds it again."""
+    category = st.session_state.get("only")
 
     def work(job: Job) -> Scanned:
         def finished(so_far: Scanned) -> None:
             job.result = so_far
 
-        return scan_photos(found, photos, job.report, force=force, finished=finished)
+        among = among_of(found.catalogue, [f"category={category}"] if category else [])
+        return scan_photos(found, photos, job.report, force=force, among=among, finished=finished)
 
     release(jobs())
     job = jobs().start("scan", "Scan", work, by=person().name)

@@ -27,7 +27,8 @@ def panel(found: Matcher, review: Review, number: int) -> None:
     line = review.line(number)
     assert line is not None
     with st.container(border=True):
-        st.markdown(f"### Number {number}: {plain(line.name) or 'unknown'}")
+        question = " ?" if line.proposed else ""
+        st.markdown(f"### Number {number}: {plain(line.best_name) or 'unknown'}{question}")
         st.caption(_why(review, line))
         _candidates(found, review, line)
         if not may("staff"):
@@ -48,7 +49,8 @@ def _why(review: Review, line: ReportLine) -> str:
         return f"{decision} by {plain(by) or 'somebody'}, {at[:16].replace('T', ' ')} UTC"
     lead = f"lead over the next {line.identification.margin:.2f}" if len(line.matches) > 1 else "no other candidate"
     merged = " · its outline looks like several products in one: see *Split*" if line.merged else ""
-    return f"{review.certainty[line.id]} · probability {line.probability:.0%} · {lead}{merged}"
+    odd = " · those beside it that look the same say another product" if line.identification.odd else ""
+    return f"{review.certainty[line.id]} · probability {line.probability:.0%} · {lead}{merged}{odd}"
 
 
 def _candidates(found: Matcher, review: Review, line: ReportLine) -> None:
@@ -92,12 +94,12 @@ def _fix(found: Matcher, review: Review, line: ReportLine) -> None:
 def _choice(review: Review, line: ReportLine) -> str:
     """A candidate's SKU, or one of OTHER, NEW, NONE."""
     names = {match.sku: plain(f"{match.name or match.sku} ({match.sku})") for match in line.matches[:5]}
-    if line.sku:
-        names = {line.sku: plain(f"{line.name} ({line.sku})")} | names
+    if line.best_sku:
+        names = {line.best_sku: plain(f"{line.best_name} ({line.best_sku})")} | names
     names |= {OTHER: "Another product: search …", NONE: "None of the catalogue: unknown"}
     if may("manager"):
         names[NEW] = "A new product …"
-    first = list(names).index(line.sku if line.sku else NONE if line.id in review.decided else next(iter(names)))
+    first = list(names).index(line.best_sku or (NONE if line.id in review.decided else next(iter(names))))
     return st.radio(
         "What is it?", list(names), first, format_func=names.__getitem__, key=f"what {review.scan.id} {line.id}"
     )
@@ -161,7 +163,7 @@ def _ticked(found: Matcher, review: Review, line: ReportLine) -> list[int]:
 def title_of(review: Review, number: int) -> str:
     """What an instance is taken for."""
     line = review.line(number)
-    return plain(line.name) if line is not None and line.sku else "unknown"
+    return plain(line.best_name) if line is not None and line.best_sku else "unknown"
 
 
 def _split(found: Matcher, review: Review, line: ReportLine) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit_image_coordinates import streamlit_image_coordinates
 
 from retail_seg.matcher import Matcher
-from retail_seg.report import ReportLine, count_rows
+from retail_seg.report import CountRow, Expected, ReportLine, count_rows, total_rows
 from retail_seg.scans.review import Review, as_json, counts_csv, json_lines, overlay_jpeg, photo_of
 from retail_seg.scans.view import ZOOMS, Window, draw_view, pick
 from retail_seg.web import scan_fix
@@ -21,12 +21,8 @@ SIGNS = {"sure": "✓", "likely": "~", "unknown": "?"}
 
 def totals(reviews: Sequence[Review]) -> None:
     """The counts of several scans together, with downloads."""
-    counts: dict[tuple[str, str], int] = {}
-    for review in reviews:
-        for _, sku, name, n in count_rows(review.report):
-            counts[sku, name] = counts.get((sku, name), 0) + n
     st.subheader(f"All {len(reviews)} photos")
-    _table([(sku, name, n) for (sku, name), n in sorted(counts.items(), key=lambda row: (not row[0][0], row[0]))])
+    _table(total_rows([review.report for review in reviews]))
     with st.container(horizontal=True):
         _download("Counts (CSV)", counts_csv(reviews), "counts.csv", "text/csv")
         _download("Everything (JSON)", json_lines(reviews), "scans.jsonl", "application/x-ndjson")
@@ -52,7 +48,7 @@ def show(found: Matcher, review: Review) -> None:
         number = _chooser(review)
         if number is not None:
             scan_fix.panel(found, review, number)
-        _table([(sku, name, n) for _, sku, name, n in count_rows(review.report)])
+        _table(count_rows(review.report))
     scan_fix.history(found, review)
     _downloads(found, review)
 
@@ -60,15 +56,31 @@ def show(found: Matcher, review: Review) -> None:
 def _metrics(review: Review) -> None:
     how = review.totals
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Products known", how["sure"], width="content")
+        st.metric("Answered", f"{review.report.answered:.0%}", width="content")
         for kind, sign in SIGNS.items():
             st.metric(f"{sign} {kind}", how[kind], width="content")
 
 
-def _table(rows: Sequence[tuple[str, str, int]]) -> None:
-    if rows:
-        shown = [{"Count": n, "Product": name, "SKU": sku or "—"} for sku, name, n in rows]
+def _table(rows: Sequence[CountRow]) -> None:
+    """How many of each product: surely, likely beside those, and to be expected with the range of 80 %."""
+    shown = [
+        {"Sure": row.count, "Likely": row.likely, "Expected": _range(row.expected), "Product": row.name, "SKU": row.sku}
+        for row in rows
+        if row.sku
+    ]
+    if shown:
         st.dataframe(shown, width="stretch", hide_index=True)
+    unknown = sum(row.count for row in rows if not row.sku)
+    if unknown:
+        st.caption(f"{unknown} more unknown: neither sure nor likely to be a product of the catalogue.")
+
+
+def _range(expected: Expected | None) -> str:
+    """What is expected as people say it: one number, or from where to where."""
+    if expected is None:
+        return ""
+    low, high = expected.low, expected.high
+    return f"{expected.value:.1f}" if low == high else f"{expected.value:.1f} ({low}–{high})"
 
 
 def _picked(review: Review) -> int | None:
@@ -140,7 +152,7 @@ def title(review: Review, line: ReportLine) -> str:
         )
     if kind == "unknown":
         return f"{line.id} {SIGNS[kind]} unknown{merged}"
-    return f"{line.id} {SIGNS[kind]} {line.name} ({kind}, {line.probability:.0%}{merged})"
+    return f"{line.id} {SIGNS[kind]} {line.best_name} ({kind}, {line.probability:.0%}{merged})"
 
 
 def _downloads(found: Matcher, review: Review) -> None:

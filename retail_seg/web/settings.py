@@ -87,9 +87,8 @@ def _test_photo(found: Matcher) -> None:
         for stage, seconds in timed.stages:
             st.metric(stage, f"{seconds:.2f} s")
     report = timed.report
-    st.markdown(
-        f"{sum(report.counts.values())} known products, {report.unknown} unknown, {report.width} × {report.height}"
-    )
+    sure, likely = sum(report.counts.values()), sum(report.likely.values())
+    st.markdown(f"{sure} sure, {likely} likely, {report.unknown} unknown, {report.width} × {report.height}")
     st.image(shrink(timed.overlay, SHOWN_SIDE), caption="What was found, outlined, numbered and named", width="content")
 
 

@@ -91,11 +91,12 @@ def test_scan_writes_what_it_documents(run: Run, place: Path) -> None:
     assert (code, out) == (0, "") and "1 photos:" in err
     (found,) = [json.loads(line) for line in (place / "out.jsonl").read_text().splitlines()]
     assert (found["image"], found["width"], found["height"]) == ("photo.jpg", 640, 480)
-    assert sum(found["counts"].values()) + found["unknown"] == len(found["instances"]) > 0
+    named = [*found["counts"].values(), *found["likely"].values()]
+    assert sum(named) + found["unknown"] == len(found["instances"]) > 0
     first = found["instances"][0]
     assert {"id", "box", "area", "polygon", "sku", "decision", "probability", "matches"} <= first.keys()
     rows = list(csv.DictReader((place / "counts.csv").open()))
-    assert sum(int(row["count"]) for row in rows) == len(found["instances"])
+    assert sum(int(row["count"]) + int(row["likely"]) for row in rows) == len(found["instances"])
     assert (place / "overlays" / "photo.png").exists()
 
 
@@ -106,6 +107,18 @@ def test_match_names_each_picture(run: Run, place: Path) -> None:
     assert [one["matches"][0]["sku"] for one in found] == [article.sku for article in ARTICLES]
     assert all(len(one["matches"]) == 2 for one in found)
     assert all((one["sku"] is not None) == (one["decision"] == "known") for one in found)
+
+
+def test_only_what_can_be_there_is_answered(run: Run, place: Path) -> None:
+    two = [article.sku for article in ARTICLES[:2]]
+    (place / "aisle.txt").write_text("\n".join(two))
+    code, out, _ = run("match", f"{ARTICLES[0].sku}.jpg", "--only", "aisle.txt")
+    assert code == 0 and {one["sku"] for one in json.loads(out)["matches"]} == set(two)
+    code, out, _ = run("scan", "photo.jpg", "--only", "aisle.txt")
+    assert code == 0 and {m["sku"] for one in json.loads(out)["instances"] for m in one["matches"]} == set(two)
+    for command, picture in (("match", f"{ARTICLES[0].sku}.jpg"), ("scan", "photo.jpg")):
+        code, out, err = run(command, picture, "--only", "category=soda")
+        assert (code, out, err.count("\n")) == (2, "", 1) and "no product of the store has a category" in err
 
 
 def test_embed_writes_unit_vectors(run: Run, place: Path) -> None:

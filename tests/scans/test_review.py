@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from retail_seg.photos.load import encode_picture, load_photo
 from retail_seg.rendering.assortment import demo_photos
 from retail_seg.scans import corrections, review
 from retail_seg.scans.corrections import CorrectionError
+from retail_seg.scans.keeping import keep
 from retail_seg.scans.review import Held, Review
 from retail_seg.scans.view import Window, draw_parts, draw_view, pick
 from retail_seg.segmentation.instances.splitting import parts_by_outline, split_at
@@ -193,6 +195,25 @@ def test_confirming_and_calling_unknown(matcher: Matcher) -> None:
         corrections.decide(matcher, 1, [number], "never was")
     with pytest.raises(CorrectionError, match="tick at least one"):
         corrections.decide(matcher, 1, [], line.sku)
+
+
+def test_agreeing_to_a_proposal_confirms_it(matcher: Matcher, photo: bytes) -> None:
+    found = matcher.look(photo, name="again.jpg")
+    sure = next(line for line in found.report.instances if line.sku)
+    likely = replace(sure.identification, decision="unknown", certainty="likely", sku=None, name="", odd=True)
+    lines = tuple(replace(one, identification=likely) if one is sure else one for one in found.report.instances)
+    scan = keep(matcher, replace(found, report=replace(found.report, instances=lines)))
+    before = review.open_review(matcher, scan)
+    line = before.line(sure.id)
+    assert line is not None and (line.sku, line.proposed, line.best_name) == (None, sure.sku, sure.name)
+    assert before.certainty[sure.id] == "likely" and before.report.likely.get(str(sure.sku), 0) >= 1
+    assert line.identification.odd and review.as_json(before)["instances"][sure.id - 1]["odd"] is True
+    corrections.decide(matcher, scan, [sure.id], str(sure.sku))
+    after = review.open_review(matcher, scan)
+    assert after.decided[sure.id][2] == "confirmed"
+    assert after.report.counts[str(sure.sku)] == before.report.counts.get(str(sure.sku), 0) + 1
+    checked = after.line(sure.id)
+    assert checked is not None and checked.identification.chances == {sure.sku: 1.0} and not checked.identification.odd
 
 
 def test_a_correction_becomes_a_reference_only_when_told(matcher: Matcher) -> None:

@@ -225,7 +225,8 @@ def test_a_report_counts_names_and_locates(store: Path) -> None:
     instances = Instances.from_labels(scene.labels)
     with Matcher.open(store) as matcher:
         report = matcher.report(scene.photo, instances, "shelf.jpg")
-    assert len(report.instances) == len(instances) == sum(report.counts.values()) + report.unknown
+    answers = sum(report.counts.values()) + sum(report.likely.values()) + report.unknown
+    assert len(report.instances) == len(instances) == answers
     assert (report.width, report.height) == (scene.photo.shape[1], scene.photo.shape[0])
     for i, line in enumerate(report.instances):
         assert line.box == tuple(instances.boxes[i]) and line.area == instances.areas[i]

@@ -107,7 +107,7 @@ def press(page: Page, name: str, *, exact: bool = False) -> None:
 def test_staff_scan_correct_and_export(visit: Visit, address: str, store: Path, photo: Path, tmp_path: Path) -> None:
     page = visit("stan", width=390)
     page.locator("input[type=file]").first.set_input_files(photo)
-    page.get_by_text("Products known").wait_for()
+    page.get_by_text("Answered").wait_for()
     settle(page)
     choose(page, "Look at", 0)
     page.get_by_text("Another product: search").click()

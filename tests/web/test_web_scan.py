@@ -100,7 +100,7 @@ def address(app: AppTest, key: str) -> str:
 
 
 def metrics(app: AppTest) -> dict[str, int]:
-    return {metric.label: int(metric.value) for metric in app.metric}
+    return {metric.label: int(metric.value.removesuffix("%")) for metric in app.metric}
 
 
 def picked(app: AppTest, number: int | None = None) -> AppTest:
@@ -123,12 +123,27 @@ def test_a_photo_is_scanned_kept_and_found_again_after_a_reload(store: Path, pho
     assert not app.error and [s.value for s in app.subheader] == ["fridge\\.jpg"]
     assert address(app, "scan") == "2"
     shown = metrics(app)
-    assert shown["Products known"] == shown["✓ sure"] > 0
+    facings = shown["✓ sure"] + shown["~ likely"] + shown["? unknown"]
+    assert shown["✓ sure"] > 0 and shown["Answered"] == round(100 * shown["✓ sure"] / facings)
     table = app.dataframe[0].value
-    assert table["Count"].sum() == shown["Products known"] + shown["~ likely"] + shown["? unknown"]
+    assert (table["Sure"].sum(), table["Likely"].sum()) == (shown["✓ sure"], shown["~ likely"])
+    assert all(float(one.split()[0]) > 0 for one in table["Expected"])
     assert len(app.get("download_button")) == 3
     again = opened(_scan_page, scan="2")
     assert metrics(again) == shown
+
+
+def test_names_are_chosen_among_a_category(store: Path, photo: bytes) -> None:
+    app = opened(_scan_page)
+    choice = next(box for box in app.selectbox if box.label == "Only what can be there")
+    category = choice.options[0]
+    app = uploaded(checked(choice.set_value(category).run()), ("fridge.jpg", photo))
+    assert address(app, "scan") == "2"
+    with Matcher.open(store) as found:
+        there = {product.sku for product in found.catalogue.products(category=category)}
+        lines = review.open_review(found, 2).report.instances
+    assert {match.sku for line in lines for match in line.matches} <= there
+    assert any(line.matches for line in lines)
 
 
 def test_a_rerun_scans_nothing_twice(store: Path, photo: bytes) -> None:

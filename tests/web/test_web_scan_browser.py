@@ -35,7 +35,7 @@ def page(kept: tuple[Path, Review], tmp_path: Path) -> Iterator[Page]:
     with chromium() as browser, running_app(kept[0], log=tmp_path / "app.log") as address:
         page = new_page(browser, width=390, height=844)
         page.goto(f"{address}/scans?scan=1")
-        page.get_by_text("Products known").wait_for()
+        page.get_by_text("Answered").wait_for()
         yield page
         no_traceback(page)
 
