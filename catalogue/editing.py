@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlite_utils import Database
-
 from catalogue import rows
 from catalogue.errors import EditConflict, UnknownProduct, UnknownReference
 from catalogue.records import Product
+from catalogue.sqlite import Database
 from catalogue.store import Catalogue
 
 _COPY = (

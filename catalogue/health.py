@@ -153,7 +153,7 @@ def report(
     nearly agree, for a hash of shapes cannot tell two flavours by their colours. What somebody has accepted is left
     out. `progress` wraps the pairs that `same` compares.
     """
-    owners = dict(catalogue.db.execute("SELECT id, sku FROM refs WHERE removed IS NULL").fetchall())
+    owners = owners_of_references(catalogue)
     counts = reference_counts(catalogue)
     known = [neighbour for neighbour in neighbours if neighbour.reference_id in owners]
     fine = accepted(catalogue)
@@ -196,6 +196,11 @@ def forget_accepted(catalogue: Catalogue) -> int:
     """Let reports show everything again; returns how many findings had been accepted."""
     with catalogue.change() as db:
         return int(db.execute("DELETE FROM health_accepted").rowcount)
+
+
+def owners_of_references(catalogue: Catalogue) -> dict[int, str]:
+    """Which product each reference in use belongs to."""
+    return dict(catalogue.db.execute("SELECT id, sku FROM refs WHERE removed IS NULL").fetchall())
 
 
 def reference_counts(catalogue: Catalogue) -> dict[str, int]:

@@ -58,6 +58,11 @@ def log(catalogue: Catalogue, *, sku: str = "", limit: int = 50, before: int | N
     return [_change(row) for row in catalogue.db.execute(sql, [*values, limit]).fetchall()]
 
 
+def last_number(catalogue: Catalogue) -> int:
+    """The number of the latest change in the log, 0 where there is none."""
+    return int(catalogue.db.execute("SELECT coalesce(max(id), 0) FROM log").fetchone()[0])
+
+
 def change(catalogue: Catalogue, number: int) -> Change:
     """One change by its number; raises UndoError."""
     return _find(catalogue.db, number)

@@ -11,13 +11,15 @@ from catalogue.database import now
 from catalogue.records import NewReference, Product
 from catalogue.sqlite import Database
 
-PRODUCT = "SELECT sku, name, brand, category, gtin, attributes FROM products"
+#: The columns of a product, in the order of `to_product`, and all rows of them; the table is called p.
+COLUMNS = "p.sku, p.name, p.brand, p.category, p.gtin, p.attributes"
+PRODUCT = f"SELECT {COLUMNS} FROM products p"
 #: The embedder in use, as an SQL expression.
 CURRENT = "(SELECT value FROM settings WHERE key = 'embedder')"
 
 
 def to_product(row: tuple[Any, ...]) -> Product:
-    """A row of `PRODUCT` as a value."""
+    """A row of `COLUMNS` as a value."""
     sku, name, brand, category, gtin, attributes = row
     return Product(sku, name, brand, category, gtin, json.loads(attributes))
 

@@ -86,7 +86,7 @@ def undo(catalogue: Catalogue, number: int, *, by: str) -> ScanChange:
     """
     with catalogue.change() as db:
         entry = _find(db, number)
-        check_undo(db, entry)
+        check_undo(catalogue, entry)
         for instance, sku, decision, decided_by, decided_at in entry.before:
             db.execute(
                 "UPDATE instances SET sku = ?, decision = ?, decided_by = ?, decided_at = ?"
@@ -101,12 +101,12 @@ def undo(catalogue: Catalogue, number: int, *, by: str) -> ScanChange:
         return entry
 
 
-def check_undo(db: Database, entry: ScanChange) -> None:
+def check_undo(catalogue: Catalogue, entry: ScanChange) -> None:
     """Raises UndoError where a change cannot be taken back now."""
     if entry.undone_at:
         raise UndoError(f"this change of scan {entry.scan_id} was taken back already; reload the scan")
     later = f"{_CHANGE} WHERE scan_id = ? AND id > ? AND undone_at IS NULL ORDER BY id"
-    for row in db.execute(later, [entry.scan_id, entry.id]).fetchall():
+    for row in catalogue.db.execute(later, [entry.scan_id, entry.id]).fetchall():
         shared = sorted(set(_change(row).numbers) & set(entry.numbers))
         if shared:
             raise UndoError(f"instance {shared[0]} of scan {entry.scan_id} was changed again; undo that change first")

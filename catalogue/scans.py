@@ -200,6 +200,17 @@ def crops(catalogue: Catalogue, scan_id: int) -> Iterator[tuple[int, bytes, byte
     yield from catalogue.db.execute(sql, [int(scan_id)]).fetchall()
 
 
+def checked(catalogue: Catalogue, limit: int) -> list[tuple[str, bytes, bytes | None, bytes, str, str]]:
+    """(SKU, crop PNG, mask PNG, vector, the scan's embedder, when) of the instances that a person decided, the newest
+    `limit` of them; the SKU is empty where the person said that it is no product of the catalogue.
+    """
+    sql = """SELECT i.sku, i.crop, i.mask, i.vector, s.embedder, i.decided_at
+        FROM instances i JOIN scans s ON s.id = i.scan_id
+        WHERE i.gone IS NULL AND coalesce(i.decided_at, '') != ''
+        ORDER BY i.decided_at DESC, i.scan_id, i.number LIMIT ?"""
+    return list(catalogue.db.execute(sql, [limit]).fetchall())
+
+
 def crop(catalogue: Catalogue, scan_id: int, number: int) -> tuple[bytes, bytes | None]:
     """Crop and mask (PNG) of one instance, also of one that was taken out; raises UnknownScan."""
     sql = "SELECT crop, mask FROM instances WHERE scan_id = ? AND number = ?"

@@ -1,4 +1,8 @@
-"""sqlite-utils' Database, imported without pandas: it would load pandas for types that no catalogue holds."""
+"""sqlite-utils' Database, imported without pandas: it would load pandas for types that no catalogue holds.
+
+For its `execute` and `conn` alone: its `insert` and `get` look the table up anew for each row and take 58 and 43 µs
+where the statements take 2.5 and 3 (4.2.1, in memory), and of the statements here few would be shorter.
+"""
 
 from __future__ import annotations
 

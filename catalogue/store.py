@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-from catalogue import database, reindexing, rows
+from catalogue import database, listing, reindexing, rows
 from catalogue.errors import CatalogueError, UnknownProduct, UnknownReference
+from catalogue.listing import Filter
 from catalogue.records import Changes, NewReference, Product, Reference
 from catalogue.sqlite import Database
 
@@ -148,14 +149,12 @@ class Catalogue:
         self, offset: int = 0, limit: int = 100, *, brand: str = "", category: str = "", removed: bool = False
     ) -> list[Product]:
         """One page of the products, by SKU; `removed` lists the removed ones instead."""
-        where, values = _where(brand, category, removed)
-        page = self.db.execute(f"{rows.PRODUCT} WHERE {where} ORDER BY sku LIMIT ? OFFSET ?", [*values, limit, offset])
-        return [rows.to_product(row) for row in page.fetchall()]
+        wanted = Filter(brand=brand, category=category, removed=removed)
+        return listing.find(self, wanted, offset=offset, limit=limit)
 
     def count_products(self, *, brand: str = "", category: str = "", removed: bool = False) -> int:
         """How many products `products` pages through."""
-        where, values = _where(brand, category, removed)
-        return int(self.db.execute(f"SELECT count(*) FROM products WHERE {where}", values).fetchone()[0])
+        return listing.count(self, Filter(brand=brand, category=category, removed=removed))
 
     def brands(self) -> list[str]:
         """The brands of the products, for a choice among them."""
@@ -342,6 +341,12 @@ class Catalogue:
             yield from portion
             last = portion[-1][0]
 
+    def vectors_of(self, reference_ids: Iterable[int]) -> list[tuple[int, bytes, int]]:
+        """(id, vectors as float32 bytes, views) of these references, those in use, by id."""
+        sql = f"""SELECT r.id, v.vectors, v.views FROM refs r JOIN ref_vectors v ON v.reference_id = r.id
+            AND v.embedder = {rows.CURRENT} WHERE r.removed IS NULL AND r.id IN ({{}})"""
+        return sorted(self._rows(sql, reference_ids))
+
     def pending_reindex(self, embedder: str, batch: int = 64) -> Iterator[tuple[int, bytes, bytes | None]]:
         """(id, picture, mask) of the references that have no vectors of this embedder yet, removed ones among them."""
         return reindexing.pending(self.db, embedder, batch)
@@ -374,13 +379,3 @@ class Catalogue:
             part = [int(k) if not isinstance(k, str) else k for k in keys[start : start + CHUNK]]
             found += self.db.execute(sql.format(",".join("?" * len(part))), part).fetchall()
         return found
-
-
-def _where(brand: str, category: str, removed: bool) -> tuple[str, list[str]]:
-    conditions = ["deleted IS NOT NULL" if removed else "deleted IS NULL"]
-    values = []
-    for column, value in (("brand", brand), ("category", category)):
-        if value:
-            conditions.append(f"{column} = ?")
-            values.append(value)
-    return " AND ".join(conditions), values

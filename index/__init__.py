@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "Calibration": "calibration",
     "Embedder": "embedder",
+    "Policy": "calibration",
     "Projection": "projection",
     "Ranker": "ranking",
     "Ranking": "ranking",
@@ -15,7 +16,7 @@ _HOME = {
     "open_embedder": "opening",
 }
 
-__all__ = ["Calibration", "Embedder", "Projection", "Ranker", "Ranking", "VectorIndex", "open_embedder"]
+__all__ = ["Calibration", "Embedder", "Policy", "Projection", "Ranker", "Ranking", "VectorIndex", "open_embedder"]
 
 
 def __getattr__(name: str) -> Any:

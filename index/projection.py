@@ -120,12 +120,6 @@ def _principal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[kept], rows.T @ (mixes[:, kept] / np.sqrt(values[kept]))
 
 
-def within_covariance(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray | None:
-    """Covariance (dim, dim) float64 of references around their product's mean; None where no product has two."""
-    rows = within_rows(vectors, owners)
-    return None if rows is None else rows.T @ rows
-
-
 def within_rows(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray | None:
     """References (n, dim) float64 less their product's mean, scaled so that rows' products are the unbiased pooled
     covariance; None where no product has two that differ.

@@ -20,43 +20,64 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from index.calibration import FALSE_ACCEPT_RATE, Calibration, Trials, calibrate
+from index.asking import Checked, Progress, Views, ask_checked, ask_views
+from index.calibration import UNKNOWN, Calibration, Certainty, Policy, calibrate
+from index.candidates import CANDIDATES, Nearest, grouped, score_table
 from index.errors import IndexingError
-from index.leave_one_out import References, choose_recipe, fit_recipe, run_trials
+from index.evidence import Answered, Found
+from index.leave_one_out import References, choose_recipe, fit_recipe
 from index.priors import prior_of
 from index.projection import Projection
-from index.rerank import Features, Look, Second, second_look
+from index.rerank import Features, Look, second_look
 from index.vectors import VectorIndex, check_unit_vectors, first_of_each
 
 OwnerOf = Callable[[np.ndarray], np.ndarray]
+#: Logarithm by which owners int64 (n,) are likelier than others beforehand, float (n,).
+Favour = Callable[[np.ndarray], np.ndarray]
 
 _FETCH_PER_PRODUCT = 8  # references fetched per product wanted; more where the nearest share few products
-_CANDIDATES = 10  # products that a second look may bring to the top
-_KEPT_REFERENCES = 3  # of a candidate, the nearest ones, for the second look
+_CLEAR = 0.98  # probability from which on an answer needs no second look
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A product and why: its best reference, that one's score, and how many local features agree (None: not asked)."""
+    """A product and why: its best reference, that one's score, how many local features agree (None: not asked), and
+    how probable it is.
+    """
 
     owner: int
     reference_id: int
     score: float
     inliers: int | None = None
+    probability: float = 0.0
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The answer for one crop: products best first, the lead of the first, its probability, and whether it is known."""
+    """The answer for one crop: products, the most probable first, and what the first may be called.
+
+    none_of_them  probability that it is none of `candidates`; with theirs it sums to one
+    margin        by how much the first one's score leads the runner-up's, 0 where it does not
+    """
 
     candidates: tuple[Candidate, ...]
     margin: float
-    probability: float
-    known: bool
+    none_of_them: float
+    certainty: Certainty
+
+    @property
+    def probability(self) -> float:
+        """That the first answer is right."""
+        return self.candidates[0].probability if self.candidates else 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether the first answer is sure."""
+        return self.certainty == "sure"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +89,9 @@ class Ranker:
     embedder: str
 
     @classmethod
-    def unfitted(cls, dim: int, embedder: str, false_accept_rate: float = FALSE_ACCEPT_RATE) -> Ranker:
+    def unfitted(cls, dim: int, embedder: str, policy: Policy | None = None) -> Ranker:
         """For a store that has too little to learn from: no projection, the embedder's prior as calibration."""
-        return cls(Projection(dim), calibrate(Trials.none(), prior_of(embedder), false_accept_rate), embedder)
+        return cls(Projection(dim), calibrate(Answered.none(), prior_of(embedder), policy or Policy()), embedder)
 
     @classmethod
     def fit(
@@ -79,22 +100,34 @@ class Ranker:
         reference_ids: np.ndarray,
         owners: np.ndarray,
         embedder: str = "retail-vgg",
-        false_accept_rate: float = FALSE_ACCEPT_RATE,
+        policy: Policy | None = None,
+        *,
         features: Features | None = None,
+        views: Views | None = None,
+        checked: Checked | None = None,
+        products: int | None = None,
+        progress: Progress = lambda items, total: items,
     ) -> Ranker:
         """Learn from raw unit vectors float32 (n, dim), their references int64 (n,) and products int64 (n,).
 
-        `features` gives references' local features, for a store whose searches take a second look. Deterministic.
-        Some seconds at 25,000 products with four references: larger catalogues are sampled.
+        `features` gives references' local features, for a store whose searches take a second look; `views` are some
+        references as photos would show them, without which the references are asked as they are; `checked` are facings
+        of real photos. `products` is the size of the catalogue, where the references are a sample. Deterministic.
         """
         references = _references(vectors, reference_ids, owners)
         if len(references.owners) == 0:
-            return cls.unfitted(vectors.shape[1], embedder, false_accept_rate)
+            return cls.unfitted(vectors.shape[1], embedder, policy)
         recipe = choose_recipe(references)
         projection = fit_recipe(recipe, references)
         prior = prior_of(embedder).centred(projection.mean_square)
-        trials = run_trials(recipe, references, features)
-        return cls(projection, calibrate(trials, prior, false_accept_rate), embedder)
+        trials = ask_views(projection, references, views or as_they_are(references, features), features, progress)
+        size = len(np.unique(references.owners)) if products is None else products
+        asked = None if checked is None else ask_checked(projection, references, checked, features)
+        return cls(projection, calibrate(trials, prior, policy or Policy(), size, asked), embedder)
+
+    def stating(self, policy: Policy) -> Ranker:
+        """The same for another policy; nothing is learned anew."""
+        return replace(self, calibration=replace(self.calibration, policy=policy))
 
     @property
     def dim(self) -> int:
@@ -111,34 +144,59 @@ class Ranker:
         return self.projection.apply(vectors)
 
     def rank(
-        self, query_vectors: np.ndarray, index: VectorIndex, owner_of: OwnerOf, top: int = 5, look: Look | None = None
+        self,
+        query_vectors: np.ndarray,
+        index: VectorIndex,
+        owner_of: OwnerOf,
+        top: int = 5,
+        look: Look | None = None,
+        *,
+        among: int | None = None,
+        favour: Favour | None = None,
     ) -> list[Ranking]:
-        """Rank products for raw query vectors (m, dim): at most `top` each, best first.
+        """Rank products for raw query vectors (m, dim): at most `top` each, the most probable first.
 
-        A product's score is its best reference's. With `look`, close races are settled by local features. An empty
-        index gives empty rankings, decided unknown.
+        A product's score is its best reference's. With `look`, races that are not clear are settled by local features.
+        An empty index gives empty rankings, decided unknown. Where `index` and `owner_of` hold a part of the catalogue
+        only, `among` is the number of its products; `favour` says which are likelier.
         """
         queries = self.project(check_unit_vectors(query_vectors, self.dim))
-        rows = _nearest(queries, index, owner_of, max(top, _CANDIDATES if look is not None else 2))
-        return [self._ranking(at, row, top, look) for at, row in enumerate(rows)]
+        rows = _nearest(queries, index, owner_of, max(top, CANDIDATES))
+        score = score_table(rows, max(top, CANDIDATES))
+        spoken = [[int(one.references[0]) for one in row] for row in rows]
+        extra = None if favour is None else np.stack([_favours(row, favour, score.shape[1]) for row in rows])
+        found = Found.not_looked_at(score)
+        given = self.calibration.probabilities(found, products=among, favour=extra)
+        if look is not None:
+            for at in np.flatnonzero(given[:, :-1].max(axis=1, initial=0) < _CLEAR).tolist():
+                if len(rows[at]) > 1 and (seen := second_look(at, rows[at][:CANDIDATES], look)) is not None:
+                    found.inliers[at, : len(seen.inliers)], found.points[at] = seen.inliers, seen.points
+                    spoken[at][: len(seen.references)] = seen.references
+            given = self.calibration.probabilities(found, products=among, favour=extra)
+        return [self._ranking(*row, top) for row in zip(rows, spoken, found.inliers, given, strict=True)]
 
-    def _ranking(self, at: int, products: list[_Nearest], top: int, look: Look | None) -> Ranking:
+    def _ranking(
+        self, products: list[Nearest], spoken: list[int], inliers: np.ndarray, given: np.ndarray, top: int
+    ) -> Ranking:
         if not products:
-            return Ranking((), 0.0, 0.0, False)
-        seconds = None
-        if look is not None and len(products) > 1:
-            seconds = second_look(at, [(one.references, one.scores) for one in products], self.calibration, look)
-        if seconds is None:
-            seconds = [Second(float(one.scores[0]), None, int(one.references[0])) for one in products]
-        pairs = sorted(zip(products, seconds, strict=True), key=lambda pair: -pair[1].score)
-        seen, score = pairs[0][1], float(pairs[0][0].scores[0])
-        # a lone product has no runner-up: what a missing product would score stands in for it
-        margin = seen.score - (pairs[1][1].score if len(pairs) > 1 else min(seen.score, self.calibration.centre))
+            return Ranking((), 0.0, 1.0, UNKNOWN)
+        order = np.argsort(-given[: len(products)], kind="stable")
+        scores = [float(products[at].scores[0]) for at in order.tolist()]
+        shown = tuple(
+            Candidate(
+                products[at].owner,
+                spoken[at],
+                float(products[at].scores[0]),
+                int(inliers[at]) if inliers[at] >= 0 else None,
+                float(given[at]),
+            )
+            for at in order[:top].tolist()
+        )
         return Ranking(
-            tuple(Candidate(one.owner, then.reference_id, then.score, then.inliers) for one, then in pairs[:top]),
-            margin,
-            float(self.calibration.probability(score, margin, seen.evidence)),
-            bool(self.calibration.known(score, margin if len(pairs) > 1 else 0.0, seen.evidence)),
+            shown,
+            max(0.0, scores[0] - scores[1]) if len(scores) > 1 else scores[0],
+            max(0.0, 1.0 - sum(one.probability for one in shown)),
+            self.calibration.certainty(shown[0].probability),
         )
 
     def to_bytes(self) -> bytes:
@@ -158,15 +216,6 @@ class Ranker:
             raise IndexingError(f"The store's ranker cannot be read ({error}): run reindex.") from error
 
 
-@dataclass(frozen=True)
-class _Nearest:
-    """A product among the nearest: its nearest references int64 (r,), best first, and their scores float32 (r,)."""
-
-    owner: int
-    references: np.ndarray
-    scores: np.ndarray
-
-
 def _references(vectors: np.ndarray, reference_ids: np.ndarray, owners: np.ndarray) -> References:
     """The first row of each reference: the picture itself."""
     if not len(vectors) == len(reference_ids) == len(owners):
@@ -176,10 +225,10 @@ def _references(vectors: np.ndarray, reference_ids: np.ndarray, owners: np.ndarr
     return References(vectors[first], np.asarray(owners, np.int64)[first], ids)
 
 
-def _nearest(queries: np.ndarray, index: VectorIndex, owner_of: OwnerOf, products: int) -> list[list[_Nearest]]:
+def _nearest(queries: np.ndarray, index: VectorIndex, owner_of: OwnerOf, products: int) -> list[list[Nearest]]:
     """The nearest `products` of each query; looks wider where many near references share few products."""
     fetch = products * _FETCH_PER_PRODUCT
-    rows: list[list[_Nearest]] = [[] for _ in queries]
+    rows: list[list[Nearest]] = [[] for _ in queries]
     left = np.arange(len(queries))
     while len(left):
         scores, ids = index.search(queries[left], fetch)
@@ -188,16 +237,20 @@ def _nearest(queries: np.ndarray, index: VectorIndex, owner_of: OwnerOf, product
         enough = (first_of_each(owners) & (owners >= 0)).sum(axis=1) >= products
         done = enough | (ids[:, -1] < 0)
         for at in np.flatnonzero(done).tolist():
-            rows[left[at]] = _grouped(scores[at], ids[at], owners[at], products)
+            rows[left[at]] = grouped(scores[at], ids[at], owners[at], products)
         left, fetch = left[~done], 4 * fetch
     return rows
 
 
-def _grouped(scores: np.ndarray, ids: np.ndarray, owners: np.ndarray, products: int) -> list[_Nearest]:
-    found: dict[int, list[int]] = {}
-    for at, owner in enumerate(owners.tolist()):
-        if owner >= 0 and (owner in found or len(found) < products):
-            kept = found.setdefault(owner, [])
-            if len(kept) < _KEPT_REFERENCES:
-                kept.append(at)
-    return [_Nearest(owner, ids[kept], scores[kept]) for owner, kept in found.items()]
+def as_they_are(references: References, features: Features | None, most: int = 400) -> Views:
+    """At most some 400 references as the views that they are asked with, where there are no pictures to make any of."""
+    ids = np.arange(len(references.owners)) if references.ids is None else references.ids
+    rows = np.random.default_rng(1).permutation(len(ids))[:most]
+    stored = {} if features is None else features(ids[rows].tolist())
+    return Views(references.vectors[rows], [stored.get(i, b"") for i in ids[rows].tolist()], ids[rows])
+
+
+def _favours(row: list[Nearest], favour: Favour, columns: int) -> np.ndarray:
+    found = np.zeros(columns)
+    found[: len(row)] = favour(np.array([one.owner for one in row], np.int64)) if row else []
+    return found

@@ -16,8 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from index.calibration import Calibration, Numbers, evidence_of
+from index.candidates import Nearest
 from index.errors import IndexingError
+from index.evidence import CHANCE
 
 _SIDE = 192  # longer side, in pixels, at which keypoints are sought
 _KEYPOINTS = 250
@@ -28,10 +29,8 @@ _RATIO = 0.9  # Lowe's ratio; mild, because mutual matches and geometry follow
 _NEAR = 0.05 * _SIDE  # pixels between where a keypoint is and where the similarity puts it
 _TURN = 0.6  # radians, and powers of e, by which keypoints' own frames may differ from the similarity
 
-_CLOSE_BELOW = 0.9  # probability from which on a race is not close
 _LEAST_MATCHES = 3
-_PAIRS, _REFERENCES = 15, 3  # compared at most, and of one candidate
-_PULL = 0.7  # share of the way to score 1 that full agreement moves a candidate
+_PAIRS = 15  # compared at most
 
 
 #: Ids of references ► their local features, those that have some.
@@ -59,16 +58,6 @@ class Look:
 
     query: Callable[[int], bytes]
     references: Features
-
-
-@dataclass(frozen=True)
-class Second:
-    """A candidate after the second look; `inliers` is None where none of its references was compared."""
-
-    score: float
-    inliers: int | None
-    reference_id: int
-    evidence: float = 0.0
 
 
 def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
@@ -123,44 +112,61 @@ def agreeing_features(query: LocalFeatures, reference: LocalFeatures) -> int:
     return int(follows.sum(axis=1).max())
 
 
-def second_look(
-    at: int, candidates: Sequence[tuple[np.ndarray, np.ndarray]], calibration: Calibration, look: Look
-) -> list[Second] | None:
-    """Compare crop `at` with its candidates: each one's score, agreeing features and best reference anew.
+@dataclass(frozen=True)
+class Second:
+    """What a second look at k candidates found.
 
-    A candidate is (reference ids int64 (r,), scores float32 (r,)), best first, as are the candidates. None where the
-    first is known already and the race not close, or nothing can be compared. The cost is at most 15 comparisons of
-    half a millisecond, and the crop's own features.
+    inliers     int (k,): features that agree with a candidate, -1 where none of its references was compared
+    references  the reference of each that speaks for it
+    points      features that the crop has
     """
-    first, runner_up = float(candidates[0][1][0]), float(candidates[1][1][0])
-    lead = first - runner_up
-    if calibration.known(first, lead) and calibration.probability(first, lead) >= _CLOSE_BELOW:
-        return None
-    stored = look.references(_asked(candidates))
+
+    inliers: np.ndarray
+    references: list[int]
+    points: int
+
+
+def second_look(at: int, candidates: Sequence[Nearest], look: Look) -> Second | None:
+    """Compare crop `at` with its candidates, best first; None where nothing can be compared.
+
+    The cost is at most 15 comparisons of half a millisecond, and the crop's own features.
+    """
+    stored = look.references(asked(candidates))
     if not stored:
         return None
     query = decode_features(look.query(at))
-    seconds = []
-    for ids, scores in candidates:
-        counts = {i: agreeing_features(query, decode_features(stored[i])) for i in ids.tolist() if i in stored}
-        winner = max(counts, key=lambda identity: counts[identity], default=int(ids[0]))
-        inliers = counts.get(winner)
-        evidence = float(evidence_of(inliers or 0))
-        fused = float(fuse(float(scores[0]), evidence))
-        seconds.append(Second(fused, inliers, winner if evidence > 0 else int(ids[0]), evidence))
-    return seconds
+    counts = agreement(query, candidates, stored)
+    return Second(np.array([count for count, _ in counts]), [one for _, one in counts], len(query.places))
 
 
-def _asked(candidates: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[int]:
+def agreement(
+    query: LocalFeatures,
+    candidates: Sequence[Nearest],
+    stored: Mapping[int, bytes],
+    counted: dict[int, int] | None = None,
+) -> list[tuple[int, int]]:
+    """Of each candidate the most features that agree with one of its references among `stored`, and which one.
+
+    `counted` remembers the counts of this crop by reference, for a crop that is asked several times.
+    """
+    counted = {} if counted is None else counted
+    found = []
+    for one in candidates:
+        for identity in one.references.tolist():
+            if identity in stored and identity not in counted:
+                counted[identity] = agreeing_features(query, decode_features(stored[identity]))
+        there = [identity for identity in one.references.tolist() if identity in stored]
+        winner = max(there, key=lambda identity: counted[identity], default=int(one.references[0]))
+        most = counted[winner] if there else -1
+        found.append((most, winner if most > CHANCE else int(one.references[0])))
+    return found
+
+
+def asked(candidates: Sequence[Nearest]) -> list[int]:
     """The references to compare with: the nearest 15, at most three of one candidate."""
-    ids = np.concatenate([ids[:_REFERENCES] for ids, _ in candidates])
-    scores = np.concatenate([scores[:_REFERENCES] for _, scores in candidates])
+    ids = np.concatenate([one.references for one in candidates])
+    scores = np.concatenate([one.scores for one in candidates])
     return ids[np.argsort(-scores, kind="stable")[:_PAIRS]].tolist()
-
-
-def fuse(score: Numbers, evidence: Numbers) -> np.ndarray:
-    """Scores after the second look, any shape: moved towards 1, the further the more the evidence."""
-    return score + (1 - np.asarray(score)) * (_PULL * np.asarray(evidence))
 
 
 def _matches(query: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

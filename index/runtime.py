@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from index import settings
 from index.errors import IndexingError
 
 #: Arrays in, one array out.
@@ -36,12 +37,8 @@ _DRIVER = Path("/dev/nvidiactl")
 
 
 def cache_folder() -> Path:
-    """Where compiled networks are kept: RETAIL_SEG_CACHE, else XDG_CACHE_HOME/retail-seg, else ~/.cache/retail-seg."""
-    own = os.environ.get("RETAIL_SEG_CACHE")
-    if own:
-        return Path(own) / "compiled"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "retail-seg" / "compiled"
+    """Where compiled networks are kept, see `index.settings`."""
+    return settings.cache_folder("compiled")
 
 
 def available() -> bool:
@@ -129,7 +126,7 @@ def has_cuda() -> bool:
 
     The environment variable RETAIL_SEG_DEVICE=cpu says no.
     """
-    if os.environ.get("RETAIL_SEG_DEVICE") == "cpu" or not _DRIVER.exists():
+    if settings.cpu_only() or not _DRIVER.exists():
         return False
     import torch
 

@@ -21,6 +21,9 @@ from index.weights import SOURCES, cache_folder, fetch, progress_bar
 #: VGG-16's convolutions, half precision, cut out of the published file; the name carries that file's hash.
 KEPT = f"vgg16-conv-{SOURCES['vgg16'].sha256[:8]}.safetensors"
 
+#: Configuration D of Simonyan & Zisserman: channels of each convolution, and where a pooling halves the maps.
+_POOL = 0
+_LAYERS = (64, 64, _POOL, 128, 128, _POOL, 256, 256, 256, _POOL, 512, 512, 512, _POOL, 512, 512, 512)
 #: What torch and safetensors raise for a file that is damaged or something else.
 UNREADABLE = (OSError, RuntimeError, ValueError, AttributeError, EOFError, SafetensorError, pickle.UnpicklingError)
 
@@ -34,12 +37,15 @@ class VGG16Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from index.torchvision_compat import import_torchvision
-
-        import_torchvision()
-        from torchvision.models.vgg import cfgs, make_layers
-
-        self.features = make_layers(cfgs["D"])[:-1]
+        layers: list[nn.Module] = []
+        channels = 3
+        for wide in _LAYERS:
+            if wide == _POOL:
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = wide
+        self.features = nn.Sequential(*layers)
 
     def forward(self, pictures: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
         """Vectors (n, 512), not yet of unit length, of pictures (n, 3, s, s) with votes (n, 1, s, s)."""

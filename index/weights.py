@@ -12,6 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
+from index import settings
 from index.errors import WeightsError
 
 CHUNK = 1 << 20
@@ -45,12 +46,8 @@ SOURCES = {
 
 
 def cache_folder() -> Path:
-    """Where fetched weights are kept: RETAIL_SEG_CACHE, else XDG_CACHE_HOME/retail-seg, else ~/.cache/retail-seg."""
-    own = os.environ.get("RETAIL_SEG_CACHE")
-    if own:
-        return Path(own) / "weights"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "retail-seg" / "weights"
+    """Where fetched weights are kept, see `index.settings`."""
+    return settings.cache_folder("weights")
 
 
 def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Path:

@@ -117,7 +117,7 @@ class _MobileNet(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        from index.torchvision_compat import import_torchvision
+        from retail_seg.segmentation.network.torchvision_ops import import_torchvision
 
         model = import_torchvision().models.mobilenet_v2()
         model.load_state_dict({key: value.float() for key, value in load_file(path).items()}, strict=False)

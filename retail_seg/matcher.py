@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalogue import Catalogue, NewReference, Product, UnknownReference, history
+from catalogue import Catalogue, NewReference, Product, history
 from catalogue.history import Change
 from index import Embedder
 from index.views import Crop, upright
@@ -19,6 +19,7 @@ from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Report
 from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.asked import checked_facings, photographed
 from retail_seg.store.deciding import decide
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import (
@@ -31,13 +32,14 @@ from retail_seg.store.enrolment import (
     references_of,
     unwatched,
 )
-from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID, Gallery
+from retail_seg.store.gallery import Gallery
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
     CATALOGUE,
     embed_pending,
-    embedder_settings,
+    move_to_embedder,
     open_catalogue,
+    own_references,
     remember_embedder,
     stored_embedder,
 )
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from catalogue.health import Progress
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
+
+#: SKUs that can be there, each with how much likelier than others it is.
+Among = Mapping[str, float]
 
 
 class Matcher:
@@ -65,7 +70,13 @@ class Matcher:
         self.embedder = embedder
         self._segmenter = segmenter
         self._loaded: tuple[tuple[int, int], Segmenter] | None = None
-        self._gallery = Gallery(folder, catalogue, embedder.name)
+        self._gallery = Gallery(
+            folder,
+            catalogue,
+            embedder.name,
+            lambda ids: photographed(catalogue, embedder, folder, ids),
+            lambda: checked_facings(catalogue, embedder),
+        )
 
     @classmethod
     def create(
@@ -125,6 +136,11 @@ class Matcher:
         return self.catalogue.revision
 
     @property
+    def identity(self) -> str:
+        """Differs between any two stores, see `Catalogue.identity`."""
+        return self.catalogue.identity
+
+    @property
     def outdated(self) -> bool:
         """Whether the store was reindexed with another embedder since it was opened: open it again."""
         return self.catalogue.embedder != self.embedder.fingerprint
@@ -141,32 +157,56 @@ class Matcher:
 
     # -- answers
 
-    def scan(self, photo: PhotoSource, *, name: str | None = None, top: int = 5, side: int | None = None) -> Report:
+    def scan(
+        self,
+        photo: PhotoSource,
+        *,
+        name: str | None = None,
+        top: int = 5,
+        side: int | None = None,
+        among: Among | None = None,
+    ) -> Report:
         """Which products a photo shows, how many and where. Raises PhotoError for a photo that cannot be read.
 
-        `side`, in pixels, is how closely the segmenter looks, see `Segmenter.segment`; it chooses without it.
+        `side`, in pixels, is how closely the segmenter looks, see `Segmenter.segment`; it chooses without it. `among`
+        names the SKUs that can be there, see `match`.
         """
-        return self.look(photo, name=name, top=top, side=side).report
+        return self.look(photo, name=name, top=top, side=side, among=among).report
 
     def scan_many(
-        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
+        self,
+        photos: Iterable[PhotoSource],
+        *,
+        workers: int | None = None,
+        top: int = 5,
+        side: int | None = None,
+        among: Among | None = None,
     ) -> Iterator[Report | PhotoError]:
         """The reports of many photos, in their order; one that fails is a PhotoError in its place and stops nothing.
 
         `workers` threads (one a core without it) decode and segment while the photos before are matched; memory
         does not grow with the number of photos.
         """
-        for found in self.scan_each(photos, workers=workers, top=top, side=side):
+        for found in self.scan_each(photos, workers=workers, top=top, side=side, among=among):
             yield found if isinstance(found, PhotoError) else found.report
 
     def scan_each(
-        self, photos: Iterable[PhotoSource], *, workers: int | None = None, top: int = 5, side: int | None = None
+        self,
+        photos: Iterable[PhotoSource],
+        *,
+        workers: int | None = None,
+        top: int = 5,
+        side: int | None = None,
+        among: Among | None = None,
     ) -> Iterator[Scanned | PhotoError]:
         """As `scan_many`, with the photo, its instances and their vectors beside each report."""
         require("staff")
         segmenter = self.segmenter
         return scan_each(
-            photos, lambda photo: take_apart(segmenter, photo, side=side), lambda seen: self._answer(seen, top), workers
+            photos,
+            lambda photo: take_apart(segmenter, photo, side=side),
+            lambda seen: self._answer(seen, top, among),
+            workers,
         )
 
     def look(
@@ -176,6 +216,7 @@ class Matcher:
         name: str | None = None,
         top: int = 5,
         side: int | None = None,
+        among: Among | None = None,
         on_stage: OnStage = unheard,
     ) -> Scanned:
         """As `scan`, with the photo, its instances and their vectors beside the report.
@@ -183,34 +224,46 @@ class Matcher:
         `on_stage` hears the name of each stage (`scanning.STAGES`) when it begins. Raises NotAllowed for a viewer.
         """
         require("staff")
-        return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, on_stage)[0]
+        return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, among, on_stage)[0]
 
     def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
         return self._answer([outline(photo, instances, name)], top)[0].report
 
     def match(
-        self, crops: Sequence[np.ndarray], *, masks: Sequence[np.ndarray | None] | None = None, top: int = 5
+        self,
+        crops: Sequence[np.ndarray],
+        *,
+        masks: Sequence[np.ndarray | None] | None = None,
+        top: int = 5,
+        among: Among | None = None,
     ) -> list[Identification]:
-        """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product."""
-        return self._name([upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)], top)[0]
+        """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product.
 
-    def _answer(self, seen: Sequence[Seen], top: int, on_stage: OnStage = unheard) -> list[Scanned]:
+        `among` names the SKUs that can be there, each with its weight (1 where all are as likely): no other takes part,
+        and what is none of these is none of them.
+        """
+        views = [upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)]
+        return self._name(views, top, among)[0]
+
+    def _answer(
+        self, seen: Sequence[Seen], top: int, among: Among | None = None, on_stage: OnStage = unheard
+    ) -> list[Scanned]:
         """The reports of photos that are taken apart; the crops of all of them are embedded and ranked together."""
-        found, vectors = self._name([view for one in seen for view in one.views], top, on_stage)
+        found, vectors = self._name([view for one in seen for view in one.views], top, among, on_stage)
         on_stage("report")
         versions, ends = self.versions(), np.cumsum([len(one.views) for one in seen])
         parts = zip(seen, ends - [len(one.views) for one in seen], ends, strict=True)
         return [Scanned(one, vectors[a:b], report_of(one, found[a:b], versions)) for one, a, b in parts]
 
     def _name(
-        self, views: Sequence[Crop], top: int, on_stage: OnStage = unheard
+        self, views: Sequence[Crop], top: int, among: Among | None = None, on_stage: OnStage = unheard
     ) -> tuple[list[Identification], np.ndarray]:
         """What crops with their masks are, and their raw vectors (n, dim) float32."""
         on_stage("embed")
         vectors = embed_views(self.embedder, views)
         on_stage("rank")
-        ranked = self._gallery.rank(vectors, views, top)
+        ranked = self._gallery.rank(vectors, views, top, among)
         return decide(ranked, views, self.catalogue.names_of), vectors
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -301,7 +354,7 @@ class Matcher:
         if references is None:
             gone = self.catalogue.remove_product(sku, by=by)
         else:
-            gone = self.catalogue.remove_references(self._own(sku, references), by=by)
+            gone = self.catalogue.remove_references(own_references(self.catalogue, sku, references), by=by)
         self.refresh()
         return gone
 
@@ -321,6 +374,10 @@ class Matcher:
         """Bring the index level with the catalogue, and learn from the references anew when they changed much."""
         self._gallery.current()
         self._gallery.refit()
+
+    def restate(self) -> None:
+        """Answer by what the store's settings state now; nothing is learned anew."""
+        self._gallery.restate()
 
     def reindex(self, *, progress: Progress | None = None) -> int:
         """Embed the references that lack vectors, learn from all of them, write the index; returns how many."""
@@ -345,27 +402,7 @@ class Matcher:
         """
         require("manager")
         folder = Path(store)
-        catalogue = open_catalogue(folder)
-        try:
-            found = stored_embedder(catalogue, embedder, weights)
-            count = embed_pending(catalogue, found, progress)
-            if found.fingerprint != catalogue.embedder:
-                # One transaction: killed in between, the store would not know whose vectors it holds.
-                learned = dict.fromkeys((RANKER, RANKER_ID, LEARNED_FROM), "")
-                named = embedder_settings(found, weights) if embedder or weights else {}
-                catalogue.set_embedder(found.fingerprint, found.dim, settings=learned | named)
-            elif embedder or weights:
-                remember_embedder(catalogue, found, weights)
-        finally:
-            catalogue.close()
+        count = move_to_embedder(folder, embedder, weights, progress)
         with cls.open(folder) as matcher:
             matcher.reindex()
         return count
-
-    def _own(self, sku: str, references: Iterable[int]) -> list[int]:
-        own = {reference.id for reference in self.catalogue.references(sku)}
-        wanted = [int(i) for i in references]
-        for i in wanted:
-            if i not in own:
-                raise UnknownReference(f"product {sku} has no reference {i}; see `retail-seg show {sku}`")
-        return wanted

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
 Decision = Literal["known", "unknown"]
+Certainty = Literal["sure", "likely", "unknown"]
 
 CSV_COLUMNS = ("image", "sku", "name", "count")
 #: A cell that starts with one of these would run as a formula in a spreadsheet (OWASP, "CSV Injection").
@@ -17,12 +18,15 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class Match:
-    """One candidate for a crop: a product, its best reference and that reference's score (cosine, -1 to 1)."""
+    """One candidate for a crop: a product, its best reference, that reference's score (cosine, -1 to 1), and how
+    probable the product is.
+    """
 
     sku: str
     name: str
     score: float
     reference_id: int
+    probability: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -30,15 +34,20 @@ class Match:
             "name": self.name,
             "score": round(self.score, 4),
             "reference_id": self.reference_id,
+            "probability": round(self.probability, 4),
         }
 
 
 @dataclass(frozen=True)
 class Identification:
-    """What a crop is: the product when it is known, how probable that is, and the candidates, best first.
+    """What a crop is: the product when it is known, how probable the first candidate is, and the candidates, the most
+    probable first.
 
-    `margin` is the score by which the best product leads the runner-up. `reason` says why a crop was not compared at
-    all, and is empty otherwise.
+    decision      "known" where the first candidate is sure
+    certainty     "sure", "likely" or "unknown": what the first candidate may be called
+    none_of_them  probability that it is none of the candidates; with theirs it sums to one
+    margin        the score by which the first candidate leads the second, 0 where it does not
+    reason        why a crop was not compared at all, empty otherwise
     """
 
     decision: Decision
@@ -48,12 +57,16 @@ class Identification:
     margin: float
     matches: tuple[Match, ...]
     reason: str = ""
+    certainty: Certainty = "unknown"
+    none_of_them: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "decision": self.decision,
+            "certainty": self.certainty,
             "sku": self.sku,
             "probability": round(self.probability, 4),
+            "none_of_them": round(self.none_of_them, 4),
             "margin": round(self.margin, 4),
             "matches": [m.to_dict() for m in self.matches],
             **({"reason": self.reason} if self.reason else {}),
@@ -98,6 +111,10 @@ class ReportLine:
     @property
     def decision(self) -> Decision:
         return self.identification.decision
+
+    @property
+    def certainty(self) -> Certainty:
+        return self.identification.certainty
 
     @property
     def probability(self) -> float:

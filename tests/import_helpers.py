@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace as with_
 from pathlib import Path
 
 from catalogue import Catalogue, NewReference
@@ -43,7 +44,7 @@ def run(catalogue: Catalogue, path: Path, *, replace: bool = False, by: str = ""
     assert (catalogue.revision, catalogue.count_products()) == before, "a dry run changes nothing"
     embedding = Embedding()
     done = list(Import(catalogue, file, embed=embedding, replace=replace, by=by))
-    assert done == planned
+    assert [with_(one, change=None) for one in done] == planned, "only the log's numbers are the real run's own"
     return done, embedding
 
 

@@ -22,7 +22,7 @@ ROOMS = (
 JOINS = (
     "retail_seg/store/", "retail_seg/scans/", "retail_seg/products/", "retail_seg/shelf/", "retail_seg/evaluation/",
     "retail_seg/bench/", "retail_seg/cli/", "retail_seg/web/", "retail_seg/api/", "retail_seg/matcher.py",
-    "retail_seg/demo.py", "retail_seg/system/user_errors.py", "retail_seg/system/jobs.py",
+    "retail_seg/demo.py", "retail_seg/system/user_errors.py",
     "retail_seg/teaching/imports.py",
 )  # fmt: skip
 #: Joins that are still to come.
@@ -86,6 +86,27 @@ def test_index_knows_no_sql() -> None:
     assert not wrong
 
 
+def attributes(path: Path) -> Iterator[ast.Attribute]:
+    """Every `x.name` of a source file."""
+    nodes = ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    yield from (node for node in nodes if isinstance(node, ast.Attribute))
+
+
+def test_no_sql_stands_outside_the_catalogue() -> None:
+    paths = [*modules("retail_seg"), *modules("index"), Path("app.py")]
+    wrong = [f"{path}:{one.lineno}" for path in paths for one in attributes(path) if one.attr in ("db", "conn")]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", ["web", "cli", "api"])
+def test_the_faces_leave_a_matchers_catalogue_to_the_rooms_below(room: str) -> None:
+    found = modules(f"retail_seg/{room}")
+    assert found or f"retail_seg/{room}/" in COMING
+    theirs = [(path, one) for path in found for one in attributes(path) if one.attr == "catalogue"]
+    wrong = [f"{path}:{one.lineno}" for path, one in theirs if ast.unparse(one.value) != "self"]
+    assert not wrong
+
+
 def test_only_the_joins_hold_the_packages_together() -> None:
     found = [str(path) for path in modules("retail_seg")]
     assert all(any(path.startswith(join) for path in found) for join in JOINS if join not in COMING)
@@ -99,6 +120,13 @@ def test_only_the_joins_hold_the_packages_together() -> None:
 
 def test_only_the_front_door_lies_loose() -> None:
     assert {path.name for path in modules("retail_seg") if len(path.parts) == 2} == LOOSE
+
+
+def test_the_environment_is_read_in_one_place_a_package() -> None:
+    places = {"index/settings.py", "retail_seg/system/settings.py", "retail_seg/system/processes.py"}
+    reads = ("os.environ.get", "os.environ[", "os.getenv")
+    found = [path for package in ("retail_seg", "index", "catalogue") for path in modules(package)]
+    assert {str(path) for path in found if any(read in (ROOT / path).read_text() for read in reads)} == places
 
 
 def arrows(package: str) -> dict[str, set[str]]:

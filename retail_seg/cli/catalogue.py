@@ -51,8 +51,7 @@ def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, 
             follow(importing.plan(catalogue, found, replace=replace, fetch=fetch))
     else:
         with Matcher.open(store) as matcher:
-            follow(importing.apply(matcher.catalogue, found, matcher.embedder, replace=replace, fetch=fetch, by=by))
-            matcher.refresh()
+            follow(importing.apply_to(matcher, found, replace=replace, fetch=fetch, by=by))
     say(tally.summary())
     return int(tally.refused > 0)
 
@@ -157,16 +156,15 @@ def products(store: Path, brand: str, category: str, removed: bool, json_file: P
 @json_option
 def search(text: tuple[str, ...], store: Path, top: int, json_file: Path | None) -> None:
     """Find products by the beginnings of words of their name, brand or category, by SKU or by GTIN."""
-    from catalogue.search import count
-    from catalogue.search import search as find
+    from catalogue import listing
     from retail_seg.store.opening import open_catalogue
 
     with open_catalogue(store) as catalogue:
-        found = find(catalogue, " ".join(text), limit=top)
+        found = listing.search(catalogue, " ".join(text), limit=top)
         counts = catalogue.reference_counts(product.sku for product in found)
         rows = (_row(product, counts.get(product.sku, 0)) for product in found)
         shown = sum(1 for _ in list_rows(rows, json_file, text=_product_text))
-        say(f"{shown} of {max(shown, count(catalogue, ' '.join(text)))} products")
+        say(f"{shown} of {listing.count_search(catalogue, ' '.join(text))} products")
 
 
 @click.command()

@@ -163,7 +163,7 @@ def _run(job: Job, names: Sequence[str]) -> Comparison:
         done: list[Result] = []
         lost: dict[str, str] = {}
 
-        def show(name: str, what: str, share: float) -> None:
+        def show(name: str, share: float, what: str) -> None:
             bar.set_postfix_str(f"{name}: {what} {share:.0%}")
 
         def finished(result: Result, before: bool) -> None:
@@ -240,8 +240,9 @@ def machine_text() -> str:
     import platform
 
     from retail_seg.bench.benchmark.measure import cores, processor
+    from retail_seg.system.settings import settings
 
-    threads = os.environ.get("OMP_NUM_THREADS")
+    threads = settings().threads
     load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    limit = f", {threads} {'thread' if threads == '1' else 'threads'} a method" if threads else ""
+    limit = f", {threads} {'thread' if threads == 1 else 'threads'} a method" if threads else ""
     return f"{processor()[0]}, {cores()} cores{limit}{load}, Python {platform.python_version()}"

@@ -46,7 +46,10 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
 @click.argument("queries", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--embedder", "embedders", multiple=True, default=("retail-vgg",), show_default=True, help="Repeatable.")
 @click.option("--weights", type=click.Path(path_type=Path), help="A local file of the embedder's weights.")
-@click.option("--false-accept-rate", default=0.01, show_default=True, help="Of products that are not in the gallery.")
+@click.option("--precision", default=0.95, show_default=True, help="Share of the sure answers that are to be right.")
+@click.option("--likely", default=0.5, show_default=True, help="Probability from which on an answer is called likely.")
+@click.option("--strangers", default=0.1, show_default=True, help="Share of crops that show no product of the gallery.")
+@click.option("--false-accept-rate", type=float, help="Of the strangers at most this share may be called sure.")
 @click.option("--plot", type=click.Path(path_type=Path, file_okay=False), help="Write plots (PNG) to this folder.")
 @click.option(
     "--seen",
@@ -58,7 +61,10 @@ def retrieval(
     queries: Path,
     embedders: tuple[str, ...],
     weights: Path | None,
-    false_accept_rate: float,
+    precision: float,
+    likely: float,
+    strangers: float,
+    false_accept_rate: float | None,
     plot: Path | None,
     seen: Path | None,
 ) -> int:
@@ -67,11 +73,13 @@ def retrieval(
     Both are CSV with columns image,label[,x,y,w,h]; paths are relative to the file, an empty box is the whole picture.
     Tables go to stderr; the last line on stdout is JSON, a list of one entry an embedder.
     """
-    from retail_seg.evaluation.plots import plot_recall, plot_reliability
+    from index.calibration import Policy
+    from retail_seg.evaluation.plots import plot_recall, plot_reliability, plot_risk_coverage
     from retail_seg.evaluation.retrieval import evaluate_retrieval
     from retail_seg.store.crop_lists import read_labelled_crops
     from retail_seg.store.networks import load_embedder
 
+    policy = Policy(precision, likely, strangers, false_accept_rate)
     rows, asked = read_labelled_crops(gallery), read_labelled_crops(queries)
     trained_with = {line.strip() for line in seen.read_text(encoding="utf-8-sig").splitlines()} if seen else set()
     results, failed = [], 0
@@ -80,7 +88,7 @@ def retrieval(
             rows,
             asked,
             load_embedder(name, weights),
-            false_accept_rate=false_accept_rate,
+            policy=policy,
             seen=trained_with,
             progress=lambda items, total: progress(items, total=total, unit=" crop"),
         )
@@ -91,6 +99,7 @@ def retrieval(
         results.append(result)
         if plot:
             plot_reliability(result, plot / f"reliability-{name}.png")
+            plot_risk_coverage(result, plot / f"risk-coverage-{name}.png")
     if plot:
         plot_recall(results, plot / "recall.png")
     write_json_line(sys.stdout, [result.to_dict() for result in results])

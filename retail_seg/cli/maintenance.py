@@ -87,12 +87,14 @@ def backup(file: Path, store: Path) -> None:
 @store_option
 def restore(file: Path, store: Path) -> None:
     """Make a store from the backup FILE; the store's folder must be new or empty."""
+    from catalogue.listing import Filter
     from retail_seg.matcher import Matcher
+    from retail_seg.products import browsing
     from retail_seg.store.backup import bring_back
 
     bring_back(file, store)
     with Matcher.open(store) as matcher:
-        say(f"{store}: {matcher.catalogue.count_products()} products are back")
+        say(f"{store}: {browsing.count(matcher, Filter())} products are back")
 
 
 @click.command()

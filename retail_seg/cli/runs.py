@@ -38,9 +38,9 @@ def runs(context: click.Context, json_file: Path | None, kind: str, parts: bool,
     from retail_seg.runs import tracking
     from retail_seg.runs.reading import Runs
     from retail_seg.runs.record import origin_of
-    from retail_seg.store.active_model import SEGMENTER
+    from retail_seg.store.active_model import model_in_use
 
-    found, used = Runs().all(kind=kind, parts=parts, limit=limit), origin_of(store / SEGMENTER)
+    found, used = Runs().all(kind=kind, parts=parts, limit=limit), origin_of(model_in_use(store))
     if not found:
         say(f"{tracking.place()}: no run is on record")
 
@@ -106,11 +106,10 @@ def use(run: str, store: Path, by: str) -> None:
 @by_option
 def back(store: Path, by: str) -> None:
     """Let the store use the segmenter again that it used before the last switch."""
-    from retail_seg.store.active_model import SEGMENTER, switch_back
+    from retail_seg.store.active_model import own_model, switch_back
 
     switch_back(store, by=by)
-    own = (store / SEGMENTER).is_dir()
-    say(f"{store}: uses {'its former segmenter' if own else 'the shipped segmenter'} again")
+    say(f"{store}: uses {'its former segmenter' if own_model(store) else 'the shipped segmenter'} again")
 
 
 def _line(run: Run) -> Iterator[str]:

@@ -40,9 +40,10 @@ def init(store: Path, embedder: str, weights: Path | None, kind: str) -> None:
 @by_option
 def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: str) -> int:
     """Add IMAGES as reference pictures of the product SKU, which is made when it is new."""
-    from catalogue import Product, UnknownProduct
+    from catalogue import Product
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
+    from retail_seg.products import browsing
     from retail_seg.store.enrolment import Prepared, as_upload, prepare
 
     good: list[Prepared] = []
@@ -50,15 +51,12 @@ def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: s
     if not good:
         return 1
     with Matcher.open(store) as matcher:
-        try:
-            product = matcher.catalogue.product(sku)
-        except UnknownProduct:
-            product = Product(sku)
+        product = browsing.product(matcher, sku) or Product(sku)
         if name is not None:
             product = Product(sku, name, product.brand, product.category, product.gtin, product.attributes)
-        before = matcher.catalogue.count_references()
+        before = browsing.count_references(matcher)
         matcher.enrol(product, good, by=by)
-        added = matcher.catalogue.count_references() - before
+        added = browsing.count_references(matcher) - before
     say(f"{sku}: {added} references added, {len(good) - added} were there already")
     return int(failed > 0)
 

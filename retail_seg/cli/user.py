@@ -36,11 +36,12 @@ def add(name: str, role: str, oidc: bool, store: Path, by: str) -> None:
     """Let NAME log in; asks for the password."""
     from retail_seg.people.roles import AccountError
     from retail_seg.people.users import add_user, find_user
+    from retail_seg.store.opening import log_of
 
     _open(store)
     if find_user(store, name):
         raise AccountError(f"{name} is a user already; see `retail-seg user list`")
-    found = add_user(store, name, role, None if oidc else _ask(name), by=by)
+    found = add_user(store, name, role, None if oidc else _ask(name), logged=log_of(store), by=by)
     say(f"{found.name} may log in as {found.role}" + (" through the identity provider" if oidc else ""))
 
 
@@ -65,8 +66,9 @@ def list_(store: Path) -> None:
 def set_role(name: str, role: str, store: Path, by: str) -> None:
     """Give NAME another ROLE; it counts at once."""
     from retail_seg.people.users import set_role as change
+    from retail_seg.store.opening import log_of
 
-    change(store, name, role, by=by)
+    change(store, name, role, logged=log_of(store), by=by)
     say(f"{name} is {role} now")
 
 
@@ -78,11 +80,12 @@ def passwd(name: str, store: Path, by: str) -> None:
     """Set a new password of NAME; asks for it, and ends their open sessions."""
     from retail_seg.people.roles import AccountError
     from retail_seg.people.users import find_user, set_password
+    from retail_seg.store.opening import log_of
 
     _open(store)
     if find_user(store, name) is None:
         raise AccountError(f"there is no user {name}; see `retail-seg user list`")
-    set_password(store, name, _ask(name), by=by)
+    set_password(store, name, _ask(name), logged=log_of(store), by=by)
     say(f"{name} has a new password")
 
 
@@ -93,8 +96,9 @@ def passwd(name: str, store: Path, by: str) -> None:
 def remove(name: str, store: Path, by: str) -> None:
     """Take the access of NAME away, at once."""
     from retail_seg.people.users import read_users, remove_user
+    from retail_seg.store.opening import log_of
 
-    remove_user(store, name, by=by)
+    remove_user(store, name, logged=log_of(store), by=by)
     say(f"{name} may no longer log in")
     if not read_users(store):
         say("No users are left: no login is asked for, and the app is for this computer only.")

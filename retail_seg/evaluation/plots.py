@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from retail_seg.evaluation.charts import Axis, Series, draw_chart, share_axis
-from retail_seg.evaluation.retrieval import RetrievalResult
+from retail_seg.evaluation.retrieval import Answers, RetrievalResult
 
 _BINS = 10
+_FROM, _POINTS = 0.05, 60  # share answered from which on the share right is no chance, and points of a curve
 _FEWEST = 5  # answers in a bin below which its share right is chance
 
 
@@ -29,6 +30,26 @@ def plot_reliability(result: RetrievalResult, path: Path) -> None:
         share_axis("probability given"),
         share_axis("share of answers that are right"),
         [Series("as it should be", [(0, 0), (1, 1)], dashed=True), Series(result.embedder, points)],
+    )
+
+
+def plot_risk_coverage(result: RetrievalResult, path: Path) -> None:
+    """How many of the answers are right when only the surest share of the crops is answered, as PNG."""
+    within = Answers(result.probability, result.right, np.ones(len(result.right)))
+    shown = {"every product in the catalogue": within}
+    if result.mixed is not None:
+        shown[f"{result.policy.strangers:.0%} strangers"] = result.mixed
+    series = [Series("stated", [(0, result.policy.precision), (1, result.policy.precision)], dashed=True)]
+    for name, answers in shown.items():
+        answered, right = answers.coverage()
+        at = np.unique(np.searchsorted(answered, np.linspace(_FROM, 1, _POINTS)).clip(max=len(answered) - 1))
+        series.append(Series(name, list(zip(answered[at].tolist(), right[at].tolist(), strict=True))))
+    draw_chart(
+        path,
+        f"{result.embedder}: what is answered, and how much of it is right",
+        share_axis("share of the crops answered, the surest first"),
+        share_axis("share of these answers that are right"),
+        series,
     )
 
 

@@ -2,60 +2,44 @@
 
 The gallery's pictures become references with all their views and local features, a `Ranker` is fitted to them, and
 each query is ranked: projection, exact search, second look, calibration. Beside it stands the plain answer: cosine of
-the vectors as they come from the network.
+the vectors as they come from the network. What is asked of it is what a shop needs: how much is answered *sure*, how
+much of that is right, with every product in the catalogue and with strangers among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from index.calibration import FALSE_ACCEPT_RATE, ONE_REFERENCE, expected_calibration_error
-from index.ranking import Look, Ranker, Ranking
-from index.rerank import local_features
-from index.vectors import VectorIndex
+from index.calibration import ONE_REFERENCE, Policy, expected_calibration_error
 from index.views import reference_views
 from retail_seg.errors import LabelledCropsError, PhotoError
-from retail_seg.store.crop_lists import LabelledCrop, load_crops
+from retail_seg.evaluation.trial_store import EmbeddedCrops, TrialStore, embed_crops
+from retail_seg.store.crop_lists import LabelledCrop
 
 if TYPE_CHECKING:
     from catalogue.health import Progress
-    from index import Embedder
+    from index import Embedder, Ranking
 
 #: References per product that are tried, the first ones of the gallery.
 REFERENCE_COUNTS = (1, 2, 4, 8)
-#: Longer side, in pixels, at which pictures are embedded: that of a store's references.
-MAX_SIDE = 1024
 #: Ranks beyond this one count as not found in the mean average precision.
 DEPTH = 100
 #: Products are left out in this many parts, one part at a time.
 PARTS = 3
 
-_BATCH = 64
-
-
-@dataclass(frozen=True)
-class EmbeddedCrops:
-    """Crops that were read: labels int64 (n,), their places in the list, vectors of each one's views, features."""
-
-    labels: np.ndarray
-    place: np.ndarray
-    vectors: list[np.ndarray]
-    features: list[bytes]
-
-    def take(self, rows: np.ndarray) -> EmbeddedCrops:
-        """Those at the positions `rows`."""
-        return EmbeddedCrops(
-            self.labels[rows], self.place[rows], [self.vectors[i] for i in rows], [self.features[i] for i in rows]
-        )
-
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Scores with at most `references` references per product; `known` is the share decided known."""
+    """Scores with at most `references` references per product, every query's product being in the gallery.
+
+    sure, sure_right  shares of all queries that are called sure, and are and are right
+    precision         share right of the sure ones, None where there are none
+    within_reach      share that could be answered, right, at the stated precision by the best threshold on them
+    """
 
     references: int
     plain_top1: float
@@ -63,34 +47,60 @@ class Accuracy:
     top5: float
     map: float
     ece: float
-    known: float
-    known_right: float
+    sure: float
+    sure_right: float
+    precision: float | None
+    likely: float
+    within_reach: float
 
     def line(self) -> str:
         """A line of the table."""
         values = f"{self.plain_top1:11.3f}  {self.top1:5.3f}  {self.top5:5.3f}  {self.map:5.3f}  {self.ece:5.3f}"
-        return f"{self.references:10}  {values}  {self.known:5.3f}  {self.known_right:15.3f}"
+        precision = "    -" if self.precision is None else f"{self.precision:5.3f}"
+        called = f"{self.sure:5.3f}  {self.sure_right:14.3f}  {precision:>9}  {self.within_reach:12.3f}"
+        return f"{self.references:10}  {values}  {called}  {self.likely:6.3f}"
 
 
 @dataclass(frozen=True)
-class Rejection:
-    """Products left out of the gallery, a third at a time: shares of queries, at the stated false-accept rate.
+class Strangers:
+    """Products left out of the gallery, a third at a time, and asked all the same.
 
-    `rejected` of those of left-out products; `accepted` and `accepted_right` of the others.
+    share             of the queries that are taken to be strangers, as the policy expects
+    precision         share right of the sure answers then, None where there are none
+    called_sure       share of the strangers that are called sure, `called_likely` of those that are called likely
+    sure_right        share of the others that are called sure and are right
     """
 
-    false_accept_rate: float
-    rejected: float
-    accepted: float
-    accepted_right: float
+    share: float
+    precision: float | None
+    called_sure: float
+    called_likely: float
+    sure_right: float
     queries_left_out: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities (n,) of first answers, whether they are right, and how much each counts."""
+
+    probability: np.ndarray
+    right: np.ndarray
+    weight: np.ndarray
+
+    def coverage(self) -> tuple[np.ndarray, np.ndarray]:
+        """Shares answered (n,), the surest first, and the shares of them that are right."""
+        order = np.argsort(-self.probability, kind="stable")
+        weight = self.weight[order]
+        answered = np.cumsum(weight)
+        return answered / max(answered[-1], 1e-12), np.cumsum(weight * self.right[order]) / answered
 
 
 @dataclass(frozen=True)
 class RetrievalResult:
     """Everything that is reported of one embedder; `probability` and `right` (n,) are those of the fullest gallery.
 
-    `apart` holds products that the embedder learned from and others, each under what it is.
+    `apart` holds products that the embedder learned from and others, each under what it is; `mixed` the answers where
+    some queries are strangers.
     """
 
     embedder: str
@@ -99,20 +109,24 @@ class RetrievalResult:
     products: int
     references: int
     queries: int
+    policy: Policy
+    threshold: float
     rows: tuple[Accuracy, ...]
     apart: Mapping[str, Accuracy]
-    rejection: Rejection | None
+    strangers: Strangers | None
     probability: np.ndarray
     right: np.ndarray
+    mixed: Answers | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for a JSON line."""
-        names = ("embedder", "fingerprint", "projection", "products", "references", "queries")
+        names = ("embedder", "fingerprint", "projection", "products", "references", "queries", "threshold")
         return {
-            **{name: getattr(self, name) for name in names},
+            **_rounded({name: getattr(self, name) for name in names}),
+            "stated": asdict(self.policy),
             "by_references": [_rounded(asdict(row)) for row in self.rows],
             "apart": {name: _rounded(asdict(row)) for name, row in self.apart.items()},
-            "left_out": _rounded(asdict(self.rejection)) if self.rejection else None,
+            "left_out": _rounded(asdict(self.strangers)) if self.strangers else None,
         }
 
     def table(self) -> str:
@@ -120,15 +134,20 @@ class RetrievalResult:
         lines = [
             f"{self.embedder}: {self.products} products, {self.references} references, {self.queries} queries;"
             f" projection {self.projection}",
-            "references  plain top-1  top-1  top-5    mAP    ECE  known  known and right",
+            f"sure: stated precision {self.policy.precision:.0%}, from probability {self.threshold:.2f} on",
+            "references  plain top-1  top-1  top-5    mAP    ECE   sure  sure and right"
+            "  precision  within reach  likely",
         ]
         lines += [row.line() for row in self.rows]
         lines += [f"{row.line()}  {name}" for name, row in self.apart.items()]
-        if self.rejection:
-            one = self.rejection
-            rate = f"a third of the products left out at a time, false-accept rate {one.false_accept_rate:.1%}"
-            rest = f"{one.accepted:.1%} of the others accepted, {one.accepted_right:.1%} right"
-            lines.append(f"{rate}: {one.rejected:.1%} of theirs rejected, {rest}")
+        if self.strangers:
+            one = self.strangers
+            precision = "nothing is sure" if one.precision is None else f"precision of sure {one.precision:.1%}"
+            lines.append(
+                f"a third of the products left out at a time, {one.share:.0%} of the crops theirs: {precision}; "
+                f"{one.called_sure:.1%} of the strangers called sure, {one.called_likely:.1%} likely; "
+                f"{one.sure_right:.1%} of the others sure and right"
+            )
         if self.references == self.products:
             lines.append(ONE_REFERENCE)
         return "\n".join(lines)
@@ -139,7 +158,7 @@ def evaluate_retrieval(
     queries: Sequence[LabelledCrop],
     embedder: Embedder,
     *,
-    false_accept_rate: float = FALSE_ACCEPT_RATE,
+    policy: Policy | None = None,
     seen: Collection[str] = (),
     progress: Progress | None = None,
 ) -> tuple[RetrievalResult, list[PhotoError]]:
@@ -148,15 +167,17 @@ def evaluate_retrieval(
     `seen` names the labels that the embedder was trained with: they and the others are scored apart, too.
     Raises LabelledCropsError where no label of the queries is in the gallery.
     """
+    policy = policy or Policy()
     numbers = {label: at for at, label in enumerate(sorted({row.label for row in gallery}))}
     known = [row for row in queries if row.label in numbers]
     if not known:
         raise LabelledCropsError("No label of the queries is in the gallery: give both lists the same labels.")
-    shelf, errors = embed_crops(gallery, numbers, embedder, reference_views, progress)
+    shelf, errors = embed_crops(gallery, numbers, embedder, reference_views, progress, show=True)
     asked, more = embed_crops(known, numbers, embedder, lambda crop, mask: [(crop, mask)], progress)
     if not len(shelf.labels) or not len(asked.labels):
         raise LabelledCropsError("No picture of the gallery or of the queries could be read: check the paths.")
-    rows, store, rankings = _by_references(shelf, asked, embedder.name, false_accept_rate)
+    rows, store, rankings = _by_references(shelf, asked, embedder.name, policy)
+    strangers, mixed = _strangers(shelf, asked, embedder.name, policy)
     result = RetrievalResult(
         embedder=embedder.name,
         fingerprint=embedder.fingerprint,
@@ -164,119 +185,62 @@ def evaluate_retrieval(
         products=len(np.unique(shelf.labels)),
         references=len(shelf.labels),
         queries=len(asked.labels),
+        policy=policy,
+        threshold=store.ranker.calibration.threshold,
         rows=tuple(rows),
         apart=_apart(shelf, asked, store, rankings, [numbers[label] for label in seen if label in numbers]),
-        rejection=_rejection(shelf, asked, embedder.name, false_accept_rate),
+        strangers=strangers,
         probability=np.array([ranking.probability for ranking in rankings]),
         right=_rank_of(rankings, asked.labels) == 0,
+        mixed=mixed,
     )
     return result, errors + more
 
 
-def embed_crops(
-    rows: Sequence[LabelledCrop],
-    numbers: Mapping[str, int],
-    embedder: Embedder,
-    views: Callable[[np.ndarray, np.ndarray | None], list[tuple[np.ndarray, np.ndarray | None]]],
-    progress: Progress | None = None,
-) -> tuple[EmbeddedCrops, list[PhotoError]]:
-    """Read, embed and describe the crops of a list, a batch in memory at a time; and the errors of the rest."""
-    errors: list[PhotoError] = []
-    place: list[int] = []
-    vectors: list[np.ndarray] = []
-    features: list[bytes] = []
-    batch: list[list[np.ndarray]] = []
-
-    def flush() -> None:
-        flat = [view for one in batch for view in one]
-        if flat:
-            sizes = np.cumsum([len(one) for one in batch])[:-1]
-            vectors.extend(np.split(embedder.embed(flat), sizes))
-            batch.clear()
-
-    crops = load_crops(rows, MAX_SIDE)
-    for at, crop in progress(crops, len(rows)) if progress else crops:
-        if isinstance(crop, PhotoError):
-            errors.append(crop)
-            continue
-        place.append(at)
-        features.append(local_features(crop))
-        batch.append([view for view, _ in views(crop, None)])
-        if len(batch) == _BATCH:
-            flush()
-    flush()
-    labels = np.array([numbers[rows[at].label] for at in place], np.int64)
-    return EmbeddedCrops(labels, np.array(place, np.int64), vectors, features), errors
-
-
-class _Store:
-    """What a store of these references answers, without its files."""
-
-    def __init__(self, shelf: EmbeddedCrops, embedder: str, false_accept_rate: float) -> None:
-        self._shelf = shelf
-        views = [len(one) for one in shelf.vectors]
-        self._ids = np.repeat(np.arange(len(views)), views)
-        self._vectors = np.concatenate(shelf.vectors)
-        owners = shelf.labels[self._ids]
-        self.ranker = Ranker.fit(self._vectors, self._ids, owners, embedder, false_accept_rate, self._features)
-        self._index = VectorIndex(self.ranker.dim)
-        self._index.add(self._ids, self.ranker.project(self._vectors))
-
-    def rank(self, asked: EmbeddedCrops, top: int) -> list[Ranking]:
-        look = Look(lambda at: asked.features[at], self._features)
-        return self.ranker.rank(_first_views(asked), self._index, lambda ids: self._shelf.labels[ids], top, look)
-
-    def _features(self, ids: Sequence[int]) -> dict[int, bytes]:
-        return {i: self._shelf.features[i] for i in ids}
-
-    def plain(self, asked: EmbeddedCrops) -> float:
-        """Top-1 of the bare vectors: a product's score is its best reference's cosine."""
-        nearest = (_first_views(asked) @ _first_views(self._shelf).T).argmax(axis=1)
-        return float((self._shelf.labels[nearest] == asked.labels).mean())
+def within_reach(probability: np.ndarray, right: np.ndarray, precision: float) -> float:
+    """The share of all answers (n,) that is right and can be given, the surest first, at this precision."""
+    order = np.argsort(-probability, kind="stable")
+    hits = np.cumsum(right[order])
+    enough = np.flatnonzero(hits >= precision * np.arange(1, len(order) + 1))
+    return float(hits[enough[-1]] / len(order)) if len(enough) else 0.0
 
 
 def _by_references(
-    shelf: EmbeddedCrops, asked: EmbeddedCrops, embedder: str, rate: float
-) -> tuple[list[Accuracy], _Store, list[Ranking]]:
+    shelf: EmbeddedCrops, asked: EmbeddedCrops, embedder: str, policy: Policy
+) -> tuple[list[Accuracy], TrialStore, list[Ranking]]:
     """A row for each number of references, and the fullest store with its answers."""
     nth = _nth(shelf.labels)
     fullest = int(nth.max()) + 1
     rows = []
     for count in [count for count in REFERENCE_COUNTS if count < fullest] + [fullest]:
-        store = _Store(shelf.take(np.flatnonzero(nth < count)), embedder, rate)
+        store = TrialStore(shelf.take(np.flatnonzero(nth < count)), embedder, policy)
         rankings = store.rank(asked, DEPTH)
-        rows.append(_accuracy(count, store.plain(asked), rankings, asked.labels))
+        rows.append(_accuracy(count, store.plain(asked), rankings, asked.labels, policy))
     return rows, store, rankings
 
 
 def _apart(
-    shelf: EmbeddedCrops, asked: EmbeddedCrops, store: _Store, rankings: Sequence[Ranking], seen: Sequence[int]
+    shelf: EmbeddedCrops, asked: EmbeddedCrops, store: TrialStore, rankings: Sequence[Ranking], seen: Sequence[int]
 ) -> dict[str, Accuracy]:
     """Queries of products seen and unseen in the whole store, and unseen ones in a store of their own kind alone."""
     mine, theirs = np.isin(asked.labels, seen), ~np.isin(shelf.labels, seen)
     if mine.all() or not mine.any():
         return {}
-    count = int(_nth(shelf.labels).max()) + 1
+    count, policy = int(_nth(shelf.labels).max()) + 1, store.ranker.calibration.policy
 
     def within(at: np.ndarray) -> Accuracy:
         part = asked.take(at)
-        return _accuracy(count, store.plain(part), [rankings[i] for i in at], part.labels)
+        return _accuracy(count, store.plain(part), [rankings[i] for i in at], part.labels, policy)
 
     others = asked.take(np.flatnonzero(~mine))
-    alone = _Store(
-        shelf.take(np.flatnonzero(theirs)), store.ranker.embedder, store.ranker.calibration.false_accept_rate
-    )
+    alone = TrialStore(shelf.take(np.flatnonzero(theirs)), store.ranker.embedder, policy)
     return {
         "products seen in training": within(np.flatnonzero(mine)),
         "products never seen": within(np.flatnonzero(~mine)),
         "never seen, in a store without the others": _accuracy(
-            count, alone.plain(others), alone.rank(others, DEPTH), others.labels
+            count, alone.plain(others), alone.rank(others, DEPTH), others.labels, policy
         ),
     }
-
-
-def _first_views(crops: EmbeddedCrops) -> np.ndarray:
-    return np.stack([one[0] for one in crops.vectors])
 
 
 def _nth(labels: np.ndarray) -> np.ndarray:
@@ -298,45 +262,57 @@ def _rank_of(rankings: Sequence[Ranking], labels: np.ndarray) -> np.ndarray:
     return np.array(places)
 
 
-def _accuracy(count: int, plain: float, rankings: Sequence[Ranking], labels: np.ndarray) -> Accuracy:
+def _called(rankings: Sequence[Ranking], what: str) -> np.ndarray:
+    return np.array([ranking.certainty == what for ranking in rankings])
+
+
+def _accuracy(count: int, plain: float, rankings: Sequence[Ranking], labels: np.ndarray, policy: Policy) -> Accuracy:
     rank = _rank_of(rankings, labels)
-    known = np.array([ranking.known for ranking in rankings])
+    sure, right = _called(rankings, "sure"), rank == 0
     probability = np.array([ranking.probability for ranking in rankings])
     return Accuracy(
         references=count,
         plain_top1=plain,
-        top1=float((rank == 0).mean()),
+        top1=float(right.mean()),
         top5=float((rank < 5).mean()),
         map=float(np.where(rank < DEPTH, 1 / (rank + 1), 0).mean()),
-        ece=expected_calibration_error(probability, rank == 0),
-        known=float(known.mean()),
-        known_right=float((known & (rank == 0)).mean()),
+        ece=expected_calibration_error(probability, right),
+        sure=float(sure.mean()),
+        sure_right=float((sure & right).mean()),
+        precision=float(right[sure].mean()) if sure.any() else None,
+        likely=float(_called(rankings, "likely").mean()),
+        within_reach=within_reach(probability, right, policy.precision),
     )
 
 
-def _rejection(shelf: EmbeddedCrops, asked: EmbeddedCrops, embedder: str, rate: float) -> Rejection | None:
+def _strangers(
+    shelf: EmbeddedCrops, asked: EmbeddedCrops, embedder: str, policy: Policy
+) -> tuple[Strangers | None, Answers | None]:
     """Leave a part of the products out at a time; None where there are too few to leave any."""
     products = np.unique(shelf.labels)
     if len(products) < 2 * PARTS:
-        return None
-    foreign, accepted, right = [], [], []
+        return None, None
+    parts = []
     for part in range(PARTS):
         out = products[part::PARTS]
-        rankings = _Store(shelf.take(np.flatnonzero(~np.isin(shelf.labels, out))), embedder, rate).rank(asked, 1)
-        known = np.array([ranking.known for ranking in rankings])
+        store = TrialStore(shelf.take(np.flatnonzero(~np.isin(shelf.labels, out))), embedder, policy)
+        rankings = store.rank(asked, 1)
         first = np.array([ranking.candidates[0].owner for ranking in rankings])
-        missing = np.isin(asked.labels, out)
-        foreign.append(known[missing])
-        accepted.append(known[~missing])
-        right.append((known & (first == asked.labels))[~missing])
-    strangers = np.concatenate(foreign)
-    return Rejection(
-        false_accept_rate=rate,
-        rejected=float(1 - strangers.mean()),
-        accepted=float(np.concatenate(accepted).mean()),
-        accepted_right=float(np.concatenate(right).mean()),
-        queries_left_out=len(strangers),
-    )
+        probability = np.array([ranking.probability for ranking in rankings])
+        called = _called(rankings, "sure"), _called(rankings, "likely")
+        parts.append((probability, first == asked.labels, np.isin(asked.labels, out), *called))
+    probability, right, missing, sure, likely = (np.concatenate(column) for column in zip(*parts, strict=True))
+    share = policy.strangers
+    weight = np.where(missing, share / max(missing.sum(), 1), (1 - share) / max((~missing).sum(), 1))
+    answered = float(weight[sure].sum())
+    return Strangers(
+        share=share,
+        precision=float((weight * right)[sure].sum()) / answered if answered else None,
+        called_sure=float(sure[missing].mean()),
+        called_likely=float(likely[missing].mean()),
+        sure_right=float((sure & right)[~missing].mean()),
+        queries_left_out=int(missing.sum()),
+    ), Answers(probability, right, weight)
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

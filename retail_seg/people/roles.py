@@ -7,13 +7,13 @@ files anyway and is therefore a manager; the web app says for each visitor who i
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 
 from retail_seg.errors import RetailSegError
+from retail_seg.system.settings import settings
 
 #: Each role may do what those before it may: look; scan, correct and annotate; change products, models and settings.
 ROLES = ("viewer", "staff", "manager")
@@ -50,7 +50,7 @@ class Person:
 def local_name() -> str:
     """Who sits at this computer: RETAIL_SEG_USER, else the name of the login, else nobody's."""
     try:
-        return os.environ.get("RETAIL_SEG_USER") or getpass.getuser()
+        return settings().user or getpass.getuser()
     except (KeyError, OSError):  # a container whose user has no entry
         return ""
 
@@ -102,6 +102,21 @@ def require(role: str) -> str:
         who = f"{person.name} is" if person.name else "You are"
         raise NotAllowed(f"{who} {person.role}, this needs the role {role}; ask a manager to do it, or for the role")
     return person.name
+
+
+def owner_or_manager() -> Callable[[], None]:
+    """A rule for what is begun now, to be asked later: it raises NotAllowed unless who is acting then began it.
+
+    Managers may always.
+    """
+    owner = acting()
+
+    def ask() -> None:
+        person = acting()
+        if (person.name, person.local) != (owner.name, owner.local):
+            require("manager")
+
+    return ask
 
 
 def sign(role: str, by: str) -> str:

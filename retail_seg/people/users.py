@@ -2,6 +2,7 @@
 
 `STORE/users.json` is read anew when it changes, so that a role given or taken counts at once. E-mail addresses of an
 identity provider (OIDC) stand in it without a password: the provider says who somebody is, this file what they may.
+What changes it is given the store's log, `Catalogue.logged`, which lets one change at a time through.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import threading
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from retail_seg.people.roles import ROLES, AccountError, Person, acting, require, sign
 from retail_seg.system.files import replace_file
@@ -31,6 +32,12 @@ SCRYPT = {"n": 2**15, "r": 8, "p": 3}
 _FORM = 1
 #: One check at a time: many logins at once must not use up the memory.
 _ONE_AT_A_TIME = threading.Lock()
+
+
+class Logged(Protocol):
+    """A block that is done beside no other such block, and stands in a log unless it raises."""
+
+    def __call__(self, action: str, *, by: str = "") -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def find_user(store: Path, name: str) -> User | None:
     return next((user for user in read_users(store) if name_key(user.name) == wanted), None)
 
 
-def add_user(store: Path, name: str, role: str, password: str | None, *, by: str = "") -> User:
+def add_user(store: Path, name: str, role: str, password: str | None, *, logged: Logged, by: str = "") -> User:
     """Let somebody log in. Without a password, `name` is the e-mail address that an identity provider vouches for.
 
     Only a manager may. Raises AccountError for a name that is taken or cannot be used, and for a poor password.
@@ -71,27 +78,29 @@ def add_user(store: Path, name: str, role: str, password: str | None, *, by: str
     require("manager")
     name = _checked_name(name, email=password is None)
     user = User(name, Person(name, role).role, "" if password is None else hashed(_checked(password, name)))
-    with _changing(store, f"add user {name} as {role}", by) as users:
+    with _changing(store, logged, f"add user {name} as {role}", by) as users:
         if any(name_key(other.name) == name_key(name) for other in users):
             raise AccountError(f"{name} is a user already; remove them first, or give another name")
         users.append(user)
     return user
 
 
-def remove_user(store: Path, name: str, *, by: str = "") -> None:
+def remove_user(store: Path, name: str, *, logged: Logged, by: str = "") -> None:
     """Take somebody's access away at once; raises AccountError for the last manager while others are left."""
-    with _changing(store, f"remove user {name}", by) as users:
+    with _changing(store, logged, f"remove user {name}", by) as users:
         users.remove(_one(users, name))
 
 
-def set_role(store: Path, name: str, role: str, *, by: str = "") -> None:
+def set_role(store: Path, name: str, role: str, *, logged: Logged, by: str = "") -> None:
     """Give somebody another role; it counts at once."""
-    with _changing(store, f"user {name} is {role} now", by) as users:
+    with _changing(store, logged, f"user {name} is {role} now", by) as users:
         user = _one(users, name)
         users[users.index(user)] = replace(user, role=Person(user.name, role).role)
 
 
-def set_password(store: Path, name: str, password: str, *, old: str | None = None, by: str = "") -> None:
+def set_password(
+    store: Path, name: str, password: str, *, logged: Logged, old: str | None = None, by: str = ""
+) -> None:
     """Give somebody another password; their open sessions end. Everybody may change their own.
 
     A visitor's own needs the `old` one, a manager's too: who finds a browser open must not keep it. Raises
@@ -100,7 +109,7 @@ def set_password(store: Path, name: str, password: str, *, old: str | None = Non
     own = not acting().local and name_key(acting().name) == name_key(name)
     if own and check_password(store, name, old or "") is None:
         raise AccountError("The password that you have now does not fit; type it again, or ask a manager for a new one")
-    with _changing(store, f"new password of user {name}", by, "viewer" if own else "manager") as users:
+    with _changing(store, logged, f"new password of user {name}", by, "viewer" if own else "manager") as users:
         user = _one(users, name)
         if not user.password:
             raise AccountError(f"{user.name} logs in through an identity provider; the password is kept there")
@@ -192,12 +201,10 @@ def _well_formed(user: User) -> None:
 
 
 @contextmanager
-def _changing(store: Path, action: str, by: str, role: str = "manager") -> Iterator[list[User]]:
+def _changing(store: Path, logged: Logged, action: str, by: str, role: str = "manager") -> Iterator[list[User]]:
     """The users, to be changed in the block; written and logged in one go, beside no other change of them."""
-    from retail_seg.store.opening import open_catalogue
-
     by = sign(role, by)
-    with open_catalogue(Path(store)) as catalogue, catalogue.logged(action, by=by):
+    with logged(action, by=by):
         users = read_users(store)
         yield users
         if users and not any(user.role == "manager" for user in users):

@@ -1,4 +1,4 @@
-"""What people do with products in the app: look, add, change, give them pictures, tell doubles apart, take it back."""
+"""What people do with products in the app: add, change, give them pictures, tell doubles apart, take it back."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ import numpy as np
 from catalogue import Product, editing, history, listing
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
-from retail_seg.photos.load import encode_picture, load_photo
 from retail_seg.store.enrolment import Refused, Upload
 from retail_seg.store.gallery import stack
 
 if TYPE_CHECKING:
-    from catalogue import Catalogue
     from retail_seg.matcher import Matcher
 
 #: So many pictures can be added at once.
 MAX_PICTURES = 100
-#: Longer side, in pixels, of a picture in a list.
-THUMBNAIL = 320
 
 Report = Callable[[float, str], None]
 
@@ -51,37 +47,28 @@ class Rival:
     other_id: int
 
 
-def thumbnail(catalogue: Catalogue, reference_id: int, side: int = THUMBNAIL) -> tuple[bytes, float]:
-    """A reference's picture as JPEG bytes, its longer side at most so many pixels, and its width over its height.
-
-    Raises UnknownReference.
-    """
-    photo = load_photo(catalogue.reference_picture(reference_id), name="reference", max_side=side)
-    return encode_picture(photo), photo.shape[1] / photo.shape[0]
-
-
 # -- fields
 
 
-def add_product(catalogue: Catalogue, product: Product) -> Product:
+def add_product(matcher: Matcher, product: Product) -> Product:
     """Add a product that is new, without pictures; returns it as it was kept. Raises EditConflict for a known SKU."""
-    return editing.add(catalogue, product, by=require("manager"))
+    return editing.add(matcher.catalogue, product, by=require("manager"))
 
 
-def change_product(catalogue: Catalogue, seen: Product, wanted: Product) -> list[int]:
+def change_product(matcher: Matcher, seen: Product, wanted: Product) -> list[int]:
     """Write a product's fields, if it still is as somebody saw it; returns the changes to undo, none for no difference.
 
     Raises EditConflict where another person has changed it meanwhile.
     """
-    written = editing.revise(catalogue, seen, wanted, by=require("manager"))
-    return _latest(catalogue, seen.sku) if written else []
+    written = editing.revise(matcher.catalogue, seen, wanted, by=require("manager"))
+    return _latest(matcher, seen.sku) if written else []
 
 
 def remove(matcher: Matcher, sku: str, references: Sequence[int] | None = None) -> list[int]:
     """Take a product out, or some of its pictures; returns the changes to undo."""
     require("manager")
     matcher.remove(sku, references)
-    return _latest(matcher.catalogue, sku)
+    return _latest(matcher, sku)
 
 
 def bring_back(matcher: Matcher, sku: str) -> list[int]:
@@ -90,8 +77,8 @@ def bring_back(matcher: Matcher, sku: str) -> list[int]:
     return [matcher.undelete(sku).id]
 
 
-def _latest(catalogue: Catalogue, sku: str) -> list[int]:
-    return [change.id for change in history.log(catalogue, sku=sku, limit=1)]
+def _latest(matcher: Matcher, sku: str) -> list[int]:
+    return [change.id for change in history.log(matcher.catalogue, sku=sku, limit=1)]
 
 
 # -- pictures
@@ -105,7 +92,7 @@ def add_pictures(
     `report` may raise: nothing has been written then. Raises UnknownProduct, and TooManyPictures for too many at once.
     """
     require("manager")
-    check_addition(matcher.catalogue, sku, len(uploads))
+    check_addition(matcher, sku, len(uploads))
     names = [name for name, _ in uploads]
 
     def on_picture(done: int, total: int) -> None:
@@ -118,10 +105,10 @@ def add_pictures(
     ]
 
 
-def check_addition(catalogue: Catalogue, sku: str, count: int) -> None:
+def check_addition(matcher: Matcher, sku: str, count: int) -> None:
     """Raise what `add_pictures` would before it reads the first picture."""
     require("manager")
-    catalogue.product(sku)
+    matcher.catalogue.product(sku)
     if count > MAX_PICTURES:
         raise TooManyPictures(f"{count} pictures are too many at once; add at most {MAX_PICTURES}")
 
@@ -160,11 +147,6 @@ def move(matcher: Matcher, reference_ids: Sequence[int], to: str) -> list[int]:
     changes = editing.move(matcher.catalogue, reference_ids, to, by=require("manager"))
     matcher.refresh()
     return changes
-
-
-def last_changes(catalogue: Catalogue, sku: str = "", limit: int = 20) -> list[history.Change]:
-    """The latest changes, newest first; of one product where a SKU is given."""
-    return history.log(catalogue, sku=sku, limit=limit)
 
 
 def undo(matcher: Matcher, numbers: Sequence[int]) -> list[int]:

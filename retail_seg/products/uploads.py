@@ -22,7 +22,6 @@ from retail_seg.report import safe_cell
 from retail_seg.store import importing
 
 if TYPE_CHECKING:
-    from catalogue import Catalogue
     from retail_seg.matcher import Matcher
 
 #: Larger uploads are refused; a zip's table may unfold to so much.
@@ -180,7 +179,7 @@ def _check_zip(upload: Upload) -> None:
             raise UploadRefused(f"{upload.name}: {member.filename[:200]} unfolds to {size}; split it")
 
 
-def check(catalogue: Catalogue, upload: Upload, report: Report) -> Upload:
+def check(matcher: Matcher, upload: Upload, report: Report) -> Upload:
     """Find out what an import of the upload would do; nothing is written, every picture is read.
 
     `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
@@ -190,7 +189,7 @@ def check(catalogue: Catalogue, upload: Upload, report: Report) -> Upload:
     upload.file = file = _read(upload)
     upload.lines = _refused(file)
     counter = _Counter(file, report, "Checked")
-    for outcome in importing.plan(catalogue, file, fetch=upload.fetch, pulse=counter.pictures):
+    for outcome in importing.plan(matcher.catalogue, file, fetch=upload.fetch, pulse=counter.pictures):
         upload.lines.append(_line(file, outcome))
         counter.product()
     return upload

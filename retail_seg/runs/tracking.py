@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from retail_seg.errors import MissingExtraError, RecordError
+from retail_seg.system.settings import settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: Name of the experiment, where MLFLOW_EXPERIMENT_NAME gives no other.
-EXPERIMENT = "retail-seg"
 INSTALL = "`pip install -c constraints.txt '.[record]'`"
 #: What MLflow is told in any case: no telemetry, and stdout is for the JSON of our commands.
 _ALWAYS = {
@@ -35,20 +33,11 @@ _DEFAULTS = {
 }
 
 
-def runs_folder() -> Path:
-    """Folder of the local record: RETAIL_SEG_RUNS, else XDG_DATA_HOME/retail-seg/runs, else below ~/.local/share."""
-    named = os.environ.get("RETAIL_SEG_RUNS")
-    if named:
-        return Path(named).absolute()
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "retail-seg" / "runs"
-
-
 def place() -> str:
     """Where the record is, for people: the database file, or the server without any password."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = settings().tracking_uri
     if not uri:
-        return str(runs_folder() / "runs.db")
+        return str(settings().runs / "runs.db")
     parts = urlsplit(uri)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -72,12 +61,12 @@ def connect() -> tuple[MlflowClient, str]:
         os.environ.setdefault(key, value)
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = settings().tracking_uri
     if uri:
         return _opened(uri, None)
     from retail_seg.system.files import locked
 
-    folder = runs_folder()
+    folder = settings().runs
     with locked(folder / "opening.lock"):  # who opens it first makes the tables, and nobody may see half of them
         return _opened(f"sqlite:///{folder / 'runs.db'}", (folder / "artifacts").as_uri())
 
@@ -86,7 +75,7 @@ def _opened(uri: str, artifacts: str | None) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    name = settings().experiment
     known = client.get_experiment_by_name(name)
     return client, str(known.experiment_id if known else client.create_experiment(name, artifact_location=artifacts))
 
@@ -104,5 +93,5 @@ def reachable() -> tuple[MlflowClient, str]:
 def reason_of(error: Any) -> str:
     """The first line of what a library said, without addresses that may hold a password."""
     first = (str(error).strip().splitlines() or [""])[0].strip() or type(error).__name__
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = settings().tracking_uri
     return (first.replace(uri, place()) if uri else first)[:200]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalogue import NewReference, Product, scan_history, scans, search
+from catalogue import NewReference, Product, listing, scan_history, scans
 from catalogue.errors import UndoError
 from index.views import upright
 from retail_seg.errors import RetailSegError
@@ -55,7 +55,7 @@ class LookAlike:
 
 def find_products(matcher: Matcher, text: str, limit: int = 20) -> list[Product]:
     """Products by name, SKU or GTIN, best first; none for an empty text."""
-    return search.search(matcher.catalogue, text, limit=limit) if text.strip() else []
+    return listing.search(matcher.catalogue, text, limit=limit)
 
 
 def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike]:

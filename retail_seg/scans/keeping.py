@@ -11,7 +11,6 @@ import numpy as np
 from catalogue import scans
 from retail_seg.people.roles import require
 from retail_seg.photos.load import encode_picture, shrink
-from retail_seg.store.scanning import MARGIN
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -37,7 +36,7 @@ def keep(
     """
     require("staff")
     photo, instances, report = found.seen.picture, found.seen.instances, found.report
-    cuts = [instances.crop(photo, i, MARGIN) for i in range(len(instances))]
+    cuts = [instances.crop(photo, i) for i in range(len(instances))]
     kept = [np.asarray(vector, np.float32).tobytes() for vector in found.vectors]
     versions = report.versions
     scan = scans.NewScan(
@@ -59,9 +58,9 @@ def keep(
 
 
 def _lines(report: Report) -> dict[str, list[Any]]:
-    """Confidence of the segmenter, suspicion of a merge and margin of each instance, by its number."""
+    """Confidence of the segmenter, suspicion of a merge, margin and certainty of each instance, by its number."""
     return {
-        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4)]
+        str(line.id): [round(line.confidence, 4), line.merged, round(line.identification.margin, 4), line.certainty]
         for line in report.instances
     }
 

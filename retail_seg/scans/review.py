@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 #: Largest photo file that the app takes, in MB, and how many at once.
 MAX_PHOTO_MB = 50
 MAX_PHOTOS = 20
-#: From this probability on a product is called sure: at most one in ten such answers should be wrong.
-SURE = 0.9
+#: Scans kept before answers said how certain they are: from this probability on a product is called sure.
+OLD_SURE = 0.9
 SURE_, LIKELY, UNKNOWN = "sure", "likely", "unknown"
 CERTAINTIES = (SURE_, LIKELY, UNKNOWN)
+_CERTAINTY_AT = 3  # in what is kept of a line, see `upkeep`
 #: Longer side, in pixels, of a photo as it is shown and zoomed into.
 SHOWN_SIDE = 2560
 
@@ -190,14 +191,15 @@ def open_review(matcher: Matcher, scan_id: int) -> Review:
     instances = scans.instances(matcher.catalogue, scan_id)
     skus = {i.sku for i in instances} | {match["sku"] for i in instances for match in i.matches}
     names = matcher.catalogue.names_of(skus - {""})
+    said = scan.details.get("lines", {})
     # Rows and runs are worked out anew: a correction of a product, a part or a box changes those of its neighbours.
-    lines = placed([_line(i, names, scan.details.get("lines", {}).get(str(i.number))) for i in instances])
+    lines = placed([_line(i, names, said.get(str(i.number))) for i in instances])
     versions = {"version": str(scan.details.get("version", "")), "segmenter": scan.model, "embedder": scan.embedder}
     report = Report(scan.image, scan.width, scan.height, lines, {**versions, "revision": scan.revision})
     return Review(
         scan,
         report,
-        {i.number: certainty(i) for i in instances},
+        {i.number: certainty(i, said.get(str(i.number))) for i in instances},
         {i.number: (i.decided_by, i.decided_at, i.decision) for i in instances if i.decided_at},
         tuple(scan.details.get("advice", ())),
         tuple(scan_history.changes(matcher.catalogue, scan_id)),
@@ -221,19 +223,31 @@ def open_reviews(matcher: Matcher, scan_ids: Sequence[int]) -> list[Review]:
     return found
 
 
-def certainty(instance: ScanInstance) -> str:
-    """Whether an instance's product is sure, likely or unknown; what a person said is sure."""
+def certainty(instance: ScanInstance, details: list[Any] | None = None) -> str:
+    """Whether an instance's product is sure, likely or unknown: as the store answered, unless a person said what it is.
+
+    `details` are those that were kept with its line; scans of earlier versions have no certainty among them.
+    """
+    if instance.decided_at:
+        return SURE_ if instance.sku else UNKNOWN
+    if details and len(details) > _CERTAINTY_AT:
+        return str(details[_CERTAINTY_AT])
     if not instance.sku:
         return UNKNOWN
-    return SURE_ if instance.decided_at or instance.probability >= SURE else LIKELY
+    return SURE_ if instance.probability >= OLD_SURE else LIKELY
 
 
-def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> tuple[list[Listed], int]:
-    """A page of the kept scans that hold every word of `text`, newest first, and how many there are in all."""
+def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> list[Listed]:
+    """A page of the kept scans that hold every word of `text`, newest first."""
     page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit)
     ids = [scan.id for scan in page]
     small, totals = scans.thumbnails(matcher.catalogue, ids), scans.totals(matcher.catalogue, ids)
-    return [Listed(s, small.get(s.id), *totals[s.id]) for s in page], scans.count(matcher.catalogue, text)
+    return [Listed(s, small.get(s.id), *totals[s.id]) for s in page]
+
+
+def count_scans(matcher: Matcher, text: str = "") -> int:
+    """How many kept scans `list_scans` pages through."""
+    return scans.count(matcher.catalogue, text)
 
 
 def delete_scan(matcher: Matcher, scan_id: int) -> None:
@@ -243,13 +257,23 @@ def delete_scan(matcher: Matcher, scan_id: int) -> None:
 
 def _line(instance: ScanInstance, names: dict[str, str], details: list[Any] | None) -> ReportLine:
     matches = tuple(
-        Match(m["sku"], names.get(m["sku"], m.get("name", "")), m["score"], m["reference_id"]) for m in instance.matches
+        Match(
+            m["sku"], names.get(m["sku"], m.get("name", "")), m["score"], m["reference_id"], m.get("probability", 0.0)
+        )
+        for m in instance.matches
     )
     lead = matches[0].score - matches[1].score if len(matches) > 1 else 0.0
-    confidence, merged, margin = details or (1.0, False, lead)
-    name = names.get(instance.sku, "") or instance.sku
-    known = "known" if instance.sku else "unknown"
-    identity = Identification(known, instance.sku or None, name, instance.probability, margin, matches)  # type: ignore[arg-type]
+    confidence, merged, margin = details[:_CERTAINTY_AT] if details else (1.0, False, lead)
+    identity = Identification(
+        "known" if instance.sku else "unknown",
+        instance.sku or None,
+        names.get(instance.sku, "") or instance.sku,
+        instance.probability,
+        margin,
+        matches,
+        certainty=certainty(instance, details),  # type: ignore[arg-type]
+        none_of_them=max(0.0, 1.0 - sum(match.probability for match in matches)),
+    )
     polygon = tuple((int(x), int(y)) for x, y in instance.polygon)
     return ReportLine(instance.number, instance.box, instance.area, polygon, confidence, merged, identity)
 

@@ -2,16 +2,17 @@
 
 `STORE/segmenter` is the model in use, the shipped one where it is missing. `STORE/segmenter.previous` is the model that
 was in use before; an empty folder stands for the shipped one. A switch puts the new model in the place of the previous
-one and then exchanges the two, so a process that dies in between leaves the store answering as before.
+one and then exchanges the two: the model in use goes aside, to `STORE/.segmenter.aside`, and is the one in use until it
+comes to the previous one's place in one step. A process that dies in between leaves the store answering as before, and
+the next switch or backup takes back what it had begun.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from retail_seg.errors import StoreError
@@ -21,6 +22,8 @@ from retail_seg.people.roles import sign
 SEGMENTER = "segmenter"
 #: The model that was in use before the last switch; empty where that was the shipped one.
 PREVIOUS = "segmenter.previous"
+#: The model in use while a switch goes on, or after one that broke off; empty where that is the shipped one.
+_ASIDE = ".segmenter.aside"
 #: What of a model folder is not the model: the checkpoint of an interrupted training.
 _NOT_MODEL = "training"
 
@@ -34,8 +37,9 @@ def use_model(store_folder: Path, model_folder: Path, *, by: str) -> None:
     by = sign("manager", by)
     store, model = Path(store_folder), Path(model_folder)
     name = _name_of(model)
-    in_use = store / SEGMENTER
-    if in_use.is_dir() and _name_of(in_use) == name:
+    settle(store)
+    in_use = own_model(store)
+    if in_use is not None and _name_of(in_use) == name:
         return
     fresh = _copied(store, model)
     try:
@@ -46,9 +50,11 @@ def use_model(store_folder: Path, model_folder: Path, *, by: str) -> None:
 
 def previous_model(store_folder: Path) -> Path | None:
     """Folder of the model that `switch_back` would bring back, the shipped one among them; None where there is none."""
-    previous = Path(store_folder) / PREVIOUS
+    store = Path(store_folder)
+    broken_off = (store / _ASIDE).is_dir() and not (store / PREVIOUS).is_dir()
+    previous = store / (SEGMENTER if broken_off else PREVIOUS)
     if not previous.is_dir():
-        return None
+        return _shipped() if broken_off else None
     return previous if any(previous.iterdir()) else _shipped()
 
 
@@ -59,6 +65,7 @@ def switch_back(store_folder: Path, *, by: str) -> None:
     """
     by = sign("manager", by)
     store = Path(store_folder)
+    settle(store)
     former = previous_model(store)
     if former is None:
         raise StoreError(f"{store}: has no earlier model; switch to one with `retail-seg runs use RUN --store {store}`")
@@ -67,17 +74,38 @@ def switch_back(store_folder: Path, *, by: str) -> None:
 
 def model_in_use(store_folder: Path) -> Path:
     """Folder of the segmenter that a store uses: its own, or the shipped one."""
-    own = Path(store_folder) / SEGMENTER
-    return own if own.is_dir() else _shipped()
+    return own_model(store_folder) or _shipped()
+
+
+def own_model(store_folder: Path) -> Path | None:
+    """Folder of a store's own segmenter, None where it uses the shipped one."""
+    own, aside = Path(store_folder) / SEGMENTER, Path(store_folder) / _ASIDE
+    for _ in range(2):  # again where a switch began between the two looks
+        if aside.is_dir():
+            return aside if any(aside.iterdir()) else None
+        if own.is_dir():
+            return own
+    return None
 
 
 def stamp(store_folder: Path) -> tuple[int, int]:
     """Changes with the model that a store uses; (0, 0) stands for the shipped one."""
+    own = own_model(store_folder)
     try:
-        found = os.stat(Path(store_folder) / SEGMENTER)
-    except OSError:
-        return (0, 0)
-    return (found.st_ino, found.st_mtime_ns)
+        found = os.stat(own) if own else None
+    except FileNotFoundError:  # switched in this moment: another stamp than any that is kept
+        return (-1, 0)
+    return (found.st_ino, found.st_mtime_ns) if found else (0, 0)
+
+
+def settle(store_folder: Path) -> None:
+    """Take back a switch that broke off, see this module; nothing is done where none did."""
+    from retail_seg.store.opening import open_catalogue
+
+    store = Path(store_folder)
+    if (store / _ASIDE).is_dir():
+        with open_catalogue(store) as catalogue, catalogue.change():  # a switch that goes on comes to its end first
+            _take_back(store / SEGMENTER, store / PREVIOUS, store / _ASIDE)
 
 
 def _shipped() -> Path:
@@ -113,43 +141,46 @@ def _copied(store: Path, model: Path) -> Path:
 
 def _logged_swap(store: Path, action: str, by: str, fresh: Path | None) -> None:
     """Exchange the model in use with `fresh` (None: the previous one) inside the log's transaction, one at a time."""
-    from retail_seg.store.opening import open_catalogue
+    from retail_seg.store.opening import log_of
 
-    with open_catalogue(store) as catalogue, catalogue.logged(action, by=by):
+    own, previous, aside = store / SEGMENTER, store / PREVIOUS, store / _ASIDE
+    with log_of(store)(action, by=by):
         try:
             if fresh is not None:
-                shutil.rmtree(store / PREVIOUS, ignore_errors=True)
-                os.rename(fresh, store / PREVIOUS)
-            _swap(store / SEGMENTER, store / PREVIOUS)
+                if previous.is_dir():
+                    os.rename(previous, fresh.parent / PREVIOUS)
+                os.rename(fresh, previous)
+            _swap(own, previous, aside)
         except OSError as error:
+            with suppress(OSError):  # what cannot be taken back now is by the next switch, see `settle`
+                _take_back(own, previous, aside)
             reason = error.strerror or error
             raise StoreError(f"{store}: its model cannot be switched ({reason}); check who may write there") from None
 
 
-def _swap(own: Path, previous: Path) -> None:
-    """Exchange the two; a missing `own` and an empty `previous` stand for the shipped model."""
-    if not own.is_dir():
-        os.rename(previous, own)
-        previous.mkdir()
-    elif not any(previous.iterdir()):
-        previous.rmdir()
-        os.rename(own, previous)
-    elif not _exchanged(own, previous):  # a system without the call: two steps, the first of which can be taken back
-        aside = previous.with_name(f".{previous.name}.aside")
-        shutil.rmtree(aside, ignore_errors=True)
+def _swap(own: Path, previous: Path, aside: Path) -> None:
+    """Exchange the two; a missing `own`, and any of the others that is empty, stand for the shipped model."""
+    if own.is_dir():
         os.rename(own, aside)
-        try:
-            os.rename(previous, own)
-        except OSError:
-            os.rename(aside, own)
-            raise
-        os.rename(aside, previous)
+    else:
+        aside.mkdir()
+    if any(previous.iterdir()):
+        os.rename(previous, own)
+    else:
+        previous.rmdir()
+    os.rename(aside, previous)  # from here on the other model is in use
 
 
-def _exchanged(a: Path, b: Path) -> bool:
-    """Exchange two folders in one step with Linux's renameat2(RENAME_EXCHANGE); False where there is no such call."""
-    if sys.platform != "linux":
-        return False
-    call = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>
-    return call is not None and call(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
+def _take_back(own: Path, previous: Path, aside: Path) -> None:
+    """Bring both back to where they were before a `_swap` that did not come to its end."""
+    if not aside.is_dir():
+        return
+    if not previous.is_dir():
+        if own.is_dir():
+            os.rename(own, previous)
+        else:
+            previous.mkdir()
+    if any(aside.iterdir()):
+        os.rename(aside, own)
+    else:
+        aside.rmdir()

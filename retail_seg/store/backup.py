@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from catalogue import backup
 from retail_seg.errors import StoreError
 from retail_seg.people.roles import require
-from retail_seg.store.active_model import PREVIOUS, SEGMENTER
+from retail_seg.store.active_model import PREVIOUS, SEGMENTER, settle
 from retail_seg.system.files import replace_file
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def back_up(catalogue: Catalogue, file: Path) -> Path:
     meanwhile may be older or newer by some strokes.
     """
     require("manager")
+    settle(catalogue.path.parent)
     return backup.backup(catalogue, file, _files(catalogue.path.parent))
 
 

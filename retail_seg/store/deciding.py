@@ -27,11 +27,18 @@ def decide(
 def _identification(ranked: Ranked, names: Mapping[str, str]) -> Identification:
     ranking = ranked.ranking
     pairs = zip(ranking.candidates, ranked.skus, strict=True)
-    matches = tuple(Match(sku, names.get(sku, ""), one.score, one.reference_id) for one, sku in pairs)
-    if ranking.known:
-        best = matches[0]
-        return Identification("known", best.sku, best.name, ranking.probability, ranking.margin, matches)
-    return Identification("unknown", None, "", ranking.probability, ranking.margin, matches)
+    matches = tuple(Match(sku, names.get(sku, ""), one.score, one.reference_id, one.probability) for one, sku in pairs)
+    first = matches[0] if ranking.known else None
+    return Identification(
+        "known" if first else "unknown",
+        first.sku if first else None,
+        first.name if first else "",
+        ranking.probability,
+        ranking.margin,
+        matches,
+        certainty=ranking.certainty,
+        none_of_them=ranking.none_of_them,
+    )
 
 
 def _sliver(view: Crop) -> Identification:

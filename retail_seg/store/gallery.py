@@ -6,16 +6,18 @@ import hashlib
 import logging
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from catalogue import Catalogue
 from catalogue.records import Changes
-from index.calibration import FALSE_ACCEPT_RATE
+from index.asking import Checked, Views
+from index.calibration import Policy
 from index.embedder import too_small
 from index.errors import IndexingError, VectorIndexError
 from index.ranking import Ranker, Ranking
@@ -35,8 +37,11 @@ REFIT_SHARE = 0.2
 #: References that are read from the catalogue at once.
 PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
-#: Setting of a store: the share of missing products that may be taken for one of the catalogue.
-RATE = "false_accept_rate"
+#: Settings of a store, what its manager states: see `Policy`.
+PRECISION, LIKELY_FROM, STRANGERS, RATE = "sure_precision", "likely_from", "expected_strangers", "false_accept_rate"
+
+#: Reference ids int64 (n,) ► views of a sample of them.
+Photographed = Callable[[np.ndarray], Views]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,20 @@ class Ranked:
     skus: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class TaughtFacings:
+    """Facings that people have checked: raw vectors float32 (m, dim), local features (m), and SKUs (m), "" for a thing
+    that is not in the catalogue.
+    """
+
+    vectors: np.ndarray
+    features: Sequence[bytes]
+    skus: Sequence[str]
+
+
+Taught = Callable[[], TaughtFacings | None]
+
+
 class Gallery:
     """The searchable references of one store, for the threads of one process.
 
@@ -64,14 +83,23 @@ class Gallery:
     process enrols is found by the next search of any other. The snapshot on disk only shortens the start.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, embedder: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        catalogue: Catalogue,
+        embedder: str,
+        photographed: Photographed | None = None,
+        taught: Taught = lambda: None,
+    ) -> None:
         self._path = folder / "index.faiss"
         self._catalogue = catalogue
         self._name = embedder
+        self._photographed, self._taught = photographed, taught
         self._fingerprint = catalogue.embedder
         self._numbers: dict[str, int] = {}
         self._skus: list[str] = []
         self._lock = threading.RLock()
+        self._parted: tuple[object, VectorIndex] | None = None
         self._state = self._opened()
         self._saved = self._state.revision
 
@@ -91,19 +119,38 @@ class Gallery:
                 self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
             return self._state
 
-    def rank(self, vectors: np.ndarray, views: Sequence[Crop], top: int) -> list[Ranked | None]:
+    def rank(
+        self,
+        vectors: np.ndarray,
+        views: Sequence[Crop],
+        top: int,
+        among: Mapping[str, float] | None = None,
+    ) -> list[Ranked | None]:
         """The products that crops with their masks resemble, by their raw vectors (n, dim) float32, best first.
 
-        None for a crop that is too small to show anything.
+        None for a crop that is too small to show anything. `among` names the SKUs that can be there, each with its
+        weight (1 where all are as likely): no other takes part, and what is none of these is none of them.
         """
         rows = [at for at, (crop, _) in enumerate(views) if not too_small(crop)]
         if not rows:
             return [None] * len(views)
         state = self.current()
         look = Look(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
-        found = state.ranker.rank(vectors[rows], state.index, self._owners, top=top, look=look)
+        index, part = (state.index, {}) if among is None else self._among(state, among)
+        found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
         ranked = dict(zip(rows, found, strict=True))
         return [self._named(ranked[at]) if at in ranked else None for at in range(len(views))]
+
+    def _among(self, state: State, among: Mapping[str, float]) -> tuple[VectorIndex, dict[str, Any]]:
+        """The index of the references that can be there, and what a ranker wants to know of them."""
+        index = self._part(state, [sku for sku, value in among.items() if value > 0])
+        weight = {self._number(sku): value for sku, value in among.items() if value > 0}
+        mean = sum(weight.values()) / max(len(weight), 1)
+
+        def favour(owners: np.ndarray) -> np.ndarray:
+            return np.log(np.array([weight[owner] / mean for owner in owners.tolist()]))
+
+        return index, {"among": max(len(weight), 1), "favour": favour}
 
     def _named(self, ranking: Ranking) -> Ranked:
         return Ranked(ranking, tuple(self._skus[one.owner] for one in ranking.candidates))
@@ -115,16 +162,43 @@ class Gallery:
         if not force and abs(count - learned) <= learned * REFIT_SHARE:
             return False
         with self._lock:
-            ids, vectors, owners = self._sample(count)
-            features, rate = self._catalogue.reference_features, false_accept_rate(self._catalogue)
-            ranker = (
-                Ranker.fit(vectors, ids, owners, self._name, rate, features=features) if count else self._unfitted()
-            )
-            data = ranker.to_bytes()
-            digest = hashlib.sha256(data).hexdigest()[:16]
-            self._catalogue.set_settings({RANKER: data.decode(), LEARNED_FROM: str(count), RANKER_ID: digest})
-            self.current()
+            self._keep(self._fitted(count) if count else self._unfitted(), {LEARNED_FROM: str(count)})
         return True
+
+    def restate(self) -> None:
+        """Answer by the policy that the store's settings state now; nothing is learned anew."""
+        with self._lock:
+            self._keep(self.current().ranker.stating(policy_of(self._catalogue)), {})
+
+    def _fitted(self, count: int) -> Ranker:
+        ids, vectors, owners = self._sample(count)
+        return Ranker.fit(
+            vectors,
+            ids,
+            owners,
+            self._name,
+            policy_of(self._catalogue),
+            features=self._catalogue.reference_features,
+            views=None if self._photographed is None else self._photographed(ids),
+            checked=self._checked(),
+            products=self._catalogue.count_products(),
+        )
+
+    def _checked(self) -> Checked | None:
+        """Facings that people have checked; those of products that are gone say nothing."""
+        found = self._taught()
+        if found is None or not len(found.skus):
+            return None
+        there = self._catalogue.names_of({sku for sku in found.skus if sku})
+        rows = [at for at, sku in enumerate(found.skus) if not sku or sku in there]
+        owners = [self._number(found.skus[at]) if found.skus[at] else -1 for at in rows]
+        return Checked(found.vectors[rows], [found.features[at] for at in rows], np.array(owners, np.int64))
+
+    def _keep(self, ranker: Ranker, settings: dict[str, str]) -> None:
+        data = ranker.to_bytes()
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
+        self.current()
 
     def save(self) -> None:
         """Write the snapshot, when the next start would otherwise have much to catch up with."""
@@ -148,13 +222,30 @@ class Gallery:
     def _owners(self, ids: np.ndarray) -> np.ndarray:
         """Numbers of the products that references (n,) belong to, -1 for a reference that is gone."""
         skus = self._catalogue.skus_of(int(i) for i in np.unique(ids))
-        with self._lock:
-            for sku in skus.values():
-                if sku not in self._numbers:
-                    self._numbers[sku] = len(self._skus)
-                    self._skus.append(sku)
-        numbers = {i: self._numbers[sku] for i, sku in skus.items()}
+        numbers = {i: self._number(sku) for i, sku in skus.items()}
         return np.array([numbers.get(int(i), -1) for i in ids], np.int64)
+
+    def _number(self, sku: str) -> int:
+        """The number that stands for a product in rankings, as long as this process lives."""
+        with self._lock:
+            if sku not in self._numbers:
+                self._numbers[sku] = len(self._skus)
+                self._skus.append(sku)
+            return self._numbers[sku]
+
+    def _part(self, state: State, among: Sequence[str]) -> VectorIndex:
+        """An index of the references of some products, remembered until the catalogue or the products change."""
+        key = state.revision, state.ranker.fingerprint, frozenset(among)
+        with self._lock:
+            if self._parted is None or self._parted[0] != key:
+                index = VectorIndex(state.ranker.dim)
+                wanted = [reference.id for sku in sorted(among) for reference in self._catalogue.references(sku)]
+                rows = self._catalogue.vectors_of(wanted)
+                if rows:
+                    ids, vectors = stack(rows, self._catalogue.dim)
+                    index.add(ids, state.ranker.project(vectors))
+                self._parted = key, index
+            return self._parted[1]
 
     def _apply(self, changes: Changes) -> None:
         if changes.embedder != self._fingerprint:
@@ -186,7 +277,7 @@ class Gallery:
             return self._unfitted(), ranker_id
 
     def _unfitted(self) -> Ranker:
-        return Ranker.unfitted(self._catalogue.dim, self._name, false_accept_rate(self._catalogue))
+        return Ranker.unfitted(self._catalogue.dim, self._name, policy_of(self._catalogue))
 
     def _opened(self) -> State:
         """From the snapshot; where it is missing, damaged or of other vectors, from the catalogue's own."""
@@ -234,9 +325,11 @@ class Gallery:
         return f"{self._catalogue.identity} {self._fingerprint} {ranker.fingerprint}"
 
 
-def false_accept_rate(catalogue: Catalogue) -> float:
-    """The share of missing products that a store's answers may take for one of its own, at most."""
-    return float(catalogue.get_setting(RATE) or FALSE_ACCEPT_RATE)
+def policy_of(catalogue: Catalogue) -> Policy:
+    """What the manager of a store has stated, and what goes without saying."""
+    stated = {"precision": PRECISION, "likely": LIKELY_FROM, "strangers": STRANGERS, "ceiling": RATE}
+    found = {name: catalogue.get_setting(key) for name, key in stated.items()}
+    return Policy(**{name: float(value) for name, value in found.items() if value})
 
 
 def stack(rows: list[tuple[int, bytes, int]], dim: int) -> tuple[np.ndarray, np.ndarray]:

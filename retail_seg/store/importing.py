@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from catalogue import NewReference
@@ -15,7 +15,9 @@ from retail_seg.store.enrolment import Refused, Upload, read_upload, references_
 
 if TYPE_CHECKING:
     from catalogue import Catalogue
+    from catalogue.importing import Outcome
     from index import Embedder
+    from retail_seg.matcher import Matcher
 
 #: Hears how many pictures have been looked at or embedded since it was called last.
 Pulse = Callable[[int], None]
@@ -61,6 +63,14 @@ def apply(
         fetch=Fetcher() if fetch else None,
         by=sign("manager", by),
     )
+
+
+def apply_to(
+    matcher: Matcher, file: ImportFile, *, replace: bool = False, fetch: bool = False, by: str = ""
+) -> Iterator[Outcome]:
+    """As `apply`, into an open store, which learns from what came when the run has ended."""
+    yield from apply(matcher.catalogue, file, matcher.embedder, replace=replace, fetch=fetch, by=by)
+    matcher.refresh()
 
 
 def check_picture(picture: LoadedPicture) -> None:

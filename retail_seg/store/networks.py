@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,13 @@ import numpy as np
 
 from index import runtime
 from index.errors import IndexingError
+from retail_seg.system.settings import settings
 
 if TYPE_CHECKING:
     from index import Embedder
     from retail_seg.segmentation.segmenter import Segmenter
 
 log = logging.getLogger(__name__)
-
-#: Environment variable: the embedder's precision, "auto" without it; "int8" is faster and less exact.
-PRECISION = "RETAIL_SEG_PRECISION"
 
 
 def load_embedder(name: str = "retail-vgg", weights: Path | None = None) -> Embedder:
@@ -51,7 +48,7 @@ def accelerate_embedder(embedder: Embedder) -> None:
         return
     if not runtime.available():
         return
-    precision = os.environ.get(PRECISION, "auto")
+    precision = settings().precision
     crops, masks = _packs() if precision == "int8" else _noise()
     try:
         embedder.network = runtime.compiled(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalogue import Catalogue
+from catalogue import Catalogue, UnknownReference
 from retail_seg.errors import StoreError
 from retail_seg.people.roles import require
 from retail_seg.store.enrolment import embed_kept
+from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID
 from retail_seg.store.networks import load_embedder
 
 if TYPE_CHECKING:
@@ -27,6 +29,17 @@ def open_catalogue(folder: Path) -> Catalogue:
     if not (folder / CATALOGUE).is_file():
         raise StoreError(f"{folder}: holds no store; make one with `retail-seg init --store {folder}`")
     return Catalogue.open(folder / CATALOGUE)
+
+
+def log_of(folder: Path) -> Callable[..., AbstractContextManager[None]]:
+    """The log of a store, `Catalogue.logged`, for who needs nothing else of it: opened for each block."""
+
+    @contextmanager
+    def logged(action: str, *, by: str = "") -> Iterator[None]:
+        with open_catalogue(folder) as catalogue, catalogue.logged(action, by=by):
+            yield
+
+    return logged
 
 
 def remember_embedder(catalogue: Catalogue, embedder: Embedder, weights: Path | None) -> None:
@@ -60,3 +73,37 @@ def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Progress |
         done = [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
         catalogue.set_vectors(done, embedder.fingerprint)
     return total
+
+
+def move_to_embedder(
+    folder: Path, name: str | None = None, weights: Path | None = None, progress: Progress | None = None
+) -> int:
+    """Embed a store's references with an embedder, its own without a name, and pin the store to it; returns how many.
+
+    What the store has learned from vectors of another embedder is forgotten. Resumable: interrupted, the store answers
+    as before.
+    """
+    catalogue = open_catalogue(folder)
+    try:
+        found = stored_embedder(catalogue, name, weights)
+        count = embed_pending(catalogue, found, progress)
+        if found.fingerprint != catalogue.embedder:
+            # One transaction: killed in between, the store would not know whose vectors it holds.
+            learned = dict.fromkeys((RANKER, RANKER_ID, LEARNED_FROM), "")
+            named = embedder_settings(found, weights) if name or weights else {}
+            catalogue.set_embedder(found.fingerprint, found.dim, settings=learned | named)
+        elif name or weights:
+            remember_embedder(catalogue, found, weights)
+    finally:
+        catalogue.close()
+    return count
+
+
+def own_references(catalogue: Catalogue, sku: str, references: Iterable[int]) -> list[int]:
+    """The ids, all of them references of the product; raises UnknownReference for one of another."""
+    own = {reference.id for reference in catalogue.references(sku)}
+    wanted = [int(i) for i in references]
+    for i in wanted:
+        if i not in own:
+            raise UnknownReference(f"product {sku} has no reference {i}; see `retail-seg show {sku}`")
+    return wanted

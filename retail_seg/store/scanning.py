@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
 
-#: Share of a box that is added around an instance before it is embedded.
-MARGIN = 0.0
 #: Longer side, in pixels, at which the smallest instance that a segmenter reports has all the pixels that an embedder
 #: looks at (192 of a side, within 0.16 % of a photo): a JPEG of twice this side or more is decoded at a smaller scale.
 ENOUGH = 4000
@@ -104,7 +102,7 @@ def outline(picture: np.ndarray, instances: Instances, name: str, size: tuple[in
     scale = np.array(size) / picture.shape[1::-1]
     numbers = range(len(instances))
     outlines = [np.round(instances.polygon(i) * scale).astype(np.int32) for i in numbers]
-    views = tuple(upright(*instances.crop(picture, i, MARGIN)) for i in numbers)
+    views = tuple(upright(*instances.crop(picture, i)) for i in numbers)
     return Seen(name, size, picture, instances, views, tuple(outlines), merged_flags(instances))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,20 +14,18 @@ from catalogue import scans
 from index import Ranker
 from index.errors import IndexingError
 from retail_seg import __version__
-from retail_seg.errors import StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
-from retail_seg.store.active_model import SEGMENTER
-from retail_seg.store.gallery import LEARNED_FROM, RANKER, RATE, false_accept_rate
+from retail_seg.store.active_model import own_model
+from retail_seg.store.gallery import LEARNED_FROM, LIKELY_FROM, PRECISION, RANKER, RATE, STRANGERS, policy_of
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from index.calibration import Policy
     from retail_seg.matcher import Matcher
     from retail_seg.report import Report
 
-#: Bounds of the false-accept rate: below, nearly all would be unknown; above, every second stranger would be taken.
-LOWEST_RATE, HIGHEST_RATE = 0.0005, 0.5
 #: Files and folders of a store, and what they hold.
 PARTS = (
     ("catalogue.db", "products, pictures, vectors, scans"),
@@ -63,7 +61,7 @@ def overview(matcher: Matcher) -> Overview:
         ],
         "Segmenter": [
             ("Model", f"{model.name}:{model.fingerprint}"),
-            ("From", "the store's own" if (matcher.folder / SEGMENTER).is_dir() else "shipped with the program"),
+            ("From", "the store's own" if own_model(matcher.folder) else "shipped with the program"),
             ("Thresholds", thresholds),
         ],
         "Matching": [
@@ -71,6 +69,7 @@ def overview(matcher: Matcher) -> Overview:
             ("Index", catalogue.get_setting("index") or "flat"),
             ("Learned from", f"{int(catalogue.get_setting(LEARNED_FROM) or 0):,} reference pictures"),
             ("Trials", _trials(learned)),
+            *(("Measured precision", line) for line in _measured(learned)),
         ],
         "Versions": [("retail-seg", __version__), ("Python", platform.python_version()), *_versions()],
     }
@@ -78,21 +77,30 @@ def overview(matcher: Matcher) -> Overview:
     return Overview(facts, [part for part in sizes if part[2]])
 
 
-def set_false_accept_rate(matcher: Matcher, rate: float, *, by: str = "") -> None:
-    """State how many missing products may be taken for one of the catalogue; learns from all references anew.
+def stated_policy(matcher: Matcher) -> Policy:
+    """What is sure, likely and unknown in a store, see `state_policy`."""
+    return policy_of(matcher.catalogue)
 
-    `rate` is a share, 0.01 for 1 %. Some seconds at 25,000 products. Only a manager may; raises StoreError for a rate
-    that is none.
+
+def state_policy(matcher: Matcher, policy: Policy, *, by: str = "") -> None:
+    """State how precise sure answers are to be, what is likely, and how many strangers a shop expects.
+
+    Nothing is learned anew: the next answer of every process goes by it. Only a manager may.
     """
     by = sign("manager", by)
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise StoreError(
-            f"A false-accept rate of {rate:g} does not do; give one from {LOWEST_RATE:g} to {HIGHEST_RATE:g}"
-        )
-    before = false_accept_rate(matcher.catalogue)
-    with matcher.catalogue.logged(f"false-accept rate {before:g} -> {rate:g}", by=by):
-        matcher.catalogue.set_setting(RATE, repr(float(rate)))
-    matcher.reindex()
+    before = policy_of(matcher.catalogue)
+    changed = {name: value for name, value in asdict(policy).items() if value != getattr(before, name)}
+    if not changed:
+        return
+    keys = {"precision": PRECISION, "likely": LIKELY_FROM, "strangers": STRANGERS, "ceiling": RATE}
+    kept = {keys[name]: "" if value is None else repr(float(value)) for name, value in changed.items()}
+    with matcher.catalogue.logged(f"certainty stated: {_told(changed)}", by=by):
+        matcher.catalogue.set_settings(kept)
+    matcher.restate()
+
+
+def _told(changed: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {'none' if value is None else f'{value:g}'}" for name, value in changed.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +138,19 @@ def _trials(ranker: str | None) -> str:
     except IndexingError:
         return "learned by another version of the program; `retail-seg reindex` learns anew"
     return ", ".join(f"{count} {name}" for name, count in trials.items()) or "none yet"
+
+
+def _measured(ranker: str | None) -> list[str]:
+    """How right checked answers were, a line for those called sure and one for those called likely."""
+    try:
+        found = Ranker.from_bytes(ranker.encode()).calibration.measured if ranker else {}
+    except IndexingError:
+        return []
+    return [
+        f"{name}: {one.right} of {one.count} checked answers right ({one.low:.0%} to {one.high:.0%})"
+        for name, one in found.items()
+        if one.count
+    ]
 
 
 def _versions() -> list[tuple[str, str]]:

@@ -8,14 +8,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any
 
-from catalogue.errors import CatalogueError
-from index.errors import IndexingError
 from retail_seg.errors import RetailSegError
-from retail_seg.people.roles import acting, context_of_acting, require
+from retail_seg.system.progress import CANCELLED, DONE, FAILED, Progress
+from retail_seg.system.user_errors import USER_ERRORS
 
-RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 #: Finished jobs that a process remembers; the oldest go first.
 KEPT = 50
 #: Seconds that a process that ends waits for its jobs, which are told to stop.
@@ -31,25 +30,25 @@ class JobRunning(RetailSegError):
     """Work of this kind is going on already."""
 
 
+def anybody() -> None:
+    """The rule of a program without people: whoever asks for a job's end may."""
+
+
 class Job:
     """One piece of work in its thread; what is public is read by pages, `report` is called by the work.
 
     id, kind, title, by   what was started, and by whom
-    state                 "running", "done", "failed" or "cancelled"
-    share, text           how far it is (0 to 1), and at what
+    progress              how far it is, or how it ended; `state`, `share`, `text`, `error` and `running` are of it
     result                what the work returned, or kept here while it ran; None before
-    error                 the sentence that says why it failed or that it was cancelled, else empty
     started, ended        seconds since the epoch; `ended` is None while it runs
     """
 
-    def __init__(self, kind: str, title: str, by: str = "") -> None:
+    def __init__(self, kind: str, title: str, by: str = "", may_end: Callable[[], None] = anybody) -> None:
         self.id = uuid.uuid4().hex[:16]
         self.kind, self.title, self.by = kind, title, by
-        self._owner = acting()
-        self.state = RUNNING
-        self.share, self.text = 0.0, ""
+        self._may_end = may_end
+        self.progress = Progress()
         self.result: Any = None
-        self.error = ""
         self.started = time.time()
         self.ended: float | None = None
         self._stop = threading.Event()
@@ -60,18 +59,16 @@ class Job:
 
         Call it where the work can stop without leaving half a change behind.
         """
-        self.share = min(max(float(share), 0.0), 1.0)
-        self.text = text or self.text
+        self.progress = self.progress.at(share, text)
         if self._stop.is_set():
             raise JobCancelled(f"{self.title}: was cancelled")
 
     def cancel(self) -> None:
         """Ask for the work's end; it stops at its next `report`. Work that has ended is left as it is.
 
-        Only who started it and managers may (NotAllowed).
+        Raises what the rule says that `Jobs` was given, for who may not.
         """
-        if not self._own:
-            require("manager")
+        self._may_end()
         self.stop()
 
     def stop(self) -> None:
@@ -81,12 +78,11 @@ class Job:
     @property
     def may_cancel(self) -> bool:
         """Whether who is acting may cancel it: to hide a button, `cancel` asks again."""
-        return self._own or acting().may("manager")
-
-    @property
-    def _own(self) -> bool:
-        person = acting()
-        return (person.name, person.local) == (self._owner.name, self._owner.local)
+        try:
+            self._may_end()
+        except RetailSegError:
+            return False
+        return True
 
     @property
     def cancelling(self) -> bool:
@@ -94,37 +90,67 @@ class Job:
         return self._stop.is_set()
 
     @property
+    def state(self) -> str:
+        """RUNNING, DONE, FAILED or CANCELLED."""
+        return self.progress.state
+
+    @property
+    def share(self) -> float:
+        """How much is done, 0 to 1."""
+        return self.progress.share
+
+    @property
+    def text(self) -> str:
+        """At what it is."""
+        return self.progress.text
+
+    @property
+    def error(self) -> str:
+        """Why it failed or that it was cancelled, else empty."""
+        return self.progress.error
+
+    @property
     def running(self) -> bool:
         """Whether the work goes on."""
-        return self.state == RUNNING
+        return self.progress.running
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the work has ended; False where it goes on after so many seconds."""
         return self._over.wait(seconds)
 
     def _run(self, work: Callable[[Job], Any]) -> None:
+        state, sentence = DONE, ""
         try:
             result = work(self)
             self.result = self.result if result is None else result
-            self.share, state = 1.0, DONE
         except JobCancelled as error:
-            self.error, state = str(error), CANCELLED
-        except (RetailSegError, CatalogueError, IndexingError) as error:
-            self.error, state = str(error), FAILED
+            state, sentence = CANCELLED, str(error)
+        except USER_ERRORS as error:
+            state, sentence = FAILED, str(error)
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: what ends it must end the job, too
             _LOG.exception("job %s (%s) failed", self.id, self.title)
-            self.error, state = _unexpected(self.title, error), FAILED
+            state, sentence = FAILED, _unexpected(self.title, error)
         # The state comes last: who reads "done" finds the result beside it.
         self.ended = time.time()
-        self.state = state
+        self.progress = self.progress.ended(state, sentence)
         self._over.set()
 
 
 class Jobs:
-    """The jobs of one process, for the threads of all visitors."""
+    """The jobs of one process, for the threads of all visitors.
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+    `context` makes the context in which a job's thread runs, and `rule` who may cancel it: both are called when it is
+    started, by who starts it; the rule's answer is called by who cancels it, and raises a RetailSegError or does not.
+    """
+
+    def __init__(
+        self,
+        kept: int = KEPT,
+        *,
+        context: Callable[[], Context] = copy_context,
+        rule: Callable[[], Callable[[], None]] = lambda: anybody,
+    ) -> None:
+        self._kept, self._context, self._rule = kept, context, rule
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         atexit.register(self.leave)
@@ -146,10 +172,10 @@ class Jobs:
         with self._lock:
             if alone and (other := self._newest(kind, running=True)):
                 raise JobRunning(f"{other.title} is going on already; wait for its end or cancel it")
-            job = Job(kind, title, by)
+            job = Job(kind, title, by, self._rule())
             self._jobs[job.id] = job
             self._forget()
-        context = context_of_acting()
+        context = self._context()
         # A daemon: a server that is told to stop does not wait for hours; what is written is written in transactions.
         # But for a moment it does: a thread that Python ends amid a library's compiled code takes the process down.
         threading.Thread(target=context.run, args=(job._run, work), name=f"job-{kind}", daemon=True).start()

@@ -15,12 +15,9 @@ ends. Photos that are held back are never trained on, in any run, so models can 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -34,9 +31,11 @@ import numpy as np
 from retail_seg.errors import ModelError, TrainingError
 from retail_seg.people.roles import require
 from retail_seg.system.files import locked, replace_file
-from retail_seg.teaching.annotation_set import DONE, TaughtPhoto, Teaching
+from retail_seg.system.processes import ask_to_end, command, json_lines, start
+from retail_seg.system.progress import CANCELLED, DONE, FAILED, RUNNING, Progress
+from retail_seg.teaching.annotation_set import DONE as ANNOTATED
+from retail_seg.teaching.annotation_set import TaughtPhoto, Teaching
 
-RUNNING, FINISHED, CANCELLED, FAILED = "running", "done", "cancelled", "failed"
 #: From this many finished photos on, every fifth is held back to compare models on, at most HELD_AT_MOST.
 HELD_FROM, HELD_AT_MOST = 4, 12
 #: Fewest photos that are trained on, see `training.MIN_PHOTOS`; and fewest of a cross-validation.
@@ -65,32 +64,21 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run is: lines of progress.jsonl, state, result (TrainingResult as JSON) and what went wrong.
+class TrainingProgress(Progress):
+    """How far a run is: besides what every work tells, lines of progress.jsonl and the result (TrainingResult as JSON).
 
-    `notes` are sentences about what did not stop it: that it is not put on record, and how to have that.
+    `text` is the part under way: "training", or a fold of the cross-validation. `notes` are sentences about what did
+    not stop it: that it is not put on record, and how to have that.
     """
 
-    state: str
-    lines: tuple[dict[str, Any], ...]
-    result: dict[str, Any] | None
-    error: str = ""
+    lines: tuple[dict[str, Any], ...] = ()
+    result: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def on_record(self) -> str:
         """The id under which a finished run is on record, empty where it is not."""
         return str((self.result or {}).get("run", ""))
-
-    @property
-    def share(self) -> float:
-        """How much of the part under way is done, 0 to 1."""
-        return float(self.lines[-1]["share"]) if self.lines else 0.0
-
-    @property
-    def part(self) -> str:
-        """What is under way: "training", or a fold of the cross-validation."""
-        return str(self.lines[-1]["part"]) if self.lines else "starting"
 
 
 class Trainings:
@@ -152,7 +140,7 @@ class Trainings:
         is under way.
         """
         by = require("staff")
-        done = [photo for photo in self.teaching.photos() if photo.state == DONE]
+        done = [photo for photo in self.teaching.photos() if photo.state == ANNOTATED]
         held = self.held_back(done)
         trained = tuple(photo.id for photo in done if photo.id not in held)
         if reason := why_not(len(trained), cross_validate):
@@ -168,7 +156,7 @@ class Trainings:
         """Go on with a training that was cancelled or broke off, from its last checkpoint where it left one."""
         require("staff")
         run = self.get(id_)
-        if self.progress(id_).state == FINISHED:
+        if self.progress(id_).state == DONE:
             raise TrainingError(f"The training {id_} is done; start a new one")
         return self._launch(replace(run, cancelled_by=""), new=False)
 
@@ -184,10 +172,7 @@ class Trainings:
         if self.progress(id_).state != RUNNING or not run.pid:
             return
         self._write(replace(run, cancelled_by=by or "somebody"))
-        try:
-            os.kill(run.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return  # it ended in this moment
+        ask_to_end(run.pid)
 
     def remove(self, id_: str) -> None:
         """Delete a run with its model; TrainingError while it is under way. A model in use is a copy and stays."""
@@ -214,16 +199,11 @@ class Trainings:
                 time.sleep(0.05)
         raise TrainingError("A training is under way; wait for its end or cancel it")
 
-    def _process(self, run: Training, lock: int) -> subprocess.Popen[bytes]:
+    def _process(self, run: Training, lock: int) -> subprocess.Popen[str]:
         folder = self.path(run.id).resolve()
-        home = str(Path(__file__).resolve().parents[2])
-        paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+        words = _command(run, folder, self.teaching.photos_folder.resolve())
         with (folder / "result.jsonl").open("wb") as out, (folder / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                _command(run, folder, self.teaching.photos_folder.resolve()), stdin=subprocess.DEVNULL, stdout=out,
-                stderr=log, pass_fds=(lock,), start_new_session=True,
-                env={**os.environ, "PYTHONPATH": paths, "RETAIL_SEG_USER": run.by},
-            )  # fmt: skip
+            process = start(words, log, out=out, inherits=(lock,), RETAIL_SEG_USER=run.by)
         threading.Thread(target=process.wait, name=f"training-{run.id}", daemon=True).start()  # leaves no zombie
         return process
 
@@ -263,18 +243,20 @@ class Trainings:
 
     # -- how far ---------------------------------------------------------------------------------------------
 
-    def progress(self, id_: str) -> Progress:
+    def progress(self, id_: str) -> TrainingProgress:
         """How far a run is, from its files and the lock."""
         run, folder = self.get(id_), self.path(id_)
-        lines = tuple(_json_lines(folder / "progress.jsonl"))
+        lines = tuple(json_lines(folder / "progress.jsonl"))
+        last: dict[str, Any] = lines[-1] if lines else {"share": 0, "part": "starting"}
+        found = TrainingProgress(share=float(last["share"]), text=str(last["part"]), lines=lines)
         if (current := self.running()) is not None and current.id == id_:
-            return Progress(RUNNING, lines, None)
-        results = [line for line in _json_lines(folder / "result.jsonl") if "thresholds" in line]
+            return found
+        results = [line for line in json_lines(folder / "result.jsonl") if "thresholds" in line]
         if results:
-            return Progress(FINISHED, lines, results[-1], notes=_notes(folder / "log.txt"))
+            return replace(found, state=DONE, result=results[-1], notes=_notes(folder / "log.txt"))
         if run.cancelled_by:
-            return Progress(CANCELLED, lines, None, f"Cancelled by {run.cancelled_by}; it can be resumed")
-        return Progress(FAILED, lines, None, _why(folder / "log.txt"))
+            return replace(found, state=CANCELLED, error=f"Cancelled by {run.cancelled_by}; it can be resumed")
+        return replace(found, state=FAILED, error=_why(folder / "log.txt"))
 
 
 def why_not(photos: int, cross_validate: bool) -> str:
@@ -319,41 +301,23 @@ def choose_held(done: Sequence[str], before: Sequence[str], trained: Iterable[st
 
 
 def _command(run: Training, folder: Path, photos: Path) -> list[str]:
-    """The call of `retail-seg train`, behind the app's own work where the system has `nice`.
-
-    -P: a catalogue.py in the working directory must not stand in for ours.
-    """
-    nice = shutil.which("nice")
+    """The call of `retail-seg train`, behind the app's own work."""
     options = ["--steps", str(run.steps)] if run.steps else ["--minutes", f"{run.minutes:g}"]
     if run.start:
         options += ["--start", run.start]
     if run.cross_validate:
         options += ["--cross-validate"]
-    return [
-        *([nice, "-n", "5"] if nice else []), sys.executable, "-P", "-m", "retail_seg", "train", str(photos),
+    return command(
+        "retail_seg", "train", str(photos),
         "--annotations", str(folder / "labels"), "--photos-list", str(folder / "photos.txt"),
         "--model", str(folder / "model"), "--seed", str(run.seed),
-        "--progress-json", str(folder / "progress.jsonl"), *options,
-    ]  # fmt: skip
+        "--progress-json", str(folder / "progress.jsonl"), *options, behind=True,
+    )  # fmt: skip
 
 
 def _read(path: Path) -> Training:
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return Training(**values | {"photos": tuple(values["photos"]), "held": tuple(values["held"])})
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole JSON lines of a file that may still be written to."""
-    if not path.is_file():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("{") and line.endswith("}"):
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue  # a line that the process is writing at this moment
-    return found
 
 
 def _why(log: Path) -> str:

@@ -10,11 +10,13 @@ import streamlit as st
 
 from catalogue.health import Gain, Health, Pair, Poor
 from index.calibration import ONE_REFERENCE
-from retail_seg.products import checkup, editing
-from retail_seg.products.checkup import Checkup
-from retail_seg.system.jobs import FAILED, Job
+from retail_seg.products import browsing, editing, health_report
+from retail_seg.products.health_report import KeptHealth
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import FAILED
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
+from retail_seg.web.text import age, plain
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -49,35 +51,35 @@ def page() -> None:
     st.title("Health")
     with errors_as_sentences():
         found = matcher(store_folder())
-        widgets.show_notice(found)
-        if not found.catalogue.count_products():
+        widgets.show_notices()
+        if browsing.is_empty(found):
             st.info("This store has no products yet. Import some first; then come back.", icon=":material/inventory_2:")
             return
-        made = _report(str(found.folder), checkup.stamp(found.catalogue))
+        made = _report(str(found.folder), health_report.stamp(found))
         _head(found, made)
         if made is not None:
             _sections(found, made.health)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _report(store: str, stamp: tuple[int, ...]) -> Checkup | None:
+def _report(store: str, stamp: tuple[int, ...]) -> KeptHealth | None:
     """The last report, without what no longer holds; read and compared once per change of the store."""
-    catalogue = matcher(store_folder()).catalogue
-    made = checkup.last(catalogue)
-    return None if made is None else checkup.as_of_now(catalogue, made)
+    found = matcher(store_folder())
+    made = health_report.last(found)
+    return None if made is None else health_report.as_of_now(found, made)
 
 
-def _head(found: Matcher, made: Checkup | None) -> None:
+def _head(found: Matcher, made: KeptHealth | None) -> None:
     """How old the report is, the check that is running, the button for a new one."""
     job = jobs().running(CHECK)
     if made is None and job is None:
         st.info("This store has not been checked yet.", icon=":material/monitor_heart:")
     if made is not None:
-        changes = checkup.last_change(found.catalogue) - made.change
+        changes = health_report.changes_since(found, made)
         since = f"; {changes:,} changes since" if changes else "; nothing has changed since"
-        by = f" by {widgets.plain(made.by)}" if made.by else ""
+        by = f" by {plain(made.by)}" if made.by else ""
         st.caption(
-            f"Checked {widgets.age(made.at)} ago{by}: {made.health.products:,} products, {made.health.references:,} "
+            f"Checked {age(made.at)} ago{by}: {made.health.products:,} products, {made.health.references:,} "
             f"pictures{since}. What was mended since is left out."
         )
     if job is not None:
@@ -92,9 +94,9 @@ def _head(found: Matcher, made: Checkup | None) -> None:
         label = "Check now" if made is None else "Check again"
         if st.button(label, type="primary" if made is None else "secondary", icon=":material/monitor_heart:"):
             _check(found)
-        accepted = checkup.count_accepted(found.catalogue)
+        accepted = health_report.count_accepted(found)
         if accepted and may("manager") and st.button(f"Show {accepted} accepted again", icon=":material/visibility:"):
-            widgets.act(partial(checkup.forget_accepted, found.catalogue), "Accepted findings are shown again.")
+            widgets.act(partial(health_report.forget_accepted, found), "Accepted findings are shown again.")
 
 
 def _check(found: Matcher) -> None:
@@ -104,8 +106,8 @@ def _check(found: Matcher) -> None:
     st.rerun()
 
 
-def _work(found: Matcher, job: Job) -> Checkup:
-    return checkup.run(found.catalogue, job.report)
+def _work(found: Matcher, job: Job) -> KeptHealth:
+    return health_report.check(found, job.report)
 
 
 def _sections(found: Matcher, report: Health) -> None:
@@ -134,7 +136,7 @@ def _sections(found: Matcher, report: Health) -> None:
 
 
 def _pair(found: Matcher, pair: Pair) -> None:
-    names = found.catalogue.names_of([pair.sku, pair.other_sku])
+    names = browsing.names(found, [pair.sku, pair.other_sku])
     key = f"{pair.reference_id}_{pair.other_id}"
     with st.container(horizontal=True, wrap=False, width=PAIR):
         _side(found, pair.sku, pair.reference_id, names, key)
@@ -143,11 +145,11 @@ def _pair(found: Matcher, pair: Pair) -> None:
         return
     with st.container(horizontal=True):
         for keep, drop in ((pair.sku, pair.other_sku), (pair.other_sku, pair.sku)):
-            if st.button(f"Merge into {widgets.plain(keep)}", key=f"merge_{key}_{keep}", icon=":material/merge:"):
+            if st.button(f"Merge into {plain(keep)}", key=f"merge_{key}_{keep}", icon=":material/merge:"):
                 text = f"{drop} is part of {keep} now."
                 widgets.act(partial(editing.merge, found, keep, drop), text)
         if st.button("They are two products", key=f"two_{key}", icon=":material/check:"):
-            widgets.act(partial(checkup.accept_pair, found.catalogue, pair), "Noted: this pair is not shown any more.")
+            widgets.act(partial(health_report.accept_pair, found, pair), "Noted: this pair is not shown any more.")
 
 
 def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], key: str = "") -> None:
@@ -156,7 +158,7 @@ def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], ke
     with st.container():
         widgets.picture(found, reference_id, f"Picture of {name}", box=240)
         widgets.product_link(sku, name)
-        st.caption(widgets.plain(sku))
+        st.caption(plain(sku))
         if (
             key
             and may("manager")
@@ -166,9 +168,9 @@ def _side(found: Matcher, sku: str, reference_id: int, names: dict[str, str], ke
 
 
 def _poor(found: Matcher, poor: Poor) -> None:
-    owner = found.catalogue.skus_of([poor.other_id]).get(poor.other_id, "") if poor.other_id else ""
-    names = found.catalogue.names_of([poor.sku, owner])
-    st.markdown(f"**{widgets.plain(names.get(poor.sku) or poor.sku)}**: this picture {widgets.plain(poor.reason)}.")
+    owner = browsing.owner(found, poor.other_id) if poor.other_id else ""
+    names = browsing.names(found, [poor.sku, owner])
+    st.markdown(f"**{plain(names.get(poor.sku) or poor.sku)}**: this picture {plain(poor.reason)}.")
     with st.container(horizontal=True, wrap=False, width=PAIR if owner else PAIR // 2):
         _side(found, poor.sku, poor.reference_id, names, "poor")
         if owner and poor.other_id:
@@ -177,7 +179,7 @@ def _poor(found: Matcher, poor: Poor) -> None:
         return
     with st.container(horizontal=True):
         if owner and st.button(
-            f"It shows {widgets.plain(owner)}: move it",
+            f"It shows {plain(owner)}: move it",
             key=f"move_{poor.reference_id}",
             icon=":material/drive_file_move:",
         ):
@@ -187,20 +189,20 @@ def _poor(found: Matcher, poor: Poor) -> None:
         widgets.product_link(poor.sku, "Add better pictures", icon=":material/add_a_photo:")
         if st.button("It is fine", key=f"fine_{poor.reference_id}", icon=":material/check:"):
             widgets.act(
-                partial(checkup.accept_reference, found.catalogue, poor.reference_id),
+                partial(health_report.accept_reference, found, poor.reference_id),
                 "Noted: this picture is not shown any more.",
             )
 
 
 def _needs(found: Matcher, sku: str, reason: str) -> None:
-    cover = next((reference.id for reference in found.catalogue.references(sku)), None)
-    name = found.catalogue.names_of([sku]).get(sku) or sku
+    cover = next((reference.id for reference in browsing.references(found, sku)), None)
+    name = browsing.names(found, [sku]).get(sku) or sku
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=96):
             widgets.picture(found, cover, f"Picture of {name}", box=96)
         with st.container(width=480):
-            st.markdown(f"**{widgets.plain(name)}** {widgets.plain(reason)}.")
-            st.caption(widgets.plain(sku))
+            st.markdown(f"**{plain(name)}** {plain(reason)}.")
+            st.caption(plain(sku))
         widgets.product_link(sku, "Add pictures", icon=":material/add_a_photo:")
 
 

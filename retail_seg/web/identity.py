@@ -7,7 +7,6 @@ of the store (`retail-seg user add`), or none for a single user, which only this
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from retail_seg.people.roles import AccountError, Person, local_person
 from retail_seg.people.sessions import Sessions
 from retail_seg.people.users import find_user, is_loopback, read_users
+from retail_seg.system.settings import settings
 
 #: Entry of the session state that holds the number of a login session; the cookie is for the next visit.
 TOKEN = "login_token"
@@ -32,7 +32,7 @@ class Closed(AccountError):
 
 def store_folder() -> Path:
     """The store that this app shows: RETAIL_SEG_STORE, or `store` in the working directory."""
-    return Path(os.environ.get("RETAIL_SEG_STORE", "store"))
+    return settings().store
 
 
 @st.cache_resource(show_spinner=False)

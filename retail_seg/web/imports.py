@@ -9,9 +9,11 @@ import streamlit as st
 
 from retail_seg.products import uploads
 from retail_seg.products.uploads import ENDINGS, MAX_BYTES, Line, Run, Upload
-from retail_seg.system.jobs import DONE, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, page_guard, store_folder
+from retail_seg.web.text import age, plain
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -36,7 +38,7 @@ def page() -> None:
     page_guard("manager")
     with errors_as_sentences():
         found = matcher(store_folder())
-    widgets.show_notice(found)
+    widgets.show_notices()
     job = widgets.asked_job("import")
     if job is None:
         _ask(found)
@@ -76,7 +78,7 @@ def _ask(found: Matcher) -> None:
 
 def _check(found: Matcher, upload: Upload, job: Job) -> Upload:
     job.result = upload
-    return uploads.check(found.catalogue, upload, job.report)
+    return uploads.check(found, upload, job.report)
 
 
 def _latest() -> None:
@@ -85,9 +87,7 @@ def _latest() -> None:
     if job is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"{widgets.plain(job.title)}: {job.state}, {widgets.age(job.ended or job.started)} ago", width="content"
-        )
+        st.caption(f"{plain(job.title)}: {job.state}, {age(job.ended or job.started)} ago", width="content")
         if st.button("Show it", icon=":material/history:", type="tertiary"):
             widgets.open_job(job)
 
@@ -102,11 +102,11 @@ def _start_anew() -> None:
 
 
 def _checked(found: Matcher, job: Job, upload: Upload) -> None:
-    st.subheader(widgets.plain(upload.name))
+    st.subheader(plain(upload.name))
     if upload.file is None:
         return
     notes = "".join(f"; {note}" for note in upload.file.notes)
-    st.caption(widgets.plain(f"{upload.file.title}, {len(upload.file.wanted):,} products, "
+    st.caption(plain(f"{upload.file.title}, {len(upload.file.wanted):,} products, "
                            f"{upload.file.pictures:,} pictures{notes}"))  # fmt: skip
     replace = _options(upload)
     _table(upload.lines, job.id, replace=replace, file_name="check.csv")
@@ -160,7 +160,7 @@ def _write(found: Matcher, upload: Upload, run: Run, job: Job) -> Run:
 
 
 def _imported(found: Matcher, job: Job, run: Run) -> None:
-    st.subheader(widgets.plain(run.name))
+    st.subheader(plain(run.name))
     written = len(run.changes)
     if job.kind == UNDO:
         _taken_back(job, run)
@@ -196,7 +196,7 @@ def _taken_back(job: Job, run: Run) -> None:
     if job.state == DONE:
         st.success(f"{run.taken_back:,} changes were taken back.", icon=":material/undo:")
     for problem in run.left:
-        st.warning(widgets.plain(problem), icon=":material/warning:")
+        st.warning(plain(problem), icon=":material/warning:")
 
 
 # -- the table
@@ -206,7 +206,7 @@ def _table(lines: list[Line], key: str, *, replace: bool, file_name: str) -> Non
     """The lines of a file with what becomes of each, by status, a page at a time, and all of them to download."""
     number = uploads.counts(lines)
     choices = {"": f"All ({len(lines):,})"}
-    choices |= {status: f"{widgets.plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
+    choices |= {status: f"{plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
     if number["problems"]:
         choices["problems"] = f"⚠ with problems ({number['problems']:,})"
     status = st.segmented_control(

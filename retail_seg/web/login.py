@@ -23,6 +23,7 @@ from retail_seg.web.identity import (
     way,
 )
 from retail_seg.web.shared import errors_as_sentences
+from retail_seg.web.text import plain, sentence
 
 #: Entry of the session state: what the browser's cookie is to be, until it was told.
 _NEWS = "login_cookie"
@@ -56,7 +57,7 @@ def signed_in(person: Person) -> None:
     if person.local:
         return
     with st.sidebar:
-        st.caption(f"{person.name} · {person.role}")
+        st.caption(f"{plain(person.name)} · {plain(person.role)}")
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             _log_out()
 
@@ -77,11 +78,11 @@ def _ask_password() -> None:
 
 def _ask_provider() -> None:
     if trouble := provider_trouble():
-        st.warning(trouble, icon=":material/lock:")
+        st.warning(sentence(trouble), icon=":material/lock:")
     parts = st.secrets["auth"].items()
     providers = [str(name) for name, value in parts if hasattr(value, "items") and name != "client_kwargs"]
     for name in providers:
-        if st.button(f"Log in with {name}", type="primary"):
+        if st.button(f"Log in with {plain(name)}", type="primary"):
             st.login(name)
     if not providers and st.button("Log in with your account", type="primary"):
         st.login()

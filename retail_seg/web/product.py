@@ -12,11 +12,13 @@ from catalogue import Product
 from catalogue.history import Change
 from catalogue.records import TEXT_FIELDS
 from retail_seg.photos.load import SUFFIXES
-from retail_seg.products import editing
+from retail_seg.products import browsing, editing
 from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
-from retail_seg.system.jobs import DONE, Job
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, may
+from retail_seg.web.text import plain
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -38,12 +40,12 @@ def show(found: Matcher, sku: str) -> None:
         st.session_state.pop(ADDRESS, None)
         st.query_params.clear()
         st.rerun()
-    product = found.catalogue.find_product(sku)
+    product = browsing.product(found, sku)
     if product is None:
         _gone(found, sku)
         return
-    st.title(widgets.plain(product.name or product.sku))
-    widgets.show_notice(found)
+    st.title(plain(product.name or product.sku))
+    widgets.show_notices()
     _facts(product)
     _pictures(found, product)
     if may("manager"):
@@ -70,13 +72,13 @@ def text_fields(product: Product, key: str) -> dict[str, str]:
 
 
 def _gone(found: Matcher, sku: str) -> None:
-    changes = editing.last_changes(found.catalogue, sku, limit=1)
-    st.title(widgets.plain(sku))
-    widgets.show_notice(found)
+    changes = browsing.last_changes(found, sku, limit=1)
+    st.title(plain(sku))
+    widgets.show_notices()
     if not changes:
-        st.error(f"No product has SKU {widgets.plain(sku)}. Search for it in the list.", icon=":material/search_off:")
+        st.error(f"No product has SKU {plain(sku)}. Search for it in the list.", icon=":material/search_off:")
         return
-    who = f" by {widgets.plain(changes[0].by)}" if changes[0].by else ""
+    who = f" by {plain(changes[0].by)}" if changes[0].by else ""
     st.warning(f"This product was removed{who} on {_day(changes[0])}.", icon=":material/delete:")
     if may("manager") and st.button("Bring it back", icon=":material/restore_from_trash:", type="primary"):
         widgets.act(partial(editing.bring_back, found, sku), f"{sku} is back with its pictures.")
@@ -86,7 +88,7 @@ def _gone(found: Matcher, sku: str) -> None:
 def _facts(product: Product) -> None:
     facts = [("SKU", product.sku)] + [(LABELS[name], getattr(product, name)) for name in TEXT_FIELDS[1:]]
     facts += list(product.attributes.items())
-    told = [f"{widgets.plain(label)}: **{widgets.plain(value)}**" for label, value in facts if value]
+    told = [f"{plain(label)}: **{plain(value)}**" for label, value in facts if value]
     st.markdown("  \n".join(told) if len(told) > 6 else " · ".join(told))
 
 
@@ -94,7 +96,7 @@ def _facts(product: Product) -> None:
 
 
 def _pictures(found: Matcher, product: Product) -> None:
-    references = found.catalogue.references(product.sku)
+    references = browsing.references(found, product.sku)
     st.subheader(f"Pictures ({len(references)})")
     if not references:
         st.info(
@@ -140,7 +142,7 @@ def _add(found: Matcher, product: Product) -> None:
 
 def _start(found: Matcher, sku: str, uploads: list[tuple[str, bytes]]) -> None:
     with errors_as_sentences():
-        editing.check_addition(found.catalogue, sku, len(uploads))
+        editing.check_addition(found, sku, len(uploads))
         job = jobs().start(PICTURES, "Add pictures", lambda job: editing.add_pictures(found, sku, uploads, job.report))
     # A few pictures take a moment only: then the page comes back with the result at once.
     job.wait(1.5)
@@ -158,7 +160,7 @@ def _added(job: Job) -> None:
         st.success(f"{count} new {'picture' if count == 1 else 'pictures'}.", icon=":material/check_circle:")
     for one in results:
         if one.reference_id is None:
-            st.warning(f"{widgets.plain(one.name)}: {widgets.plain(one.reason)}", icon=":material/warning:")
+            st.warning(f"{plain(one.name)}: {plain(one.reason)}", icon=":material/warning:")
 
 
 # -- what it is confused with
@@ -182,7 +184,7 @@ def _rival(found: Matcher, product: Product, rival: Rival) -> None:
             widgets.picture(found, rival.reference_id, f"This product, {product.name or product.sku}", box=140)
             widgets.picture(found, rival.other_id, f"The other, {rival.name or rival.sku}", box=140)
         widgets.product_link(rival.sku, rival.name or rival.sku)
-        st.caption(f"{widgets.plain(rival.sku)} · likeness {rival.score:.2f}")
+        st.caption(f"{plain(rival.sku)} · likeness {rival.score:.2f}")
 
 
 # -- history
@@ -194,9 +196,9 @@ def _history(found: Matcher, product: Product) -> None:
 
 
 def _log(found: Matcher, sku: str) -> None:
-    for change in editing.last_changes(found.catalogue, sku):
+    for change in browsing.last_changes(found, sku):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(widgets.plain(_told(change)))
+            st.markdown(plain(_told(change)))
             if (
                 may("manager")
                 and editing.undoable(change)
@@ -253,7 +255,7 @@ def _edit(found: Matcher, product: Product) -> None:
             attributes = {str(row["Fact"]): str(row["Value"]) for row in table if row.get("Fact") and row.get("Value")}
             if st.form_submit_button("Save", type="primary", icon=":material/save:"):
                 wanted = Product(product.sku, **fields, attributes=attributes)
-                widgets.act(partial(editing.change_product, found.catalogue, seen, wanted), "Saved.")
+                widgets.act(partial(editing.change_product, found, seen, wanted), "Saved.")
     with st.popover("Remove this product", icon=":material/delete:"):
         st.markdown("It goes with its pictures and is no longer found in photos. It can be brought back.")
         if st.button("Remove it", type="primary", icon=":material/delete:"):

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from catalogue import Product, listing
+from catalogue import Product
 from catalogue.listing import Entry, Filter
-from retail_seg.products import editing
+from retail_seg.products import browsing, editing
 from retail_seg.web import product, widgets
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+from retail_seg.web.text import plain
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -41,8 +42,8 @@ def page() -> None:
 def _list(found: Matcher) -> None:
     for key in (product.ADDRESS, widgets.EDITING):
         st.session_state.pop(key, None)
-    widgets.show_notice(found)
-    if not found.catalogue.count_products() and not found.catalogue.count_products(removed=True):
+    widgets.show_notices()
+    if browsing.is_empty(found, removed=True):
         st.info(
             "This store has no products yet. Import a table or a zip of pictures on the page Import, or add the first "
             "product here.",
@@ -51,7 +52,7 @@ def _list(found: Matcher) -> None:
         _new(found)
         return
     wanted = _wanted(found)
-    total = listing.count(found.catalogue, wanted)
+    total = browsing.count(found, wanted)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{total:,}** {'product' if total == 1 else 'products'}", width="content")
         _new(found)
@@ -61,7 +62,7 @@ def _list(found: Matcher) -> None:
     rows = st.container(gap="xsmall")
     start = widgets.pages(total, SIZE, f"products_page_{hash(wanted)}")
     with rows:
-        for entry in listing.find(found.catalogue, wanted, offset=start, limit=SIZE):
+        for entry in browsing.find(found, wanted, offset=start, limit=SIZE):
             _row(found, entry)
 
 
@@ -75,8 +76,8 @@ def _wanted(found: Matcher) -> Filter:
         persist_state="session",
     )
     with st.container(horizontal=True):
-        brand = _choice("Brand", found.catalogue.brands())
-        category = _choice("Category", found.catalogue.categories())
+        brand = _choice("Brand", browsing.brands(found))
+        category = _choice("Category", browsing.categories(found))
         show = st.selectbox("Show", list(SHOW), key="products_show", persist_state="session", width=160)
     shown = SHOW[show]
     return Filter(text or "", brand or "", category or "", shown.pictures, shown.removed)
@@ -96,7 +97,7 @@ def _row(found: Matcher, entry: Entry) -> None:
             widgets.picture(found, entry.cover, entry.product.name or entry.product.sku, box=64)
         with st.container(gap=None):
             widgets.product_link(entry.product.sku, entry.product.name or entry.product.sku)
-            st.caption(widgets.plain(_about(entry)))
+            st.caption(plain(_about(entry)))
 
 
 def _about(entry: Entry) -> str:
@@ -113,8 +114,8 @@ def _new(found: Matcher) -> None:
         fields = product.text_fields(Product(""), "new")
         if st.form_submit_button("Add", type="primary", icon=":material/add:"):
             with errors_as_sentences():
-                added = editing.add_product(found.catalogue, Product(sku).with_fields(fields))
-            change = editing.last_changes(found.catalogue, added.sku, limit=1)[0]
+                added = editing.add_product(found, Product(sku).with_fields(fields))
+            change = browsing.last_changes(found, added.sku, limit=1)[0]
             widgets.say(f"{added.name or added.sku} was added. Give it pictures, so that it is found.", [change.id])
             st.query_params["sku"] = added.sku
             st.rerun()

@@ -9,11 +9,12 @@ import streamlit as st
 
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
+from retail_seg.products import browsing
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
 from retail_seg.system.jobs import Job, Jobs
-from retail_seg.web import scan_result
+from retail_seg.web import scan_result, widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
-from retail_seg.web.widgets import plain
+from retail_seg.web.text import plain, sentence
 
 #: So many bytes of photos that were held back wait for "Scan anyway", those of all visitors together.
 HELD_BYTES = 256 * 2**20
@@ -24,7 +25,7 @@ def page() -> None:
     st.title("What is in the photo?")
     with errors_as_sentences():
         found = matcher(store_folder())
-    if not found.catalogue.count_products():
+    if browsing.is_empty(found):
         st.info(
             "This store has no products yet. Add some under **Import** or **Products** (or with "
             "`retail-seg import products.csv`), then come back.",
@@ -33,7 +34,7 @@ def page() -> None:
     if may("staff"):
         _start(found, _new_photos())
     else:
-        st.info(f"You are {person().role}: you can look at scans, staff can make them.", icon=":material/lock:")
+        st.info(f"You are {plain(person().role)}: you can look at scans, staff can make them.", icon=":material/lock:")
     job = jobs().get(st.query_params.get("job", ""))
     if job is not None:
         _follow(found, job)
@@ -102,27 +103,17 @@ def release(all_jobs: Jobs) -> None:
 def _follow(found: Matcher, job: Job) -> None:
     """Progress while a job runs; what came of it when it has ended."""
     if job.running:
-        _progress(job)
-    elif job.error:
-        st.warning(job.error, icon=":material/info:")
+        widgets.watch(job)
+    widgets.failure(job)
     result: Scanned = job.result or Scanned()
     known = st.query_params.get("scan", "").split(",")
     new = [str(scan) for scan in result.done if str(scan) not in known]
     if new:
         st.query_params["scan"] = ",".join([*reversed(new), *filter(None, known)])
-    for sentence in result.failed:
-        st.error(sentence, icon=":material/broken_image:")
+    for problem in result.failed:
+        st.error(sentence(problem), icon=":material/broken_image:")
     if result.held and not job.running:
         _held(found, result)
-
-
-@st.fragment(run_every=1)
-def _progress(job: Job) -> None:
-    st.progress(job.share, text=job.text or "Waiting …")
-    if job.may_cancel and st.button("Cancel", icon=":material/close:", disabled=job.cancelling):
-        job.cancel()
-    if not job.running:
-        st.rerun()
 
 
 def _held(found: Matcher, result: Scanned) -> None:
@@ -132,7 +123,7 @@ def _held(found: Matcher, result: Scanned) -> None:
             st.image(held.preview, width=120, alt=f"Photo {held.name}")
             st.markdown(f"**{plain(held.name)}** was not scanned yet.")
             for one in held.advice:
-                st.warning(one.text, icon=":material/photo_camera:")
+                st.warning(sentence(one.text), icon=":material/photo_camera:")
     if not all(held.data for held in result.held):
         st.caption("These photos are no longer kept here; take them again, or upload them again.")
         return

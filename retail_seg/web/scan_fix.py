@@ -15,7 +15,7 @@ from retail_seg.scans import corrections
 from retail_seg.scans.review import Review, crop_of, reference_picture
 from retail_seg.scans.view import draw_parts, squared
 from retail_seg.web.shared import errors_as_sentences, may
-from retail_seg.web.widgets import plain
+from retail_seg.web.text import plain
 
 OTHER, NEW, NONE = "other", "new", "none"
 #: Width, in pixels, of a picture among others: three stand side by side on a phone.

@@ -13,7 +13,7 @@ from retail_seg.report import ReportLine, count_rows
 from retail_seg.scans.review import Review, as_json, counts_csv, json_lines, overlay_jpeg, photo_of
 from retail_seg.scans.view import ZOOMS, View, draw_view, pick
 from retail_seg.web import scan_fix
-from retail_seg.web.widgets import plain
+from retail_seg.web.text import plain, sentence
 
 #: How sure a product is, as a sign that is read without colours.
 SIGNS = {"sure": "✓", "likely": "~", "unknown": "?"}
@@ -40,8 +40,8 @@ def show(found: Matcher, review: Review) -> None:
     address = f"/scans?scan={scan.id}"
     st.caption(f"Scan {scan.id}, {scan.at[:16].replace('T', ' ')} UTC{by}, kept at [{address}]({address})")
     _metrics(review)
-    for sentence in review.advice:
-        st.warning(sentence, icon=":material/photo_camera:")
+    for advice in review.advice:
+        st.warning(sentence(advice), icon=":material/photo_camera:")
     scan_fix.last_change(found, review)
     if not review.report.instances:
         st.info("Nothing was found in this photo. Is it sharp, bright and of products on a plain background?")
@@ -60,7 +60,7 @@ def show(found: Matcher, review: Review) -> None:
 def _metrics(review: Review) -> None:
     how = review.totals
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Products known", how["sure"] + how["likely"], width="content")
+        st.metric("Products known", how["sure"], width="content")
         for kind, sign in SIGNS.items():
             st.metric(f"{sign} {kind}", how[kind], width="content")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from retail_seg.matcher import Matcher
-from retail_seg.scans.review import Listed, delete_scan, list_scans, open_review, scan_number
+from retail_seg.scans.review import Listed, count_scans, delete_scan, list_scans, open_review, scan_number
 from retail_seg.web import scan_result
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
-from retail_seg.web.widgets import plain
+from retail_seg.web.text import counted, plain
+from retail_seg.web.widgets import pages
 
 PER_PAGE = 12
 
@@ -56,21 +57,21 @@ def _list(found: Matcher) -> None:
     text = st.text_input(
         "Search", key="scans search", placeholder="photo, person, day (2026-11) or product", icon=":material/search:"
     )
-    at = st.session_state.get("scans page", 0) if st.session_state.get("scans text") == text else 0
-    st.session_state["scans text"] = text
-    listed, count = list_scans(found, text, offset=at * PER_PAGE, limit=PER_PAGE)
+    count = count_scans(found, text)
     if not count:
         st.info(
-            f"No scan has “{text}”. Try another word."
+            f"No scan has “{plain(text)}”. Try another word."
             if text
             else "No photo has been scanned yet: start under **Scan**.",
             icon=":material/photo_camera:",
         )
         return
-    st.caption(f"{count} scan{'s' if count > 1 else ''}, newest first")
-    for row in listed:
-        _row(row)
-    _pages(at, -(-count // PER_PAGE))
+    st.caption(f"{counted(count, 'scan')}, newest first")
+    rows = st.container()
+    start = pages(count, PER_PAGE, f"scans_page_{text}")
+    with rows:
+        for row in list_scans(found, text, offset=start, limit=PER_PAGE):
+            _row(row)
 
 
 def _row(row: Listed) -> None:
@@ -85,18 +86,4 @@ def _row(row: Listed) -> None:
         )
         if st.button("Open", key=f"open {scan.id}", help=f"Open scan {scan.id}", icon=":material/open_in_full:"):
             st.query_params["scan"] = str(scan.id)
-            st.rerun()
-
-
-def _pages(at: int, count: int) -> None:
-    st.session_state["scans page"] = at
-    if count < 2:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Newer", icon=":material/chevron_left:", disabled=at == 0):
-            st.session_state["scans page"] = at - 1
-            st.rerun()
-        st.markdown(f"Page {at + 1} of {count}")
-        if st.button("Older", icon=":material/chevron_right:", disabled=at + 1 >= count):
-            st.session_state["scans page"] = at + 1
             st.rerun()

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import ROLES, acting
 from retail_seg.people.users import read_users, remove_user, set_password, set_role
 from retail_seg.photos.load import SUFFIXES, shrink
-from retail_seg.store.gallery import false_accept_rate
-from retail_seg.store.settings import overview, set_false_accept_rate, timed_scan
+from retail_seg.store.opening import log_of
+from retail_seg.store.settings import overview, state_policy, stated_policy, timed_scan
+from retail_seg.web import widgets
 from retail_seg.web.identity import sessions, way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+from retail_seg.web.text import plain
 
 #: Larger test photos are refused, in MB.
 PHOTO_MB = 50
 #: Longer side, in pixels, of the test photo as the browser gets it.
 SHOWN_SIDE = 1000
-NOTICE = "settings_notice"
 
 
 def page() -> None:
     """The page, one part a tab; everybody may look, a manager may change."""
     st.title("Settings")
-    if notice := st.session_state.pop(NOTICE, None):
-        st.success(notice, icon=":material/check_circle:")
+    widgets.show_notices()
     with errors_as_sentences():
         found = matcher(store_folder())
     parts = {"Store": _store, "Matching": _matching, "Test photo": _test_photo, "People": _people}
@@ -36,7 +38,7 @@ def page() -> None:
 def _store(found: Matcher) -> None:
     known = overview(found)
     for heading, facts in known.facts.items():
-        st.subheader(heading)
+        st.subheader(plain(heading))
         st.table(dict(facts), border="horizontal", width="content")
     st.subheader("On the disk")
     rows = [{"Part": name, "Holds": what, "MB": round(size / 2**20, 2)} for name, what, size in known.sizes]
@@ -46,22 +48,25 @@ def _store(found: Matcher) -> None:
 
 def _matching(found: Matcher) -> None:
     st.subheader("How sure an answer must be")
-    rate = false_accept_rate(found.catalogue)
+    stated = stated_policy(found)
     st.markdown(
-        "Of a hundred things that are **not** in the catalogue, so many may be taken for one of your products. Lower: "
-        "fewer wrong names, more *unknown*. Higher: fewer *unknown*, more wrong names."
+        "Every answer has a probability that it is right. *Sure* are those of which, all together, so many are right "
+        "as you state here; *likely* are the others from a probability on; the rest is *unknown*."
     )
     if not may("manager"):
-        st.metric("False accepts of 100 strangers", f"{100 * rate:g}")
+        st.metric("Right of 100 sure answers", f"{100 * stated.precision:g}")
         st.caption("A manager can change this.")
         return
-    with st.form("rate", width=420):
-        wanted = st.number_input("False accepts of 100 strangers", 0.05, 50.0, 100 * rate, 0.5, format="%.2f")
-        sent = st.form_submit_button("Save and learn anew", type="primary")
+    with st.form("policy", width=420):
+        precision = st.number_input("Right of 100 sure answers", 50.0, 99.9, 100 * stated.precision, 0.5, format="%.1f")
+        likely = st.number_input("Likely from this probability on, in %", 1.0, 99.0, 100 * stated.likely, 5.0)
+        strangers = st.number_input("Of 100 things on a shelf, not in the catalogue", 0.1, 90.0, 100 * stated.strangers)
+        sent = st.form_submit_button("Save", type="primary")
     if sent:
-        with errors_as_sentences(), st.spinner("Learning from all reference pictures …"):
-            set_false_accept_rate(found, wanted / 100)
-        _done(f"At most {wanted:g} of 100 strangers are taken for a product of yours now.")
+        with errors_as_sentences():
+            policy = replace(stated, precision=precision / 100, likely=likely / 100, strangers=strangers / 100)
+            state_policy(found, policy)
+        _done(f"{precision:g} of 100 sure answers are to be right now.")
 
 
 def _test_photo(found: Matcher) -> None:
@@ -97,7 +102,7 @@ def _people(found: Matcher) -> None:
             icon=":material/person:",
         )
         return
-    st.markdown(f"You are **{acting().name}**, {acting().role}.")
+    st.markdown(f"You are **{plain(acting().name)}**, {plain(acting().role)}.")
     if how == "users":
         _own_password(found)
     if may("manager"):
@@ -116,7 +121,7 @@ def _own_password(found: Matcher) -> None:
             return
         with errors_as_sentences():
             sessions(store_folder()).check(acting().name, old, st.context.ip_address or "")  # guesses are counted
-            set_password(found.folder, acting().name, new, old=old)
+            set_password(found.folder, acting().name, new, old=old, logged=log_of(found.folder))
         st.rerun()
 
 
@@ -136,12 +141,12 @@ def _everybody(found: Matcher) -> None:
         return
     with errors_as_sentences():
         if wanted in ROLES:
-            set_role(found.folder, name, wanted)
+            set_role(found.folder, name, wanted, logged=log_of(found.folder))
         else:
-            remove_user(found.folder, name)
+            remove_user(found.folder, name, logged=log_of(found.folder))
     _done(f"{name} is {wanted} now." if wanted in ROLES else f"{name} may no longer log in.")
 
 
-def _done(sentence: str) -> None:
-    st.session_state[NOTICE] = sentence
+def _done(text: str) -> None:
+    widgets.say(text, once=True)
     st.rerun()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from retail_seg.matcher import Matcher
-from retail_seg.people.roles import Person, acting
+from retail_seg.people.roles import Person, acting, context_of_acting, owner_or_manager
+from retail_seg.system.settings import settings
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.web.identity import NOBODY, current, store_folder
+from retail_seg.web.text import plain, sentence
 
 if TYPE_CHECKING:
     from retail_seg.system.jobs import Jobs
@@ -47,7 +48,7 @@ def jobs() -> Jobs:
     """The background jobs of this process, shared by every visitor."""
     from retail_seg.system.jobs import Jobs
 
-    return Jobs()
+    return Jobs(context=context_of_acting, rule=owner_or_manager)
 
 
 def person() -> Person:
@@ -64,7 +65,8 @@ def page_guard(role: str) -> None:
     """End the script run with a sentence where who is acting lacks `role`; the first line of a page that needs it."""
     if not may(role):
         st.warning(
-            f"This page is for the role {role}; you are {acting().role}. A manager can give you that role.",
+            f"This page is for the role {plain(role)}; you are {plain(acting().role)}. "
+            "A manager can give you that role.",
             icon=":material/lock:",
         )
         st.stop()
@@ -76,7 +78,7 @@ def errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except USER_ERRORS as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
         st.stop()
 
 
@@ -90,13 +92,14 @@ def nothing_unsaid() -> Iterator[None]:
         with errors_as_sentences():
             yield
     except Exception as error:
-        if os.environ.get("RETAIL_SEG_DEBUG"):
+        if settings().debug:
             raise
         number = uuid.uuid4().hex[:6]
         _LOG.exception("error %s", number)
         st.error(
-            f"This did not work because of an error of the program ({type(error).__name__}). What was saved is safe. "
-            f"Reload the page; if it comes again, tell the manager of this store: error {number} of the server's log.",
+            f"This did not work because of an error of the program ({plain(type(error).__name__)}). What was saved "
+            f"is safe. Reload the page; if it comes again, tell the manager of this store: error {number} of "
+            "the server's log.",
             icon=":material/error:",
         )
         st.stop()

@@ -8,8 +8,9 @@ from retail_seg.web.shared import errors_as_sentences, store_folder
 from retail_seg.web.teach_annotate import show as annotate
 from retail_seg.web.teach_models import show as models
 from retail_seg.web.teach_photos import show as photos
-from retail_seg.web.teach_shared import PARTS, flashed, go_to, workshop
+from retail_seg.web.teach_shared import PARTS, go_to, workshop
 from retail_seg.web.teach_train import show as train
+from retail_seg.web.widgets import show_notices
 
 _SHOWN = {"photos": photos, "annotate": annotate, "train": train, "models": models}
 
@@ -25,7 +26,7 @@ def page() -> None:
             "What to do", list(PARTS), format_func=PARTS.__getitem__, key="teach-part", required=True,
             label_visibility="collapsed", on_change=_moved,
         )  # fmt: skip
-        flashed()
+        show_notices()
         _SHOWN[st.session_state["teach-part"]](shop)
 
 

@@ -12,8 +12,9 @@ from retail_seg.teaching.editor import MARKS, MOVE, Hand, Hands
 from retail_seg.teaching.view import View, centre_of, colour_of, ids_png, photo_jpeg, window
 from retail_seg.web.annotator import annotator, new_marks
 from retail_seg.web.shared import may
-from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, title_of, trying
-from retail_seg.web.widgets import plain
+from retail_seg.web.teach_shared import Workshop, go_to, title_of, trying
+from retail_seg.web.text import counted, sentence
+from retail_seg.web.widgets import say
 
 #: Tools by the word that Hand knows: a name and what to do with it. All names fit beside each other on a phone.
 TOOLS = {
@@ -82,7 +83,7 @@ def _take_in(shop: Workshop) -> None:
     hands = _hands()
     for taken in hands.take(shop.editor, new_marks("teach-picture", hands.done)):
         if taken.problem:
-            st.warning(taken.problem, icon=":material/warning:")
+            st.warning(sentence(taken.problem), icon=":material/warning:")
         elif taken.centre:
             st.session_state["teach-centre"] = taken.centre
         else:
@@ -155,7 +156,7 @@ def _below(shop: Workshop, photo: TaughtPhoto) -> None:
     def take_over() -> None:
         count = shop.editor.take_over(photo.id)[1]
         taken = f"{counted(count, 'outline')} taken over; mend what is wrong."
-        flash(taken if count else "The model sees nothing more here.")
+        say(taken if count else "The model sees nothing more here.", once=True)
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -257,5 +258,5 @@ def _done(shop: Workshop, photo: TaughtPhoto, photos: list[TaughtPhoto]) -> None
 
 def _remove(shop: Workshop, photo: TaughtPhoto) -> None:
     shop.teaching.remove(photo.id)
-    flash(f"{plain(photo.name)} was removed.")
+    say(f"{photo.name} was removed.", once=True)
     go_to("photos")

@@ -11,17 +11,19 @@ from retail_seg.runs.record import origin_of
 from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
 from retail_seg.store.active_model import model_in_use, previous_model, switch_back, use_model
 from retail_seg.store.networks import load_segmenter
+from retail_seg.system.progress import DONE
 from retail_seg.teaching.judging import SCORES, Comparison, compare, kept_comparison, overlay
-from retail_seg.teaching.trainings import FINISHED, Training
+from retail_seg.teaching.trainings import Training
 from retail_seg.web.shared import jobs, may
-from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, job_shown, trying
-from retail_seg.web.widgets import plain
+from retail_seg.web.teach_shared import Workshop, go_to, job_shown, trying
+from retail_seg.web.text import counted, plain, sentence
+from retail_seg.web.widgets import say
 
 
 def show(shop: Workshop) -> None:
     """The model in use, then a trained one beside it."""
     _in_use(shop)
-    runs = {run.id: run for run in shop.trainings.all() if shop.trainings.progress(run.id).state == FINISHED}
+    runs = {run.id: run for run in shop.trainings.all() if shop.trainings.progress(run.id).state == DONE}
     if not runs:
         st.info("No training has ended yet. Train first; then its model can be compared here.", icon=":material/info:")
         st.button("To the training", on_click=go_to, args=("train",), icon=":material/model_training:")
@@ -46,7 +48,7 @@ def _in_use(shop: Workshop) -> None:
 
     def back() -> None:
         switch_back(shop.store, by=acting().name)
-        flash("Switched back to the model that was in use before.", ":material/undo:")
+        say("Switched back to the model that was in use before.", once=True)
 
     if may("manager"):
         st.button("Switch back to the one before", icon=":material/undo:", on_click=trying(back))
@@ -99,7 +101,7 @@ def _switch(shop: Workshop, run: Training, compared: bool) -> None:
 
     def switch() -> None:
         use_model(shop.store, shop.trainings.model(run.id), by=acting().name)
-        flash("Switched: every scan from now on uses this model. The one before is kept.", ":material/check:")
+        say("Switched: every scan from now on uses this model. The one before is kept.", once=True)
 
     st.button(
         "Use this model from now on", icon=":material/swap_horiz:", on_click=trying(switch),
@@ -109,7 +111,7 @@ def _switch(shop: Workshop, run: Training, compared: bool) -> None:
 
 
 def _compared(shop: Workshop, found: Comparison) -> None:
-    st.write(found.advice)
+    st.write(sentence(found.advice))
     if found.new:
         rows = [
             {

@@ -13,8 +13,9 @@ from retail_seg.teaching.imports import Imported, import_annotations
 from retail_seg.teaching.judging import known_suggestions, suggest
 from retail_seg.teaching.trainings import FEWEST
 from retail_seg.web.shared import errors_as_sentences, jobs, may
-from retail_seg.web.teach_shared import SIGNS, STATES, Workshop, counted, flash, go_to, job_shown, state_of
-from retail_seg.web.widgets import plain
+from retail_seg.web.teach_shared import SIGNS, STATES, Workshop, go_to, job_shown, state_of
+from retail_seg.web.text import counted, plain
+from retail_seg.web.widgets import pages, say
 
 #: Photos on a page of the list, and the longer side of their thumbnails in pixels.
 SHOWN, THUMBNAIL = 24, 320
@@ -53,13 +54,13 @@ def _upload(shop: Workshop) -> None:
         return
     added = shop.teaching.add([(upload.name, upload.getvalue()) for upload in uploads])
     for problem in added.problems:
-        flash(plain(problem), ":material/warning:")
+        say(problem, ok=False, once=True)
     fresh = len(uploads) - len(added.problems) - added.known
     told = [f"{counted(fresh, 'photo')} added"] if fresh else []
     if added.known:
         told.append(f"{counted(added.known, 'photo')} {'was' if added.known == 1 else 'were'} here already")
     if told:
-        flash("; ".join(told) + ".")
+        say("; ".join(told) + ".", once=True)
     st.session_state["teach-upload-round"] = round_ + 1
     st.rerun()
 
@@ -120,10 +121,10 @@ def _list(photos: list[TaughtPhoto], shop: Workshop) -> None:
     st.subheader("Photos")
     wanted = st.pills("Show", list(STATES), format_func=lambda s: f"{SIGNS[s]} {STATES[s]}", key="teach-filter")
     shown = [photo for photo in photos if wanted in (None, photo.state)][::-1]
-    pages = max(1, -(-len(shown) // SHOWN))
-    page = int(st.number_input("Page", 1, pages, 1, key="teach-page")) if pages > 1 else 1
-    with st.container(horizontal=True):
-        for photo in shown[(page - 1) * SHOWN : page * SHOWN]:
+    cards = st.container(horizontal=True)
+    start = pages(len(shown), SHOWN, f"teach-page-{wanted}")
+    with cards:
+        for photo in shown[start : start + SHOWN]:
             _card(photo, shop)
     if not shown:
         st.caption("No photo is in this state.")

@@ -1,4 +1,4 @@
-"""What the parts of the page Teach share: the annotation set of the store with its tools, addresses, messages."""
+"""What the parts of the page Teach share: the annotation set of the store with its tools, addresses, jobs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from retail_seg.teaching import DONE, DRAFT, NEW, TaughtPhoto, Teaching
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.trainings import Trainings
 from retail_seg.web.shared import jobs
+from retail_seg.web.text import counted
+from retail_seg.web.widgets import failure, say, watch
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
@@ -72,11 +74,6 @@ def state_of(photo: TaughtPhoto) -> str:
     return STATES[photo.state] + (f", {counted(photo.instances, 'thing')}" if photo.instances else "")
 
 
-def counted(number: float, word: str) -> str:
-    """A number with its word, which is regular: "1 photo", "2 photos", "0.5 minutes"."""
-    return f"{number:g} {word}{'' if number == 1 else 's'}"
-
-
 def trying(work: Callable[[], Any]) -> Callable[[], None]:
     """A callback that does the work, and keeps what a person can mend as a message."""
 
@@ -84,24 +81,13 @@ def trying(work: Callable[[], Any]) -> Callable[[], None]:
         try:
             work()
         except USER_ERRORS as error:
-            flash(str(error), ":material/warning:")
+            say(str(error), ok=False, once=True)
 
     return run
 
 
-def flash(text: str, icon: str = ":material/check:") -> None:
-    """Keep a message for the next run of the script, which `flashed` shows."""
-    st.session_state.setdefault("teach-flash", []).append((text, icon))
-
-
-def flashed() -> None:
-    """Show the messages that were kept, once."""
-    for text, icon in st.session_state.pop("teach-flash", []):
-        (st.warning if "warning" in icon else st.success)(text, icon=icon)
-
-
 def job_shown(kind: str, done: Callable[[Job], Any]) -> bool:
-    """Show the latest job of a kind while it runs, with a button to cancel it; `done(job)` is called once at its end.
+    """Show the latest job of a kind while it runs; `done(job)` is called once at its end.
 
     Returns whether it is running.
     """
@@ -111,19 +97,9 @@ def job_shown(kind: str, done: Callable[[Job], Any]) -> bool:
     if not job.running:
         st.session_state["teach-seen"].add(job.id)
         if job.error:
-            st.warning(job.error, icon=":material/warning:")
+            failure(job)
         else:
             done(job)
         return False
-    _progress(job.id)
+    watch(job)
     return True
-
-
-@st.fragment(run_every=1)
-def _progress(id_: str) -> None:
-    job = jobs().get(id_)
-    if job is None or not job.running:
-        st.rerun()
-    st.progress(job.share, text=f"{job.title}: {job.text or 'starting'} …")
-    if job.may_cancel:
-        st.button("Cancel", key=f"cancel-{id_}", on_click=job.cancel, icon=":material/close:", disabled=job.cancelling)

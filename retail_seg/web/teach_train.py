@@ -6,24 +6,15 @@ import streamlit as st
 
 from retail_seg.runs.record import SHORT
 from retail_seg.store.active_model import model_in_use
-from retail_seg.teaching import DONE
-from retail_seg.teaching.trainings import (
-    CANCELLED,
-    FAILED,
-    FINISHED,
-    MINUTES,
-    RUNNING,
-    Progress,
-    Training,
-    curve,
-    longest,
-    why_not,
-)
+from retail_seg.system.progress import CANCELLED, DONE, FAILED, RUNNING
+from retail_seg.teaching import DONE as ANNOTATED
+from retail_seg.teaching.trainings import MINUTES, Training, TrainingProgress, curve, longest, why_not
 from retail_seg.web.shared import may
-from retail_seg.web.teach_shared import Workshop, counted, flash, go_to, trying
-from retail_seg.web.widgets import plain
+from retail_seg.web.teach_shared import Workshop, go_to, trying
+from retail_seg.web.text import counted, plain, sentence
+from retail_seg.web.widgets import say
 
-WORDS = {RUNNING: "under way", FINISHED: "done", CANCELLED: "cancelled", FAILED: "broke off"}
+WORDS = {RUNNING: "under way", DONE: "done", CANCELLED: "cancelled", FAILED: "broke off"}
 SCORES = {"fg_iou": "Foreground IoU", "f1_50": "F1 at IoU .5", "f1_75": "F1 at IoU .75", "exact_count": "Exact count"}
 #: Seconds between two looks at a training under way.
 EVERY = 2
@@ -47,7 +38,7 @@ def show(shop: Workshop) -> None:
 
 
 def _start(shop: Workshop) -> None:
-    done = [photo for photo in shop.teaching.photos() if photo.state == DONE]
+    done = [photo for photo in shop.teaching.photos() if photo.state == ANNOTATED]
     held = shop.trainings.held_back(done)
     count = len(done) - len(held)
     is_ = "is" if len(held) == 1 else "are"
@@ -69,12 +60,12 @@ def _start(shop: Workshop) -> None:
         steps = st.number_input("Steps instead of minutes (0: by the time)", 0, 1_000_000, 0, key="teach-steps")
     refused = why_not(count, folded)
     if refused:
-        st.info(refused + ".", icon=":material/info:")
+        st.info(sentence(refused) + ".", icon=":material/info:")
 
     def start() -> None:
         begin = model_in_use(shop.store) if own else None
         shop.trainings.start(minutes=minutes, steps=int(steps) or None, cross_validate=folded, start=begin)
-        flash("The training has begun. It goes on when you leave this page.", ":material/model_training:")
+        say("The training has begun. It goes on when you leave this page.", once=True)
 
     st.button(
         "Start the training", type="primary", icon=":material/model_training:", disabled=bool(refused),
@@ -93,8 +84,8 @@ def _live(shop: Workshop, id_: str) -> None:
         st.rerun()
     run = shop.trainings.get(id_)
     st.subheader("A training is under way")
-    st.progress(progress.share, text=f"{progress.part.capitalize()}: {progress.share:.0%}")
-    by = f" by {run.by}" if run.by else ""
+    st.progress(progress.share, text=f"{plain(progress.text.capitalize())}: {progress.share:.0%}")
+    by = f" by {plain(run.by)}" if run.by else ""
     st.caption(f"Started {_when(run)}{by} on {counted(len(run.photos), 'photo')}. It goes on when you leave this page.")
     _curves(progress)
     if may("staff"):
@@ -115,7 +106,7 @@ def _ended(shop: Workshop, run: Training) -> None:
             args=("models",), kwargs={"run": run.id},
         )  # fmt: skip
     else:
-        st.warning(progress.error, icon=":material/warning:")
+        st.warning(sentence(progress.error), icon=":material/warning:")
         if may("staff") and not shop.trainings.running():
             st.button("Resume", icon=":material/play_arrow:", on_click=trying(lambda: shop.trainings.resume(run.id)))
     _curves(progress)
@@ -125,7 +116,7 @@ def _ended(shop: Workshop, run: Training) -> None:
             st.button("Delete it", type="primary", on_click=trying(lambda: shop.trainings.remove(run.id)))
 
 
-def _on_record(progress: Progress) -> None:
+def _on_record(progress: TrainingProgress) -> None:
     """Where everything about a training is kept, or how to have it kept."""
     if progress.on_record:
         short = progress.on_record[:SHORT]
@@ -134,7 +125,7 @@ def _on_record(progress: Progress) -> None:
         st.caption(f":material/info: {plain(note)}.")
 
 
-def _scores(progress: Progress) -> None:
+def _scores(progress: TrainingProgress) -> None:
     """What a training came to, a row a measure."""
     result = progress.result or {}
     early = "; it stopped early, as it no longer improved" if result["stopped_early"] else ""
@@ -156,9 +147,9 @@ def _written(scores: dict[str, float]) -> list[str]:
     return [f"{scores[key]:.3f}" for key in SCORES]
 
 
-def _curves(progress: Progress) -> None:
+def _curves(progress: TrainingProgress) -> None:
     """Loss and score over the steps of the part under way, or of the last one."""
-    losses, scores = curve(progress.lines, progress.part)
+    losses, scores = curve(progress.lines, progress.text)
     if not len(losses):
         st.caption("The first steps are on their way; reading the photos takes a moment.")
         return

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from retail_seg.products import editing
-from retail_seg.system.jobs import CANCELLED, FAILED, Job
+from retail_seg.products import browsing, editing
+from retail_seg.system.jobs import Job
+from retail_seg.system.progress import CANCELLED, FAILED
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
+from retail_seg.web.text import age, plain, sentence
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
 
 #: Pixels of a picture's longer side, as it is sent to the browser.
 SMALL, LARGE = 160, 480
-#: The key under which a session remembers what to say at the top of the next run.
+#: The key under which a session remembers what to say at the top of the next run: a list of `Notice`.
 NOTICE = "notice"
 #: The key under which it remembers the product that is being edited, as it was when the form was opened.
 EDITING = "editing"
-
-
-def plain(text: str) -> str:
-    """Text as it is, where Streamlit would read Markdown."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>&^=])", r"\\\1", text)
-    return re.sub(r":(?=[A-Za-z_])", ":\u2060", escaped)  # else it begins an icon, an emoji or a colour
 
 
 def product_link(sku: str, label: str, *, icon: str | None = None) -> None:
@@ -43,7 +38,7 @@ def _products() -> None:
 @st.cache_data(max_entries=3000, show_spinner=False)
 def small_picture(store: str, identity: str, reference_id: int, side: int) -> tuple[bytes, float]:
     """A reference's picture as JPEG bytes, and its width over its height; a reference's picture never changes."""
-    return editing.thumbnail(matcher(store_folder()).catalogue, reference_id, side)
+    return browsing.thumbnail(matcher(store_folder()), reference_id, side)
 
 
 def picture(found: Matcher, reference_id: int | None, name: str, *, box: int = 128) -> None:
@@ -55,34 +50,55 @@ def picture(found: Matcher, reference_id: int | None, name: str, *, box: int = 1
         st.markdown(":gray[:material/hide_image: no picture]", width=box)
         return
     side = SMALL if box <= SMALL else LARGE
-    data, shape = small_picture(str(found.folder), found.catalogue.identity, reference_id, side)
+    data, shape = small_picture(str(found.folder), found.identity, reference_id, side)
     st.image(data, width=max(8, round(box * min(1.0, shape))), alt=name)
 
 
 # -- what just happened
 
 
-def say(text: str, changes: Sequence[int] = (), *, ok: bool = True) -> None:
-    """Show a sentence at the top of the next run, with a button that undoes these changes in this order."""
-    st.session_state[NOTICE] = (text, list(changes), ok)
+@dataclass(frozen=True)
+class Notice:
+    """A sentence at the top of the next run, and the changes that its button undoes in this order.
+
+    `once` goes with the run after that; others stay until something else happens.
+    """
+
+    text: str
+    changes: tuple[int, ...] = ()
+    ok: bool = True
+    once: bool = False
 
 
-def show_notice(found: Matcher) -> None:
-    """What `say` asked for; shown until something else happens."""
-    text, changes, ok = st.session_state.get(NOTICE, ("", [], True))
-    if not text:
+def say(text: str, changes: Sequence[int] = (), *, ok: bool = True, once: bool = False) -> None:
+    """Show a sentence at the top of the next run; what was said `once` before in this run is shown with it."""
+    kept = [notice for notice in st.session_state.get(NOTICE, []) if notice.once]
+    st.session_state[NOTICE] = [*kept, Notice(text, tuple(changes), ok, once)]
+
+
+def show_notices() -> None:
+    """What `say` asked for."""
+    told: list[Notice] = st.session_state.pop(NOTICE, [])
+    if lasting := [notice for notice in told if not notice.once]:
+        st.session_state[NOTICE] = lasting
+    for notice in told:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _show(notice)
+
+
+def _show(notice: Notice) -> None:
+    if notice.ok:
+        st.success(sentence(notice.text), icon=":material/check_circle:")
+    else:
+        st.warning(sentence(notice.text), icon=":material/warning:")
+    if notice.once:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if ok:
-            st.success(plain(text), icon=":material/check_circle:")
-        else:
-            st.warning(plain(text), icon=":material/warning:")
-        if changes and may("manager") and st.button("Undo", icon=":material/undo:", key="undo_last"):
-            st.session_state.pop(NOTICE)
-            act(partial(editing.undo, found, changes), "Taken back.")
-        if st.button("Close", icon=":material/close:", key="close_notice", type="tertiary"):
-            st.session_state.pop(NOTICE)
-            st.rerun()
+    if notice.changes and may("manager") and st.button("Undo", icon=":material/undo:", key="undo_last"):
+        st.session_state.pop(NOTICE)
+        act(partial(editing.undo, matcher(store_folder()), notice.changes), "Taken back.")
+    if st.button("Close", icon=":material/close:", key="close_notice", type="tertiary"):
+        st.session_state.pop(NOTICE)
+        st.rerun()
 
 
 def act(change: Callable[[], Sequence[int]], text: str) -> None:
@@ -139,23 +155,16 @@ def watch(job: Job) -> None:
 def failure(job: Job) -> None:
     """The sentence of a job that failed or was cancelled."""
     if job.state == FAILED:
-        st.error(plain(job.error), icon=":material/error:")
+        st.error(sentence(job.error), icon=":material/error:")
     elif job.state == CANCELLED:
-        st.warning(plain(job.error), icon=":material/cancel:")
-
-
-def age(moment: float) -> str:
-    """How long ago a moment (seconds since the epoch) is, in words."""
-    seconds = max(0, round(time.time() - moment))
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= size or size == 1:
-            number = seconds // size
-            return f"{number} {unit}{'' if number == 1 else 's'}"
-    raise AssertionError(seconds)
+        st.warning(sentence(job.error), icon=":material/cancel:")
 
 
 def pages(total: int, size: int, key: str) -> int:
-    """A pagination below a list; returns where the page that is open starts. Nothing is shown for a single page."""
+    """A pagination below a list; returns where the page that is open starts. Nothing is shown for a single page.
+
+    Pages call it before they read the page's rows, which they show in a container above it.
+    """
     if total <= size:
         return 0
     last = -(-total // size)

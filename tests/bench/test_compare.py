@@ -103,7 +103,7 @@ def test_a_method_is_run_scored_and_kept_with_its_pictures(job: Job, monkeypatch
     method = BenchMethod("otsu", "A title", "A text.", bench.CLASSICAL, thresholding)
     monkeypatch.setattr("retail_seg.bench.comparison.worker.all_methods", lambda: {"otsu": method})
     reports: list[tuple[str, float]] = []
-    result = run_method(job, "otsu", lambda what, share: reports.append((what, share)))
+    result = run_method(job, "otsu", lambda share, what: reports.append((what, share)))
     assert result.quality == 1 and result.scores["held out"]["photos"] == 2 and result.settings == {"level": 80}
     assert result.train_seconds == 70  # with what an interrupted process had done before
     assert result.seconds > 0 and result.segment_mb >= 0 and reports[-1] == ("testing", 1.0)
@@ -192,13 +192,13 @@ def test_a_method_that_dies_is_named_with_its_log(job: Job, monkeypatch: pytest.
 def test_an_interruption_ends_the_worker(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script, mark = tmp_path / "python", tmp_path / "ended"
     script.write_text(
-        f'#!/bin/sh\ntrap \'touch {mark}; exit 130\' TERM\necho \'{{"what": "training", "share": 0.5}}\'\n'
+        f'#!/bin/sh\ntrap \'touch {mark}; exit 130\' TERM\necho \'{{"share": 0.5, "text": "training"}}\'\n'
         "while true; do sleep 0.1; done\n"
     )
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
 
-    def stop(name: str, what: str, share: float) -> None:
+    def stop(name: str, share: float, what: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -35,7 +35,7 @@ def reference(mark: str) -> NewReference:
 
 def skus(catalogue: Catalogue, **wanted: object) -> list[str]:
     asked = Filter(**wanted)  # type: ignore[arg-type]
-    found = [entry.product.sku for entry in listing.find(catalogue, asked)]
+    found = [entry.product.sku for entry in listing.entries(catalogue, asked)]
     assert listing.count(catalogue, asked) == len(found)
     return found
 
@@ -55,6 +55,10 @@ def test_an_exact_sku_or_gtin_leads_and_words_may_be_begun(catalogue: Catalogue)
     assert skus(catalogue, text="choc mi") == ["20"]
     assert skus(catalogue, text="4006381333931") == ["10"]
     assert skus(catalogue, text='" OR *') == []
+    assert skus(catalogue, text="milk", category="Drinks") == ["milk", "20"]
+    whole = skus(catalogue, text="milk")
+    pages = [listing.find(catalogue, Filter("milk"), offset=at, limit=1) for at in range(4)]
+    assert [[product.sku for product in page] for page in pages] == [[sku] for sku in whole] + [[]]
 
 
 @pytest.mark.parametrize("text", ["%", "_", "\\", "off"])
@@ -67,13 +71,13 @@ def test_removed_products_are_searched_and_nothing_typed_is_a_wildcard(catalogue
 
 
 def test_pages_follow_each_other_and_know_their_covers(catalogue: Catalogue) -> None:
-    pages = [listing.find(catalogue, Filter(), offset=offset, limit=2) for offset in (0, 2, 4)]
+    pages = [listing.entries(catalogue, Filter(), offset=offset, limit=2) for offset in (0, 2, 4)]
     assert [[entry.product.sku for entry in page] for page in pages] == [["10", "20"], ["40", "milk"], []]
     first, second = pages[0]
     ids = [found.id for found in catalogue.references("10")]
     assert (first.product, first.references, first.cover) == (catalogue.product("10"), 2, ids[0])
     assert (second.references, pages[1][0].references, pages[1][0].cover) == (1, 0, None)
     catalogue.remove_references([ids[0]])
-    assert listing.find(catalogue, Filter(), limit=1)[0].cover == ids[1]
+    assert listing.entries(catalogue, Filter(), limit=1)[0].cover == ids[1]
     assert [(id_, views) for id_, _, views in listing.vectors(catalogue, "10")] == [(ids[1], 1)]
     assert listing.vectors(catalogue, "40") == []

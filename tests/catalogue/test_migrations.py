@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalogue import Catalogue, CatalogueVersionError, NewReference, Product, backup, database, migrations
-from catalogue.search import search
+from catalogue.listing import search
 
 PRODUCT = (
     "INSERT INTO products (sku, name, brand, category, gtin, attributes, created, updated, deleted)"

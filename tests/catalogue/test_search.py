@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalogue import Catalogue, Product, history
-from catalogue.search import count, search
+from catalogue.listing import count_search, search
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
 
 def found(catalogue: Catalogue, text: str) -> list[str]:
     skus = [product.sku for product in search(catalogue, text)]
-    assert count(catalogue, text) == len(skus)
+    assert count_search(catalogue, text) == len(skus)
     return skus
 
 
@@ -74,9 +74,9 @@ def test_the_search_follows_changes(catalogue: Catalogue) -> None:
 def test_a_word_that_everything_has_still_pages_through_everything(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("catalogue.search.RANKED", 5)
+    monkeypatch.setattr("catalogue.listing.RANKED", 5)
     for number in range(30):
         catalogue.put_product(Product(f"BIS-{number:02d}", "Biscuit"))
     pages = [[product.sku for product in search(catalogue, "bisc", limit=8, offset=start)] for start in range(0, 32, 8)]
-    assert [len(page) for page in pages] == [8, 8, 8, 6] and count(catalogue, "bisc") == 30
+    assert [len(page) for page in pages] == [8, 8, 8, 6] and count_search(catalogue, "bisc") == 30
     assert {sku for page in pages for sku in page} == {f"BIS-{number:02d}" for number in range(30)}

@@ -16,8 +16,8 @@ from index.calibration import ONE_REFERENCE
 from index.embedder import Embedder
 from retail_seg.cli.evaluate import evaluate
 from retail_seg.errors import LabelledCropsError
-from retail_seg.evaluation.plots import plot_recall, plot_reliability
-from retail_seg.evaluation.retrieval import evaluate_retrieval
+from retail_seg.evaluation.plots import plot_recall, plot_reliability, plot_risk_coverage
+from retail_seg.evaluation.retrieval import Answers, evaluate_retrieval, within_reach
 from retail_seg.store.crop_lists import load_crops, read_labelled_crops
 
 PRODUCTS, EACH = 9, 4
@@ -71,14 +71,27 @@ def test_scores_and_plots(lists: tuple[Path, Path], tmp_path: Path) -> None:
     assert [row.references for row in result.rows] == [1, 2, 4]
     assert all(row.top1 <= row.top5 and row.top1 <= row.map <= 1 for row in result.rows)
     assert result.rows[-1].top1 > 0.9
-    assert result.rejection is not None and result.rejection.queries_left_out == 2 * PRODUCTS
+    assert result.strangers is not None and result.strangers.queries_left_out == 2 * PRODUCTS
+    assert result.rows[-1].sure_right > 0.5 and 0 <= result.strangers.called_sure <= 1
+    assert 0.95 <= result.rows[-1].precision <= 1
     assert "9 products, 36 references, 18 queries" in result.table() and ONE_REFERENCE not in result.table()
     plot_reliability(result, tmp_path / "plots" / "reliability.png")
     plot_recall([result], tmp_path / "plots" / "recall.png")
-    for name in ("reliability", "recall"):
+    plot_risk_coverage(result, tmp_path / "plots" / "risk-coverage.png")
+    for name in ("reliability", "recall", "risk-coverage"):
         drawn = np.asarray(Image.open(tmp_path / "plots" / f"{name}.png"))
         assert drawn.shape == (640, 960, 3)
         assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 20
+
+
+def test_what_is_within_reach_and_the_curve_by_hand() -> None:
+    probability, right = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, True, False, True, False])
+    assert within_reach(probability, right, 1.0) == 0.4
+    assert within_reach(probability, right, 0.75) == 0.6
+    assert within_reach(probability, ~right, 0.99) == 0.0
+    answered, share = Answers(probability, right, np.array([1, 1, 2, 1, 0])).coverage()
+    np.testing.assert_allclose(answered, [0.2, 0.4, 0.8, 1, 1])
+    np.testing.assert_allclose(share, [1, 1, 0.5, 0.6, 0.6])
 
 
 def test_ranks_by_hand(lists: tuple[Path, Path], tmp_path: Path) -> None:
@@ -112,15 +125,21 @@ def test_the_command_prints_one_json_line(
     (tmp_path / "seen" / "labels.txt").write_text("label 1\nlabel 2\n")
     plots = tmp_path / "plots"
     arguments = ["retrieval", *map(str, lists), "--plot", str(plots), "--seen", str(tmp_path / "seen" / "labels.txt")]
+    arguments += ["--precision", "0.9", "--strangers", "0.2"]
     done = CliRunner().invoke(evaluate, arguments, standalone_mode=False)
     assert done.exception is None and done.return_value == 0
     (found,) = json.loads(done.stdout)
     assert found["embedder"] == "colours"
     assert [row["references"] for row in found["by_references"]] == [1, 2, 4]
-    assert {"rejected", "accepted_right"} < set(found["left_out"])
+    assert {"precision", "called_sure", "sure_right"} < set(found["left_out"])
+    assert found["stated"] == {"precision": 0.9, "likely": 0.5, "strangers": 0.2, "ceiling": None}
     assert "plain top-1" in done.stderr
     assert "products never seen" in found["apart"]
-    assert sorted(path.name for path in plots.iterdir()) == ["recall.png", "reliability-retail-vgg.png"]
+    assert sorted(path.name for path in plots.iterdir()) == [
+        "recall.png",
+        "reliability-retail-vgg.png",
+        "risk-coverage-retail-vgg.png",
+    ]
 
 
 def test_a_bad_picture_is_reported_and_the_rest_scored(lists: tuple[Path, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from index.calibration import Policy
 from index.errors import IndexingError
 from index.ranking import Look, Ranker
 from index.vectors import VectorIndex
@@ -36,6 +37,9 @@ def test_products_come_ranked_with_their_best_reference() -> None:
         assert len({candidate.owner for candidate in found}) == len(found) == 4
         assert found[0].reference_id == scores[row].argmax()
         assert [candidate.score for candidate in found] == sorted((c.score for c in found), reverse=True)
+        assert [candidate.probability for candidate in found] == sorted((c.probability for c in found), reverse=True)
+        assert sum(c.probability for c in found) + ranking.none_of_them == pytest.approx(1)
+        assert ranking.probability == found[0].probability
         assert all(owners[candidate.reference_id] == candidate.owner for candidate in found)
         assert ranking.margin == pytest.approx(found[0].score - found[1].score)
     right = np.array([ranking.candidates[0].owner for ranking in rankings]) == truth
@@ -56,7 +60,7 @@ def test_small_and_odd_stores() -> None:
     ranker = Ranker.unfitted(DIM, "some-network")
     vectors, owners = pictures(2, 1, seed=0)
     (empty,) = ranker.rank(vectors[:1], VectorIndex(DIM), lambda ids: owners[ids])
-    assert (empty.candidates, empty.known, empty.probability) == ((), False, 0.0)
+    assert (empty.candidates, empty.known, empty.probability, empty.none_of_them) == ((), False, 0.0, 1.0)
     (lone,) = ranker.rank(vectors[:1], filled(ranker, vectors[:1]), lambda ids: owners[ids])
     assert len(lone.candidates) == 1 and lone.known and lone.margin > 0
     (stranger,) = ranker.rank(-vectors[:1], filled(ranker, vectors[:1]), lambda ids: owners[ids])
@@ -82,6 +86,48 @@ def test_fitting_is_repeatable_and_bytes_bring_it_back() -> None:
     assert (again.embedder, again.fingerprint) == ("some-network", one.fingerprint)
     with pytest.raises(IndexingError, match="run reindex"):
         Ranker.from_bytes(b"{}")
+
+
+def test_what_can_be_there_and_how_likely_it_is_beforehand() -> None:
+    vectors, owners = pictures(40, 1, seed=0, noise=0.0)
+    between = vectors[3] + vectors[7] + 0.02 * vectors[3]
+    query = (between / np.linalg.norm(between))[None]
+    ranker = Ranker.fit(vectors, np.arange(40), owners, "some-network")
+    index = filled(ranker, vectors)
+
+    def first(among: dict[int, float] | None) -> tuple[int, float, float]:
+        if among is None:
+            (found,) = ranker.rank(query, index, lambda ids: owners[ids])
+        else:
+            part = VectorIndex(DIM)
+            rows = np.array([owner - 1000 for owner in among])
+            part.add(rows, ranker.project(vectors[rows]))
+            (found,) = ranker.rank(
+                query,
+                part,
+                lambda ids: owners[ids],
+                among=len(among),
+                favour=lambda them: np.log([among[owner] for owner in them.tolist()]),
+            )
+        return found.candidates[0].owner, found.probability, found.none_of_them
+
+    owner, probability, _ = first(None)
+    assert owner == 1003 and probability < 0.9  # the other is nearly as near
+    alone = first({1003: 1.0, 1001: 1.0, 1002: 1.0})
+    assert alone[0] == 1003 and alone[1] > probability
+    assert first({1003: 0.1, 1007: 1.9, 1001: 1.0})[0] == 1007
+    assert first({1020: 1.0, 1021: 1.0})[2] > 0.5  # it is none of these
+
+
+def test_another_policy_needs_no_learning() -> None:
+    vectors, owners = pictures(40, 5, seed=0)
+    ranker = Ranker.fit(vectors, np.arange(200), owners, "some-network")
+    stricter = ranker.stating(Policy(precision=0.99, strangers=0.5))
+    assert stricter.calibration.threshold > ranker.calibration.threshold
+    queries, _ = pictures(40, 1, seed=3, noise=1.2)
+    index = filled(ranker, vectors)
+    (before, after) = (one.rank(queries, index, lambda ids: owners[ids]) for one in (ranker, stricter))
+    assert all(b.probability < a.probability for a, b in zip(before, after, strict=True))
 
 
 def test_a_second_look_is_asked_for_close_races_only() -> None:

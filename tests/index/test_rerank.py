@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from index.calibration import Calibration, evidence_of
+from index.candidates import Nearest
 from index.errors import IndexingError
-from index.rerank import Look, agreeing_features, decode_features, fuse, local_features, second_look
+from index.rerank import Look, agreeing_features, agreement, asked, decode_features, local_features, second_look
 
 
 def label(seed: int, size: int = 220) -> np.ndarray:
@@ -67,49 +67,46 @@ def test_bytes_of_something_else_are_refused() -> None:
         decode_features(b"123")
 
 
-def calibration(constant: float, threshold: float = 1.0) -> Calibration:
-    return Calibration(0.5, 0.1, (constant, 1.0, 1.0, 1.0), (1.0, 1.0), threshold)
-
-
 def look_at(crop: np.ndarray, references: dict[int, np.ndarray]) -> Look:
     stored = {identity: local_features(picture) for identity, picture in references.items()}
     return Look(lambda _: local_features(crop), lambda ids: {i: stored[i] for i in ids if i in stored})
 
 
 CANDIDATES = [
-    (np.array([10, 11]), np.array([0.62, 0.60], np.float32)),
-    (np.array([20, 21]), np.array([0.61, 0.55], np.float32)),
-    (np.array([30]), np.array([0.50], np.float32)),
+    Nearest(1, np.array([10, 11]), np.array([0.62, 0.60], np.float32)),
+    Nearest(2, np.array([20, 21]), np.array([0.61, 0.55], np.float32)),
+    Nearest(3, np.array([30]), np.array([0.50], np.float32)),
 ]
 
 
-def test_a_close_race_is_turned_by_agreeing_features_and_names_their_reference() -> None:
+def test_agreeing_features_are_counted_and_the_reference_that_speaks_is_named() -> None:
     references = {10: label(5), 11: label(6), 20: label(7), 21: label(1)}
-    look = look_at(retaken(label(1), 90, 0.9), references)
-    first, second, third = second_look(0, CANDIDATES, calibration(0.0), look) or ()
-    assert second.score > first.score >= 0.62
-    assert second.reference_id == 21
-    assert second.inliers is not None and second.inliers >= 12
-    assert third.inliers is None and third.score == pytest.approx(0.50)
+    crop = retaken(label(1), 90, 0.9)
+    seen = second_look(0, CANDIDATES, look_at(crop, references))
+    assert seen is not None
+    first, second, third = seen.inliers.tolist()
+    assert second >= 12 > first
+    assert seen.references[1] == 21
+    assert (third, seen.references[2]) == (-1, 30)
+    assert seen.points == len(decode_features(local_features(crop)).places)
 
 
-def test_a_clear_race_is_not_looked_at() -> None:
-    def never(_: object) -> bytes:
-        raise AssertionError("a clear race was looked at")
-
-    look = Look(never, never)  # type: ignore[arg-type]
-    assert second_look(0, CANDIDATES, calibration(5.0), look) is None
-    with pytest.raises(AssertionError, match="looked at"):  # clear, but not known without more evidence
-        second_look(0, CANDIDATES, calibration(5.0, threshold=2.0), look)
-
-
-def test_references_without_features_leave_the_order_alone() -> None:
-    look = Look(lambda _: b"", lambda _: {})
-    assert second_look(0, CANDIDATES, calibration(0.0), look) is None
+def test_what_was_counted_is_not_compared_again() -> None:
+    stored = {10: local_features(label(5)), 11: b"", 20: b"", 21: b""}
+    query = decode_features(local_features(label(5)))
+    counted = {10: 77}
+    found = agreement(query, CANDIDATES[:1], stored, counted)
+    assert found == [(77, 10)]
+    assert counted == {10: 77, 11: 0}
 
 
-def test_fusing_is_bounded_and_never_lowers_a_score() -> None:
-    scores = fuse(0.4, evidence_of(np.arange(40)))
-    assert scores[0] == scores[3] == 0.4
-    assert (np.diff(scores) >= 0).all()
-    assert scores[-1] < 1
+def test_references_without_features_are_no_second_look() -> None:
+    assert second_look(0, CANDIDATES, Look(lambda _: b"", lambda _: {})) is None
+
+
+def test_at_most_fifteen_references_are_asked_the_nearest_ones() -> None:
+    many = [
+        Nearest(owner, np.arange(3) + 10 * owner, np.float32(0.9 - 0.1 * owner) - np.float32(0.01) * np.arange(3))
+        for owner in range(8)
+    ]
+    assert asked(many) == [10 * owner + at for owner in range(5) for at in range(3)]

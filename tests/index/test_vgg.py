@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from index.errors import WeightsError
-from index.torchvision_compat import import_torchvision, nms
 from index.vgg import KEPT, VGG16, VGG16Net, read_convolutions
 from index.weights import cache_folder
+from retail_seg.segmentation.network.torchvision_ops import import_torchvision
 
 SHARED = Path(__file__).parents[3] / "shared" / "weights" / "vgg19_conv1_1-conv3_4_fp16.safetensors"
 
@@ -95,10 +95,3 @@ def test_real_vgg_weights_have_these_key_names():
     common = [key for key in real if int(key.split(".")[1]) <= 14]
     assert len(common) == 14
     assert all(ours[key].shape == real[key].shape for key in common)
-
-
-def test_nms_keeps_the_best_of_overlapping_boxes():
-    boxes = torch.tensor([[0, 0, 2, 2], [0, 0, 2, 1.9], [5, 5, 6, 6], [7, 7, 7, 7]])
-    scores = torch.tensor([0.5, 0.6, 0.2, 0.1])
-    assert nms(boxes, scores, 0.5).tolist() == [1, 2, 3]
-    assert nms(boxes, scores, 0.99).tolist() == [1, 0, 2, 3]

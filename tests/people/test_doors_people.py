@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from people_helpers import add_user, set_password
 from streamlit.testing.v1 import AppTest
 
 from retail_seg.matcher import Matcher
@@ -17,7 +18,7 @@ from retail_seg.people import roles, users
 from retail_seg.people import sessions as rooms
 from retail_seg.people.roles import AccountError, Person, acting, acting_as
 from retail_seg.people.sessions import FAILURES, FAILURES_OF_ALL, Sessions
-from retail_seg.people.users import User, add_user, check_password, set_password
+from retail_seg.people.users import User, check_password
 from retail_seg.web import identity
 
 GOOD = "correct horse"

@@ -12,7 +12,7 @@ from catalogue import Product
 from catalogue.history import log
 from retail_seg.matcher import Matcher
 from retail_seg.people import roles
-from retail_seg.people.roles import NotAllowed, Person, acting, acting_as, require, sign
+from retail_seg.people.roles import NotAllowed, Person, acting, acting_as, context_of_acting, require, sign
 from retail_seg.rendering.assortment import articles, references
 from retail_seg.system.jobs import Job, Jobs
 
@@ -60,7 +60,7 @@ def test_a_job_acts_for_whom_started_it(rule: None) -> None:
     def work(job: Job) -> str:
         return acting().name
 
-    jobs = Jobs()
+    jobs = Jobs(context=context_of_acting)
     with acting_as(STAFF):
         named = jobs.start("test", "named", work)
     by_rule = jobs.start("test", "by rule", work)

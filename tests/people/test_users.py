@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from people_helpers import add_user, remove_user, set_password, set_role
 
 from catalogue.history import log
 from retail_seg.cli import cli
@@ -17,7 +18,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.people import users
 from retail_seg.people.roles import AccountError, NotAllowed, Person, acting_as
 from retail_seg.people.sessions import FAILURES, SESSION_SECONDS, WINDOW_SECONDS, Sessions
-from retail_seg.people.users import add_user, check_password, find_user, read_users, remove_user, set_password, set_role
+from retail_seg.people.users import check_password, find_user, read_users
 from retail_seg.store.opening import open_catalogue
 
 GOOD = "correct horse"

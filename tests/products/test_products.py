@@ -13,7 +13,7 @@ from PIL import Image
 from catalogue import Catalogue, Product, UnknownProduct, UnknownReference
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import NotAllowed, Person, acting_as
-from retail_seg.products import editing
+from retail_seg.products import browsing, editing
 from retail_seg.store.opening import CATALOGUE
 from retail_seg.system.jobs import JobCancelled
 
@@ -41,12 +41,12 @@ def test_pictures_are_added_in_one_change_and_bad_ones_are_told_apart(matcher: M
     assert "not a picture" in found[1].reason and "bad.jpg" not in found[1].reason
     assert "already" in found[2].reason and "same file" in found[3].reason
     assert [share for share, _ in told] == sorted(share for share, _ in told) and told[-1][0] < 1
-    change = editing.last_changes(matcher.catalogue, "A", limit=1)[0]
+    change = browsing.last_changes(matcher, "A", limit=1)[0]
     assert change.added == [found[0].reference_id] and editing.undoable(change)
     assert matcher.catalogue.product("A").name == "Product a"
     editing.undo(matcher, [change.id])
     assert len(matcher.catalogue.references("A")) == 1
-    assert not editing.undoable(editing.last_changes(matcher.catalogue, "A", limit=2)[1])
+    assert not editing.undoable(browsing.last_changes(matcher, "A", limit=2)[1])
 
 
 def test_a_cancelled_addition_has_written_nothing(matcher: Matcher) -> None:
@@ -101,30 +101,30 @@ def test_merged_products_are_found_as_one(matcher: Matcher) -> None:
 
 def test_a_thumbnail_is_small_and_upright(matcher: Matcher) -> None:
     id_ = matcher.catalogue.references("A")[0].id
-    data, shape = editing.thumbnail(matcher.catalogue, id_, side=16)
+    data, shape = browsing.thumbnail(matcher, id_, side=16)
     with Image.open(io.BytesIO(data)) as small:
         assert small.size == (16, 16) and small.format == "JPEG" and shape == 1.0
     with pytest.raises(UnknownReference):
-        editing.thumbnail(matcher.catalogue, 999)
+        browsing.thumbnail(matcher, 999)
 
 
 @pytest.mark.parametrize("role", ["viewer", "staff"])
 def test_only_managers_change_products(matcher: Matcher, role: str) -> None:
     seen = matcher.catalogue.product("A")
     acts: list[Callable[[], object]] = [
-        lambda: editing.add_product(matcher.catalogue, Product("N")),
-        lambda: editing.change_product(matcher.catalogue, seen, Product("A", "other")),
+        lambda: editing.add_product(matcher, Product("N")),
+        lambda: editing.change_product(matcher, seen, Product("A", "other")),
         lambda: editing.add_pictures(matcher, "A", [("x.png", picture("x"))]),
         lambda: editing.merge(matcher, "A", "B"),
         lambda: editing.move(matcher, [1], "B"),
         lambda: editing.undo(matcher, [1]),
     ]
-    before = [change.id for change in editing.last_changes(matcher.catalogue)]
+    before = [change.id for change in browsing.last_changes(matcher)]
     with acting_as(Person("eve", role)):
         for act in acts:
             with pytest.raises(NotAllowed, match="manager"):
                 act()
-    assert [change.id for change in editing.last_changes(matcher.catalogue)] == before
+    assert [change.id for change in browsing.last_changes(matcher)] == before
     with acting_as(Person("max", "manager")):
-        editing.add_product(matcher.catalogue, Product("N"))
-    assert editing.last_changes(matcher.catalogue)[0].by == "max"
+        editing.add_product(matcher, Product("N"))
+    assert browsing.last_changes(matcher)[0].by == "max"

@@ -58,7 +58,7 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
     upload = uploads.receive("../../etc/Goods.ZIP", goods())
     assert upload.path.name == "upload.zip" and upload.path.parent.name.startswith("retail-seg-import-")
     before = matcher.catalogue.products()
-    uploads.check(matcher.catalogue, upload, silent)
+    uploads.check(matcher, upload, silent)
     assert matcher.catalogue.products() == before
     bad, a, b, c = upload.lines
     assert (bad.status, bad.line) == ("refused", 6) and "SKU" in bad.problems[0]
@@ -77,7 +77,7 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
 
 @pytest.mark.parametrize("replace", [False, True])
 def test_an_import_is_written_found_and_taken_back(matcher: Matcher, replace: bool) -> None:
-    upload = uploads.check(matcher.catalogue, uploads.receive("goods.zip", goods()), silent)
+    upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
     done = uploads.run(matcher, upload, Run(upload.name, replace), silent)
     assert [line.status for line in done.lines] == [line.status for line in upload.lines] and not upload.kept
     assert {p.sku: p.name for p in matcher.catalogue.products()} == {
@@ -91,7 +91,7 @@ def test_an_import_is_written_found_and_taken_back(matcher: Matcher, replace: bo
 
 
 def test_what_rests_on_later_changes_is_not_taken_back(matcher: Matcher) -> None:
-    upload = uploads.check(matcher.catalogue, uploads.receive("goods.zip", goods()), silent)
+    upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
     done = uploads.run(matcher, upload, Run(upload.name, False), silent)
     matcher.catalogue.put_product(Product("B", "Green tea", "Fizz"))
     (problem,) = uploads.take_back(matcher, done, silent).left
@@ -100,7 +100,7 @@ def test_what_rests_on_later_changes_is_not_taken_back(matcher: Matcher) -> None
 
 
 def test_a_cancelled_import_leaves_whole_products_and_goes_on(matcher: Matcher) -> None:
-    upload = uploads.check(matcher.catalogue, uploads.receive("goods.zip", goods()), silent)
+    upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
 
     def stop(share: float, text: str) -> None:
         if text.startswith("Imported: 2 of"):
@@ -116,7 +116,7 @@ def test_a_cancelled_import_leaves_whole_products_and_goes_on(matcher: Matcher) 
 
 
 def test_pictures_that_wait_to_be_written_are_not_when_it_is_cancelled(matcher: Matcher) -> None:
-    upload = uploads.check(matcher.catalogue, uploads.receive("goods.zip", goods()), silent)
+    upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
     heard = []
 
     def stop(share: float, text: str) -> None:
@@ -161,17 +161,17 @@ def test_zips_that_unfold_too_far_are_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_unreadable_files_are_named_as_people_know_them(matcher: Matcher, name: str, content: bytes) -> None:
     upload = uploads.receive(name, io.BytesIO(content))
     with pytest.raises(ImportFileError, match=r"^mine") as refused:
-        uploads.check(matcher.catalogue, upload, silent)
+        uploads.check(matcher, upload, silent)
     assert "upload." not in str(refused.value) and "retail-seg-import" not in str(refused.value)
 
 
 def test_an_empty_zip_and_a_hostile_zip_write_nothing_outside(matcher: Matcher, tmp_path: Path) -> None:
     hostile = packed(**{"..__..__evil_dot_csv": b"sku\nX\n", "products_dot_csv": b"sku,image\nX,../../evil.csv\n"})
-    upload = uploads.check(matcher.catalogue, uploads.receive("hostile.zip", hostile), silent)
+    upload = uploads.check(matcher, uploads.receive("hostile.zip", hostile), silent)
     assert [line.sku for line in upload.lines] == ["X"] and "leaves the import folder" in upload.lines[0].problems[0]
     assert [path.name for path in upload.path.parent.iterdir()] == ["upload.zip"]
     with pytest.raises(ImportFileError, match=r"empty\.zip: holds neither a table"):
-        uploads.check(matcher.catalogue, uploads.receive("empty.zip", packed()), silent)
+        uploads.check(matcher, uploads.receive("empty.zip", packed()), silent)
 
 
 def test_only_the_latest_uploads_wait(matcher: Matcher) -> None:
@@ -182,7 +182,7 @@ def test_only_the_latest_uploads_wait(matcher: Matcher) -> None:
 
 
 def test_only_managers_import(matcher: Matcher) -> None:
-    upload = uploads.check(matcher.catalogue, uploads.receive("goods.zip", goods()), silent)
+    upload = uploads.check(matcher, uploads.receive("goods.zip", goods()), silent)
     with acting_as(Person("eve", "staff")):
         with pytest.raises(NotAllowed):
             uploads.receive("goods.zip", goods())

@@ -33,6 +33,7 @@ from retail_seg.segmentation.training.manifest import read_manifest
 from retail_seg.segmentation.training.train import Progress
 from retail_seg.store.active_model import switch_back, use_model
 from retail_seg.system.code_version import code_version
+from retail_seg.system.settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -400,9 +401,9 @@ def test_a_training_is_called_as_the_folder_of_its_model() -> None:
 
 def test_where_the_record_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RETAIL_SEG_RUNS", str(tmp_path / "here"))
-    assert tracking.runs_folder() == tmp_path / "here"
+    assert settings().runs == tmp_path / "here"
     monkeypatch.delenv("RETAIL_SEG_RUNS")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert tracking.place() == str(tmp_path / "retail-seg" / "runs" / "runs.db")
     monkeypatch.delenv("XDG_DATA_HOME")
-    assert tracking.runs_folder() == Path.home() / ".local" / "share" / "retail-seg" / "runs"
+    assert settings().runs == Path.home() / ".local" / "share" / "retail-seg" / "runs"

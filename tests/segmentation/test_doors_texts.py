@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from catalogue import Catalogue, Product, listing, scans
+from catalogue.listing import count_search, search
 from catalogue.records import WORDS, typed_words
-from catalogue.search import count, search
 from catalogue.tables import BadLine, read_table
 from retail_seg.errors import AnnotationError
 from retail_seg.segmentation.formats import coco, ground_truth, labelme, rle
@@ -28,7 +28,7 @@ def catalogue(tmp_path: Path) -> Catalogue:
 @pytest.mark.parametrize("words", [200, 1_100, 20_000])
 def test_a_search_of_many_words_finds_nothing_and_raises_nothing(catalogue: Catalogue, words: int) -> None:
     text = " ".join(f"word{i}" for i in range(words))
-    assert search(catalogue, text) == [] and count(catalogue, text) == 0
+    assert search(catalogue, text) == [] and count_search(catalogue, text) == 0
 
 
 @pytest.mark.parametrize("text", [" ".join(f"word{i}" for i in range(1_100)), "x" * 100_000, "- " * 3_000])
@@ -45,7 +45,7 @@ def test_words_are_taken_once_in_their_order() -> None:
 
 def test_a_word_said_a_thousand_times_is_one_word(catalogue: Catalogue) -> None:
     for text in ("cola " * 1_100, "cola Cola COLA " * 700):
-        assert [product.sku for product in search(catalogue, text)] == ["1"] and count(catalogue, text) == 1
+        assert [product.sku for product in search(catalogue, text)] == ["1"] and count_search(catalogue, text) == 1
 
 
 def test_a_long_name_is_found_by_all_its_words_and_words_past_the_limit_are_not_looked_at(catalogue: Catalogue) -> None:
@@ -57,7 +57,7 @@ def test_a_long_name_is_found_by_all_its_words_and_words_past_the_limit_are_not_
 
 
 def test_one_word_of_a_million_letters_is_a_search_as_any(catalogue: Catalogue) -> None:
-    assert search(catalogue, "x" * 1_000_000) == [] and count(catalogue, "x" * 1_000_000) == 0
+    assert search(catalogue, "x" * 1_000_000) == [] and count_search(catalogue, "x" * 1_000_000) == 0
 
 
 NESTED = "[" * 100_000 + "]" * 100_000

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +21,8 @@ from retail_seg.segmentation.instances.grouping import Thresholds
 from retail_seg.segmentation.network.unet import UNet
 from retail_seg.segmentation.segmenter import SHIPPED, Segmenter, SegmenterConfig
 from retail_seg.store import active_model
-from retail_seg.store.active_model import PREVIOUS, SEGMENTER, previous_model, switch_back, use_model
+from retail_seg.store.active_model import PREVIOUS, SEGMENTER, model_in_use, previous_model, switch_back, use_model
+from retail_seg.store.backup import back_up, bring_back
 from retail_seg.store.opening import CATALOGUE
 
 
@@ -51,12 +55,7 @@ def lines(store: Path) -> list[tuple[str, str]]:
         return [(change.action.split(":")[0], change.by) for change in log(catalogue)]
 
 
-@pytest.mark.parametrize("exchange", ["one call", "two steps"])
-def test_switched_and_back_and_forth(
-    store: Path, models: list[Path], exchange: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if exchange == "two steps":
-        monkeypatch.setattr(active_model, "_exchanged", lambda a, b: False)
+def test_switched_and_back_and_forth(store: Path, models: list[Path]) -> None:
     assert previous_model(store) is None and in_use(store) == "shipped"
     use_model(store, models[0], by="ann")
     assert in_use(store) == "m0" and previous_model(store) == SHIPPED
@@ -115,13 +114,95 @@ def test_a_swap_that_fails_leaves_no_line_in_the_log(
 ) -> None:
     use_model(store, models[0], by="")
 
-    def refuse(own: Path, previous: Path) -> None:
+    def refuse(own: Path, previous: Path, aside: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(active_model, "_swap", refuse)
     with pytest.raises(StoreError, match="cannot be switched"):
         use_model(store, models[1], by="")
     assert in_use(store) == "m0" and len(lines(store)) == 1
+
+
+class Died(BaseException):
+    """The process ends: nothing after it is done, no handler of errors either."""
+
+
+def break_off(store: Path, change: Callable[[], None], steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Do a switch whose process dies before its exchange's step of this number; False where it has fewer."""
+    done: list[str] = []
+
+    def stepwise(step: Callable[..., Any]) -> Callable[..., Any]:
+        def taken(*given: Any) -> Any:
+            if len(done) == steps:
+                raise Died
+            done.append(step.__name__)
+            return step(*given)
+
+        return taken
+
+    swap = active_model._swap
+
+    def dying(*folders: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("os.rename", stepwise(os.rename))
+            patch.setattr(Path, "mkdir", stepwise(Path.mkdir))
+            patch.setattr(Path, "rmdir", stepwise(Path.rmdir))
+            swap(*folders)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(active_model, "_swap", dying)
+        try:
+            change()
+        except Died:
+            return True
+    return False
+
+
+def former(store: Path) -> str:
+    found = previous_model(store)
+    return "none" if found is None else "shipped" if found == SHIPPED else Segmenter.load(found).name
+
+
+def named(store: Path) -> str:
+    return "shipped" if model_in_use(store) == SHIPPED else Segmenter.load(model_in_use(store)).name
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("before", [("shipped", "m0"), ("m0", "shipped"), ("m0", "m1")])
+def test_a_process_that_dies_amid_a_switch_leaves_the_store_as_it_was(
+    store: Path, models: list[Path], before: tuple[str, str], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(store, models[0], by="")
+    if before[0] == "shipped":
+        switch_back(store, by="")
+    elif before[1] == "m1":
+        use_model(store, models[1], by="")
+        switch_back(store, by="")
+    log_before, stamp_before = lines(store), active_model.stamp(store)
+    assert break_off(store, lambda: switch_back(store, by="eve"), steps, monkeypatch)
+    assert (named(store), former(store)) == before and active_model.stamp(store) == stamp_before
+    assert lines(store) == log_before
+    active_model.settle(store)
+    assert (in_use(store), former(store)) == before
+    assert not break_off(store, lambda: switch_back(store, by="eve"), 3, monkeypatch)
+    assert (in_use(store), former(store)) == before[::-1]
+
+
+def test_after_a_switch_that_broke_off_the_next_one_is_done_whole(
+    store: Path, models: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_model(store, models[0], by="")
+    assert break_off(store, lambda: use_model(store, models[1], by=""), 2, monkeypatch)
+    with Matcher.open(store) as matcher:
+        assert matcher.segmenter.name == "m0"
+        back_up(matcher.catalogue, tmp_path / "backup.db")
+    bring_back(tmp_path / "backup.db", tmp_path / "again")
+    assert in_use(tmp_path / "again") == "m0"
+    use_model(store, models[2], by="")
+    assert (in_use(store), former(store)) == ("m2", "m0")
+    assert {p.name for p in store.iterdir() if "segmenter" in p.name and not p.name.startswith(".segmenter-")} == {
+        SEGMENTER, PREVIOUS
+    }  # fmt: skip
 
 
 def test_an_open_matcher_takes_up_the_switch(store: Path, models: list[Path]) -> None:

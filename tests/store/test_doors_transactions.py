@@ -133,7 +133,7 @@ def test_taking_an_import_back_leaves_what_somebody_else_wrote_meanwhile(
         return told(self, *values)
 
     upload = uploads.receive("a.csv", io.BytesIO(b"sku,name\ntea,Tea\n"))
-    uploads.check(matcher.catalogue, upload, lambda share, text: None)
+    uploads.check(matcher, upload, lambda share, text: None)
     with monkeypatch.context() as patch:
         patch.setattr(Import, "_outcome", meanwhile)
         done = uploads.run(matcher, upload, Run("a.csv", False), lambda share, text: None)

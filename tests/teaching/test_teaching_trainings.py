@@ -19,20 +19,11 @@ from retail_seg.runs.reading import Runs
 from retail_seg.runs.record import Origin, origin_of
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.manifest import read_manifest
+from retail_seg.system.progress import CANCELLED, DONE, RUNNING
 from retail_seg.teaching import Teaching
 from retail_seg.teaching.imports import import_annotations
 from retail_seg.teaching.judging import compare, kept_comparison, known_suggestions, overlay, suggest
-from retail_seg.teaching.trainings import (
-    CANCELLED,
-    FINISHED,
-    RUNNING,
-    Training,
-    Trainings,
-    choose_held,
-    curve,
-    longest,
-    why_not,
-)
+from retail_seg.teaching.trainings import Training, Trainings, choose_held, curve, longest, why_not
 
 
 def waited(runs: Trainings, id_: str, until: Callable[[], bool], seconds: float = 300) -> None:
@@ -76,7 +67,7 @@ class TestRuns:
             again.model(run.id)
         waited(again, run.id, lambda: again.running() is None)
         done = again.progress(run.id)
-        assert done.state == FINISHED and done.error == "" and done.part == "training"
+        assert done.state == DONE and done.error == "" and done.text == "training"
         assert done.result is not None and done.result["steps"] == 2 and len(done.result["photos"]) == 4
         losses, scores = curve(done.lines, "training")
         assert losses.shape[1] == 2 and len(losses) >= 1 and scores.shape[1] == 2
@@ -140,7 +131,7 @@ class TestRuns:
         run = runs.start(minutes=5, steps=2, start=disc_model)
         waited(runs, run.id, lambda: runs.running() is None)
         found = runs.progress(run.id)
-        assert found.state == FINISHED and found.on_record == "" and origin_of(runs.model(run.id)) is None
+        assert found.state == DONE and found.on_record == "" and origin_of(runs.model(run.id)) is None
         assert len(found.notes) == 1 and "not put on record" in found.notes[0] and "[record]" in found.notes[0]
 
     def test_too_few_photos(self, teaching: Teaching) -> None:

@@ -13,11 +13,11 @@ from crash_workers import FINGERPRINTS, Patches, picture
 from page_helpers import fill, quick_store
 
 from catalogue import Product
-from retail_seg import matcher as matcher_module
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import load_photo
 from retail_seg.products import uploads
 from retail_seg.scans.review import Held, Scanned
+from retail_seg.store import opening
 from retail_seg.system.jobs import Jobs
 from retail_seg.web import scan as scan_page
 from retail_seg.web import shared
@@ -34,7 +34,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reindexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `retail-seg reindex` does in a process of its own."""
     other = Patches(FINGERPRINTS[1])
-    monkeypatch.setattr(matcher_module, "load_embedder", lambda name, weights=None: other)
+    monkeypatch.setattr(opening, "load_embedder", lambda name, weights=None: other)
     Matcher.reindex_store(folder, "other")
 
 
@@ -75,7 +75,7 @@ def test_a_kept_job_holds_no_zip_open_once_its_upload_is_done_with(store: Path, 
     out.seek(0)
     with fill(store) as matcher:
         upload = uploads.receive("goods.zip", out)
-        job = Jobs().start("check", "Check", lambda job: uploads.check(matcher.catalogue, upload, job.report))
+        job = Jobs().start("check", "Check", lambda job: uploads.check(matcher, upload, job.report))
         assert job.wait(60) and job.result is upload and open_files(upload.path.parent)
         if how == "imported":
             uploads.run(matcher, upload, uploads.Run("goods.zip", False), lambda share, text: None)

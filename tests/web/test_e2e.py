@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browser import PATIENCE, chromium, log_in, new_page, no_traceback, running_app, settle
+from people_helpers import add_user
 
 from catalogue.history import log
 from retail_seg.people import users
 from retail_seg.people.roles import acting_as, local_person
-from retail_seg.people.users import add_user
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import demo_photos
 from retail_seg.runs.reading import Runs

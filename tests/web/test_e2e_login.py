@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from browser import chromium, new_page, no_traceback, running_app, settle
 from oidc_provider import CLIENT, SECRET, Provider, running_provider
+from people_helpers import add_user, set_role
 
 from retail_seg import Matcher
 from retail_seg.people.roles import acting_as, local_person
-from retail_seg.people.users import add_user, set_role
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

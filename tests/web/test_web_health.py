@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from catalogue import Product
-from retail_seg.products import checkup
+from retail_seg.products import health_report
 from retail_seg.rendering.assortment import articles, references
 from retail_seg.web.shared import jobs
 
@@ -35,7 +35,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         matcher.enrol(Product("TWIN", "Twin"), [jpeg(PHOTOS[0])])
         matcher.enrol(Product("P1"), [np.asarray(PHOTOS[3] // 12), PHOTOS[4][:, ::-1].copy()])
         matcher.catalogue.put_product(Product("NONE", "Nothing yet"))
-        checkup.run(matcher.catalogue, lambda share, text: None)
+        health_report.check(matcher, lambda share, text: None)
     return folder
 
 
@@ -54,7 +54,7 @@ def test_an_empty_store_says_what_to_do_first(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_store_is_checked_in_the_background(store: Path) -> None:
-    (store / checkup.FILE).unlink()
+    (store / health_report.FILE).unlink()
     app = opened("health")
     assert "not been checked yet" in app.info[0].value and not app.selectbox
     press(app, "Check now")
@@ -66,12 +66,12 @@ def test_a_store_is_checked_in_the_background(store: Path) -> None:
 
 
 def test_a_check_that_goes_on_is_shown_and_cancelled(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(catalogue: object, report: object) -> None:
+    def slow(matcher: object, report: object) -> None:
         while True:
             report(0.3, "Looking at pictures")  # type: ignore[operator]
             time.sleep(0.01)
 
-    monkeypatch.setattr(checkup, "run", slow)
+    monkeypatch.setattr(health_report, "check", slow)
     app = press(opened("health"), "Check again")
     assert "Cancel" in labels(app) and "Check again" not in labels(app) and app.selectbox
     assert "Cancel" in labels(opened("health")), "another visitor sees the same check"
@@ -134,7 +134,7 @@ def test_a_healthy_store_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         matcher.enrol(Product("P"), PHOTOS[:2])
         matcher.remove("P")
         matcher.catalogue.put_product(Product("Q"))
-        checkup.run(matcher.catalogue, lambda share, text: None)
+        health_report.check(matcher, lambda share, text: None)
         matcher.enrol(Product("Q"), PHOTOS[2:4])
     assert "Nothing weakens" in opened("health").success[0].value
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1.element_tree import TextInput
 
 from catalogue import Product
 from retail_seg.web import products as page
-from retail_seg.web.widgets import plain
+from retail_seg.web.text import plain
 
 TRICKY = Product("S-1", "Milk *1 l* $5$ :smile: <b>", "Alp", "Dairy")
 

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from retail_seg import Matcher
-from retail_seg.people.roles import Person
+from retail_seg.people.roles import Person, acting_as
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import demo_photos
 from retail_seg.scans import review
@@ -124,9 +124,9 @@ def test_a_photo_is_scanned_kept_and_found_again_after_a_reload(store: Path, pho
     assert not app.error and [s.value for s in app.subheader] == ["fridge\\.jpg"]
     assert address(app, "scan") == "2"
     shown = metrics(app)
-    assert shown["Products known"] == shown["✓ sure"] + shown["~ likely"] > 0
+    assert shown["Products known"] == shown["✓ sure"] > 0
     table = app.dataframe[0].value
-    assert table["Count"].sum() == shown["Products known"] + shown["? unknown"]
+    assert table["Count"].sum() == shown["Products known"] + shown["~ likely"] + shown["? unknown"]
     assert len(app.get("download_button")) == 3
     again = opened(_scan_page, scan="2")
     assert metrics(again) == shown
@@ -141,7 +141,7 @@ def test_a_rerun_scans_nothing_twice(store: Path, photo: bytes) -> None:
 
 def test_a_bad_photo_is_a_sentence_and_the_others_are_done(store: Path, photo: bytes) -> None:
     app = uploaded(opened(_scan_page), ("bad.jpg", b"no picture"), ("one.jpg", photo), ("two.jpg", photo))
-    assert "bad.jpg" in app.error[0].value and address(app, "scan") == "3,2"
+    assert "bad\\.jpg" in app.error[0].value and address(app, "scan") == "3,2"
     assert [s.value for s in app.subheader] == ["All 2 photos", "two\\.jpg"]
     chooser = next(box for box in app.selectbox if box.label == "Photo")
     app = checked(chooser.select_index(1).run())
@@ -173,7 +173,8 @@ def test_a_job_that_runs_shows_its_stage_and_can_be_cancelled(store: Path) -> No
         job.report(0.5)
         return Scanned()
 
-    job = jobs().start("scan", "Scan", work)
+    with acting_as(STAFF):  # who started it may cancel it
+        job = jobs().start("scan", "Scan", work)
     try:
         app = opened(_scan_page, job=job.id)
         assert any("finding the products" in str(one.proto) for one in app.get("progress"))
@@ -289,10 +290,12 @@ def test_many_scans_come_in_pages(store: Path, photo: bytes, monkeypatch: pytest
     with Matcher.open(store) as found:
         review.scan_photos(found, [("second.jpg", photo)], lambda share, text: None)
     app = opened(_scans_page)
-    assert "second" in text(app) and "Page 1 of 2" in text(app)
-    app = button(app, "Older")
+    assert "second" in text(app) and "shelf" not in text(app) and len(app.get("pagination")) == 1
+    app.session_state["scans_page_"] = 2
+    app = checked(app.run())
     assert "shelf" in text(app) and "second" not in text(app)
-    assert "second" in text(button(app, "Newer"))
+    app.session_state["scans_page_"] = 1
+    assert "second" in text(checked(app.run()))
 
 
 @pytest.mark.parametrize(

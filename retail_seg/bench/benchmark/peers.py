@@ -60,7 +60,7 @@ def smp_unet(encoder: str = "resnet18") -> Any:
             "the peer segmentation_models_pytorch is not installed, so nothing is compared with it; "
             "pip install 'retail-seg[compare]' brings it"
         )
-    from index.torchvision_compat import import_torchvision
+    from retail_seg.segmentation.network.torchvision_ops import import_torchvision
 
     import_torchvision()
     import segmentation_models_pytorch as smp
@@ -96,7 +96,7 @@ def mask_rcnn() -> Segment:
     Where torchvision comes without its compiled operators, its own Python form of roi_align and OpenCV's suppression
     of overlapping boxes take their place.
     """
-    from index.torchvision_compat import import_torchvision
+    from retail_seg.segmentation.network.torchvision_ops import import_torchvision
 
     torchvision = import_torchvision()
     import torch

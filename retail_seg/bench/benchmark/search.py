@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from retail_seg.bench.benchmark.measure import Row, Section, machine, rounded, timed, use_all_cores
+from retail_seg.system.processes import environment
 
 _NEIGHBOURS = 10
 _BATCH = 64
@@ -191,13 +191,12 @@ def _beside(index: Any, bare: Any, queries: np.ndarray) -> Peer:
 
 def _opening(path: Path, queries: Path) -> dict[str, float]:
     """Open the file in a new process: its times and its memory."""
-    root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-P", "-c", _OPENING, str(path), str(queries)],
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])},
+        env=environment(),
     )
     return json.loads(done.stdout)
 

@@ -16,6 +16,8 @@ from retail_seg.bench.comparison.job import MODEL, ComparisonError, Job, Result,
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.training.manifest import file_hash
 from retail_seg.system.files import whole_file
+from retail_seg.system.progress import OnProgress
+from retail_seg.system.settings import settings
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.instances.grouping import Thresholds
@@ -27,9 +29,6 @@ CLASSICAL, LEARNED = "classical", "learned"
 TUNED_ON, SCENES, TUNING_SHARE = 8, 4, 0.35
 #: An ensemble averages so many of the trained models, the best on what was held back from their training.
 MEMBERS = 3
-
-#: Called with what is going on and how much of it is done, 0..1.
-Report = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Ready:
 
 
 #: Makes a method ready: the job, the folder that the method may write to, and who wants to know how far it is.
-Prepare = Callable[[Job, Path, Report], Ready]
+Prepare = Callable[[Job, Path, OnProgress], Ready]
 #: Fingerprints of the models that a method begins with; what is learned from the job's photos alone begins with none.
 Models = Callable[[Job], Sequence[str]]
 
@@ -83,10 +82,8 @@ def working_seconds() -> float:
 
 def threads() -> int:
     """Threads that a method computes with: OMP_NUM_THREADS where it is set, else a core each."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    if said.isdigit() and int(said) > 0:
-        return int(said)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings().threads or cores
 
 
 def all_methods() -> dict[str, BenchMethod]:
@@ -123,7 +120,7 @@ def _classical_methods() -> list[BenchMethod]:
 
 
 def _tuned(name: str) -> Prepare:
-    def prepare(job: Job, folder: Path, report: Report) -> Ready:
+    def prepare(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
         from retail_seg.segmentation.classical import METHODS, tune_method
         from retail_seg.segmentation.classical.tuning import STEPS
 
@@ -132,7 +129,7 @@ def _tuned(name: str) -> Prepare:
 
         def tell(share: float, best: float) -> None:
             found.append(best)
-            report("tuning", share)
+            on_progress(share, "tuning")
 
         tuned = tune_method(METHODS[name], samples, 60 * TUNING_SHARE * job.minutes, tell, working_seconds)
         settings = {**tuned.knobs, **tuned.steps.to_json()}
@@ -241,14 +238,14 @@ def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:
 
 
 def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
-    def prepare(job: Job, folder: Path, report: Report) -> Ready:
+    def prepare(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
         from retail_seg.segmentation.network.architectures import build
         from retail_seg.segmentation.training.train import Progress, train
 
         steps = itertools.count()
 
         def tell(progress: Progress) -> None:
-            report("training", min(progress.share, 1.0))
+            on_progress(min(progress.share, 1.0), "training")
             keep_progress(folder, progress, begin=next(steps) == 0)
 
         recipe = recipe_of(architecture, start, **shape)
@@ -264,7 +261,7 @@ def _trained(architecture: str, start: bool = False, **shape: Any) -> Prepare:
     return prepare
 
 
-def _shipped(job: Job, folder: Path, report: Report) -> Ready:
+def _shipped(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
     from retail_seg.segmentation.segmenter import SHIPPED
 
     return _ready(SHIPPED, 0, {}, None)
@@ -299,7 +296,7 @@ def _member_models(job: Job) -> list[str]:
     return [file_hash(job.method_folder(name) / MODEL / WEIGHTS) for name in members_of(job)]
 
 
-def _ensemble(job: Job, folder: Path, report: Report) -> Ready:
+def _ensemble(job: Job, folder: Path, on_progress: OnProgress) -> Ready:
     from retail_seg.segmentation.ensemble import ensemble_of
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -311,7 +308,7 @@ def _ensemble(job: Job, folder: Path, report: Report) -> Ready:
         )
     models = [Segmenter.load(job.method_folder(name) / MODEL) for name in names]
     model = ensemble_of(models)
-    model.thresholds, validation = _tuned_thresholds(model, job, report)
+    model.thresholds, validation = _tuned_thresholds(model, job, on_progress)
     model.save(folder / MODEL, f"# Ensemble\n\nThe mean of the probabilities of {', '.join(names)}.\n")
     settings = {"members": list(names), **model.thresholds.to_json()}
     return _ready(folder / MODEL, 2, settings, validation, f"Averages {', '.join(names)}.")
@@ -334,7 +331,7 @@ def members_of(job: Job) -> list[str]:
     return [name for _, name in sorted(found)[:MEMBERS]]
 
 
-def _tuned_thresholds(model: Segmenter, job: Job, report: Report) -> tuple[Thresholds, float]:
+def _tuned_thresholds(model: Segmenter, job: Job, on_progress: OnProgress) -> tuple[Thresholds, float]:
     """Thresholds tuned on the classical methods' samples, and F1 at IoU .75 there."""
     import cv2
 
@@ -350,6 +347,6 @@ def _tuned_thresholds(model: Segmenter, job: Job, report: Report) -> tuple[Thres
         large = resized(picture, width, height)
         ids = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
         held += look_at(model, [(large, ids)])
-        report("tuning", 0.7 * done / len(samples))
+        on_progress(0.7 * done / len(samples), "tuning")
     best = tune(held, model.thresholds, 60 * TUNING_SHARE * job.minutes, working_seconds)
     return best, score_held(held, best)["f1_75"]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from retail_seg.bench.comparison.job import LOG, Comparison, ComparisonError, Job, PhotoSet, Result, ranked
 from retail_seg.bench.comparison.methods import all_methods, spread
 from retail_seg.errors import RetailSegError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.training.manifest import TEST, manifest_of, split
+from retail_seg.system.processes import command, lines_of, start
 
 #: Share of the photos that is held out for the test where nothing else is said, and the set's name.
 TEST_SHARE, HELD_OUT = 0.4, "held out"
@@ -24,11 +20,9 @@ TRAINED = "train"
 MIN_PHOTOS = 3
 #: Photos of each test set of which every method's pictures are kept.
 SHOWN = 3
-#: Seconds that an interrupted method has to lay down its checkpoint.
-PATIENCE = 60.0
 
-#: Called with the method's name, what it is doing and how much of that is done, 0..1.
-Show = Callable[[str, str, float], None]
+#: Called with the method's name, how much is done of what it is doing (0 to 1), and what that is.
+Show = Callable[[str, float, str], None]
 
 
 def held_out(annotated: Sequence[AnnotatedPhoto], annotations: Path, seed: int) -> list[AnnotatedPhoto]:
@@ -129,51 +123,16 @@ def run_apart(job: Job, name: str, show: Show) -> Result:
     folder = job.method_folder(name)
     folder.mkdir(parents=True, exist_ok=True)
     said = ""
-    with (folder / LOG).open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "retail_seg.bench.comparison.worker", str(job.folder / "job.json"), name],
-            stdout=subprocess.PIPE, stderr=log, text=True, env=_environment(), start_new_session=True,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                values = _json(line)
-                said = values.get("error", said)
-                if "what" in values:
-                    show(name, values["what"], values["share"])
-            process.wait()
-        finally:
-            _end(process)
+    words = command("retail_seg.bench.comparison.worker", str(job.folder / "job.json"), name)
+    with (folder / LOG).open("w", encoding="utf-8") as log, lines_of(process := start(words, log)) as lines:
+        for values in lines:
+            said = values.get("error", said)
+            if "share" in values:
+                show(name, values["share"], values["text"])
     result = all_methods()[name].result(job) if process.returncode == 0 else None
     if result is None:
         raise ComparisonError(said or _why(process.returncode, folder / LOG))
     return result
-
-
-def _environment() -> dict[str, str]:
-    """The workers import this very package, wherever the command was called."""
-    root = str(Path(__file__).resolve().parents[3])
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
-
-
-def _json(line: str) -> dict[str, Any]:
-    try:
-        values = json.loads(line)
-    except ValueError:  # a library that prints
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _why(code: int, log: Path) -> str:

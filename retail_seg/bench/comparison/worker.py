@@ -7,7 +7,6 @@ the method's folder. Its memory is its own, and what goes wrong in it ends nothi
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
@@ -18,20 +17,23 @@ import numpy as np
 
 from retail_seg.bench.comparison.job import Job, PhotoSet, Result
 from retail_seg.bench.comparison.memory import peak_mb, reset_peak
-from retail_seg.bench.comparison.methods import Ready, Report, all_methods, working_seconds
+from retail_seg.bench.comparison.methods import Ready, all_methods, working_seconds
 from retail_seg.errors import RetailSegError
 from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.scores import PhotoScore, combine, score_photo
 from retail_seg.system.interrupts import sigterm_interrupts
+from retail_seg.system.processes import tell
+from retail_seg.system.progress import OnProgress
+from retail_seg.system.settings import settings
 from retail_seg.system.threads import let_waiting_threads_sleep
 
 #: Exit code of a method that said in one sentence what it wants.
 SAID = 3
 
 
-def run_method(job: Job, name: str, report: Report) -> Result:
+def run_method(job: Job, name: str, on_progress: OnProgress) -> Result:
     """Do one method of a job; its result and pictures are in its folder afterwards.
 
     Raises RetailSegError where the method cannot be done here (MissingExtraError: its package is not installed).
@@ -41,13 +43,13 @@ def run_method(job: Job, name: str, report: Report) -> Result:
     folder.mkdir(parents=True, exist_ok=True)
     key = method.key(job)  # as the models are now that it begins with
     begun = working_seconds()
-    ready = method.prepare(job, folder, report)
+    ready = method.prepare(job, folder, on_progress)
     train_seconds, train_mb = max(working_seconds() - begun, ready.seconds), peak_mb()
     reset_peak()
     scores: dict[str, dict[str, float]] = {}
     seconds: list[tuple[float, float]] = []
     for number, one in enumerate(job.tests):
-        scored, times = _test(ready, one, folder, job, _part(report, number, len(job.tests)))
+        scored, times = _test(ready, one, folder, job, _part(on_progress, number, len(job.tests)))
         scores[one.name], seconds = dict(combine(scored).rounded()), seconds + times
     passed, worked = np.median(np.array(seconds), axis=0)
     result = Result(
@@ -59,8 +61,8 @@ def run_method(job: Job, name: str, report: Report) -> Result:
     return result
 
 
-def _part(report: Report, number: int, of: int) -> Callable[[float], None]:
-    return lambda share: report("testing", (number + share) / of)
+def _part(on_progress: OnProgress, number: int, of: int) -> Callable[[float], None]:
+    return lambda share: on_progress((number + share) / of, "testing")
 
 
 def _test(
@@ -103,10 +105,10 @@ class _Lines:
     def __init__(self) -> None:
         self.last = 0.0
 
-    def __call__(self, what: str, share: float) -> None:
+    def __call__(self, share: float, text: str) -> None:
         if time.monotonic() - self.last > 0.3:
             self.last = time.monotonic()
-            print(json.dumps({"what": what, "share": round(share, 3)}), flush=True)
+            tell(share, text)
 
 
 def main(arguments: list[str]) -> int:
@@ -114,8 +116,8 @@ def main(arguments: list[str]) -> int:
     import cv2
 
     let_waiting_threads_sleep()
-    if threads := os.environ.get("OMP_NUM_THREADS", ""):  # PyTorch heeds it by itself, OpenCV does not
-        cv2.setNumThreads(int(threads))
+    if threads := settings().threads:  # PyTorch heeds it by itself, OpenCV does not
+        cv2.setNumThreads(threads)
     try:
         with sigterm_interrupts():
             run_method(Job.read(Path(arguments[0])), arguments[1], _Lines())

@@ -48,13 +48,10 @@ class Instances:
         x, y, w, h = self.boxes[i]
         return self.labels[y : y + h, x : x + w] == i + 1
 
-    def crop(self, photo: np.ndarray, i: int, margin: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Crop (h, w, 3) uint8 of instance number `i` and its mask (h, w) bool; `margin` of its sides around."""
+    def crop(self, photo: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Crop (h, w, 3) uint8 of instance number `i` and its mask (h, w) bool."""
         x, y, w, h = (int(v) for v in self.boxes[i])
-        dx, dy = round(w * margin), round(h * margin)
-        top, bottom = max(y - dy, 0), min(y + h + dy, photo.shape[0])
-        left, right = max(x - dx, 0), min(x + w + dx, photo.shape[1])
-        return photo[top:bottom, left:right], self.labels[top:bottom, left:right] == i + 1
+        return photo[y : y + h, x : x + w], self.labels[y : y + h, x : x + w] == i + 1
 
     def polygon(self, i: int, tolerance: float = 1.0) -> np.ndarray:
         """Outer outline of the largest part of instance number `i`, (k, 2) int32 x, y; simplified by `tolerance` px."""

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalogue import health
+from catalogue import health, history
 from catalogue.health import Gain, Health, Pair, Poor
 from retail_seg.people.roles import require
 from retail_seg.products.health import check_health
 from retail_seg.system.files import replace_file
 
 if TYPE_CHECKING:
-    from catalogue import Catalogue
+    from retail_seg.matcher import Matcher
 
 #: The file in the store that holds the last report; a cache, as the index is.
 FILE = "health.json"
@@ -34,11 +34,11 @@ _ROWS: dict[str, type] = {
     "gain_most": Gain,
 }
 
-Report = Callable[[float, str], None]
+OnProgress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class Checkup:
+class KeptHealth:
     """A report, when it was made (seconds since the epoch), by whom, how long it took, and of which state.
 
     `change` is the number of the log's last change that it knows of.
@@ -52,44 +52,44 @@ class Checkup:
     change: int
 
 
-def run(catalogue: Catalogue, report: Report) -> Checkup:
-    """Check the whole catalogue and remember the report; `report` hears the share done and may raise to end it."""
-    by, start, change = require("staff"), time.time(), last_change(catalogue)
-    found = check_health(catalogue, progress=_Phases(report))
-    made = Checkup(found, time.time(), by, time.time() - start, catalogue.identity, change)
-    replace_file(_path(catalogue), json.dumps(asdict(made), ensure_ascii=False).encode())
+def check(matcher: Matcher, on_progress: OnProgress) -> KeptHealth:
+    """Check the whole catalogue and remember the report; `on_progress` hears the share done and may raise to end it."""
+    by, start, change = require("staff"), time.time(), history.last_number(matcher.catalogue)
+    found = check_health(matcher.catalogue, progress=_Phases(on_progress))
+    made = KeptHealth(found, time.time(), by, time.time() - start, matcher.identity, change)
+    replace_file(_path(matcher), json.dumps(asdict(made), ensure_ascii=False).encode())
     return made
 
 
-def last(catalogue: Catalogue) -> Checkup | None:
+def last(matcher: Matcher) -> KeptHealth | None:
     """The report that was remembered last, None where there is none of this store that can be read."""
     try:
-        kept = json.loads(_path(catalogue).read_bytes())
-        found = Checkup(**{**kept, "health": _health(kept["health"])})
+        kept = json.loads(_path(matcher).read_bytes())
+        found = KeptHealth(**{**kept, "health": _health(kept["health"])})
     except (OSError, ValueError, TypeError, KeyError):  # a cache: what cannot be read is made again
         return None
-    return found if found.identity == catalogue.identity else None
+    return found if found.identity == matcher.identity else None
 
 
-def stamp(catalogue: Catalogue) -> tuple[int, ...]:
+def stamp(matcher: Matcher) -> tuple[int, ...]:
     """Differs whenever `last` or `holding` may: when the file was written, and how far log and acceptances are."""
     try:
-        written = _path(catalogue).stat().st_mtime_ns
+        written = _path(matcher).stat().st_mtime_ns
     except OSError:
         written = 0
-    return written, last_change(catalogue), len(health.accepted(catalogue))
+    return written, history.last_number(matcher.catalogue), len(health.accepted(matcher.catalogue))
 
 
-def last_change(catalogue: Catalogue) -> int:
-    """The number of the latest change in the log, 0 where there is none."""
-    return int(catalogue.db.execute("SELECT coalesce(max(id), 0) FROM log").fetchone()[0])
+def changes_since(matcher: Matcher, made: KeptHealth) -> int:
+    """How many changes were logged since a report was made."""
+    return history.last_number(matcher.catalogue) - made.change
 
 
-def holding(catalogue: Catalogue, found: Health) -> Health:
+def holding(matcher: Matcher, found: Health) -> Health:
     """What of a report still holds: nothing about pictures and products that went, or that is accepted meanwhile."""
-    counts = health.reference_counts(catalogue)
-    owners = dict(catalogue.db.execute("SELECT id, sku FROM refs WHERE removed IS NULL").fetchall())
-    fine = health.accepted(catalogue)
+    counts = health.reference_counts(matcher.catalogue)
+    owners = health.owners_of_references(matcher.catalogue)
+    fine = health.accepted(matcher.catalogue)
 
     def pairs(rows: Iterable[Pair]) -> list[Pair]:
         there = [p for p in rows if owners.get(p.reference_id) == p.sku and owners.get(p.other_id) == p.other_sku]
@@ -112,38 +112,38 @@ def holding(catalogue: Catalogue, found: Health) -> Health:
     )
 
 
-def as_of_now(catalogue: Catalogue, made: Checkup) -> Checkup:
-    """The checkup with what of its report still holds."""
-    return replace(made, health=holding(catalogue, made.health))
+def as_of_now(matcher: Matcher, made: KeptHealth) -> KeptHealth:
+    """The report with what of its report still holds."""
+    return replace(made, health=holding(matcher, made.health))
 
 
-def accept_pair(catalogue: Catalogue, pair: Pair) -> list[int]:
+def accept_pair(matcher: Matcher, pair: Pair) -> list[int]:
     """Keep that two products look alike and are two all the same; no change of the log undoes it."""
     require("manager")
-    health.accept(catalogue, health.pair_key(pair.sku, pair.other_sku), by=require("manager"))
+    health.accept(matcher.catalogue, health.pair_key(pair.sku, pair.other_sku), by=require("manager"))
     return []
 
 
-def accept_reference(catalogue: Catalogue, reference_id: int) -> list[int]:
+def accept_reference(matcher: Matcher, reference_id: int) -> list[int]:
     """Keep that a picture is fine as it is; no change of the log undoes it."""
-    health.accept(catalogue, health.reference_key(reference_id), by=require("manager"))
+    health.accept(matcher.catalogue, health.reference_key(reference_id), by=require("manager"))
     return []
 
 
-def count_accepted(catalogue: Catalogue) -> int:
+def count_accepted(matcher: Matcher) -> int:
     """How many findings have been accepted."""
-    return len(health.accepted(catalogue))
+    return len(health.accepted(matcher.catalogue))
 
 
-def forget_accepted(catalogue: Catalogue) -> list[int]:
+def forget_accepted(matcher: Matcher) -> list[int]:
     """Show everything that was accepted again; no change of the log undoes it."""
     require("manager")
-    health.forget_accepted(catalogue)
+    health.forget_accepted(matcher.catalogue)
     return []
 
 
-def _path(catalogue: Catalogue) -> Path:
-    return catalogue.path.parent / FILE
+def _path(matcher: Matcher) -> Path:
+    return matcher.folder / FILE
 
 
 def _health(kept: dict[str, Any]) -> Health:
@@ -154,13 +154,13 @@ def _health(kept: dict[str, Any]) -> Health:
 class _Phases:
     """The long loops of a check, one after the other, as one progress from 0 to 1."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._told = on_progress
         self._phases = iter(PHASES)
 
     def __call__(self, items: Iterable[Any], total: int) -> Iterator[Any]:
         start, end, text = next(self._phases)
-        self._report(start, text)
+        self._told(start, text)
         for number, item in enumerate(items):
-            self._report(start + (end - start) * min(number / max(total, 1), 1.0), text)
+            self._told(start + (end - start) * min(number / max(total, 1), 1.0), text)
             yield item

@@ -1,0 +1,24 @@
+"""What the environment says to this package, read here and nowhere else in it, at each call.
+
+RETAIL_SEG_CACHE    folder of compiled networks and fetched weights; without it the user's cache folder of this system
+                    (XDG_CACHE_HOME/retail-seg, else ~/.cache/retail-seg on Linux)
+RETAIL_SEG_DEVICE   "cpu": no network runs on a graphics processor
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_folder(kind: str) -> Path:
+    """Where what is made once and needed again is kept, a folder a kind."""
+    own = os.environ.get("RETAIL_SEG_CACHE")
+    return (Path(own) if own else user_cache_path("retail-seg", appauthor=False)) / kind
+
+
+def cpu_only() -> bool:
+    """Whether networks are to stay on the processor."""
+    return os.environ.get("RETAIL_SEG_DEVICE") == "cpu"
