@@ -109,6 +109,10 @@ class ReportLine:
     polygon     outline of its largest part, x, y pairs in pixels
     confidence  of the segmenter, 0 to 1
     merged      its outline says that it may be several products in one
+    row         of the shelf, 1 is the topmost; 0 where nobody worked it out, as for all that follow
+    position    in the row from the left, from 1; what is stacked has the position of what it stands on
+    run         facing run in the row, from 1: neighbours of one product; an unknown one is a run of its own
+    facing      position in the run, from 1
     """
 
     id: int
@@ -118,6 +122,10 @@ class ReportLine:
     confidence: float
     merged: bool
     identification: Identification
+    row: int = 0
+    position: int = 0
+    run: int = 0
+    facing: int = 0
 
     @property
     def sku(self) -> str | None:
@@ -168,6 +176,10 @@ class ReportLine:
             "polygon": [list(point) for point in self.polygon],
             "confidence": round(self.confidence, 4),
             "merged": self.merged,
+            "row": self.row,
+            "position": self.position,
+            "run": self.run,
+            "facing": self.facing,
             **self.identification.to_dict(),
         }
 

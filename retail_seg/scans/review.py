@@ -25,6 +25,7 @@ from retail_seg.photos.quality import Advice
 from retail_seg.report import Identification, Match, Report, ReportLine, write_counts_csv
 from retail_seg.scans import keeping
 from retail_seg.store.enrolment import decode_kept
+from retail_seg.store.scanning import placed
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -196,7 +197,8 @@ def open_review(matcher: Matcher, scan_id: int) -> Review:
     skus = {i.sku for i in instances} | {match["sku"] for i in instances for match in i.matches}
     names = matcher.catalogue.names_of(skus - {""})
     said = scan.details.get("lines", {})
-    lines = tuple(_line(i, names, said.get(str(i.number))) for i in instances)
+    # Rows and runs are worked out anew: a correction of a product, a part or a box changes those of its neighbours.
+    lines = placed([_line(i, names, said.get(str(i.number))) for i in instances])
     versions = {"version": str(scan.details.get("version", "")), "segmenter": scan.model, "embedder": scan.embedder}
     report = Report(scan.image, scan.width, scan.height, lines, {**versions, "revision": scan.revision})
     return Review(

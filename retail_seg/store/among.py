@@ -59,7 +59,9 @@ def _having(catalogue: Catalogue, field: str, value: str) -> list[str]:
     return [
         product.sku
         for one in own
-        for product in listing.find(catalogue, Filter(**{field: one}), offset=0, limit=everything)
+        for product in listing.find(
+            catalogue, Filter(category=one) if field == "category" else Filter(brand=one), offset=0, limit=everything
+        )
     ]
 
 

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from retail_seg.errors import PhotoError
 from retail_seg.photos.load import PhotoSource, load_enough
 from retail_seg.report import Identification, Report, ReportLine
 from retail_seg.segmentation.instances.merged import merged_flags
+from retail_seg.segmentation.instances.rows import shelf_places
 from retail_seg.system.user_errors import USER_ERRORS
 
 if TYPE_CHECKING:
@@ -107,8 +108,18 @@ def outline(picture: np.ndarray, instances: Instances, name: str, size: tuple[in
 
 def report_of(seen: Seen, found: Sequence[Identification], versions: dict[str, str | int]) -> Report:
     """The report of a photo whose views were identified."""
-    lines = tuple(_line(seen, i, one) for i, one in enumerate(found))
+    lines = placed([_line(seen, i, one) for i, one in enumerate(found)])
     return Report(seen.name, *seen.size, lines, versions)
+
+
+def placed(lines: Sequence[ReportLine]) -> tuple[ReportLine, ...]:
+    """The lines of one photo with the shelf row, position and facing run that their boxes and products tell."""
+    places = shelf_places(np.array([line.box for line in lines]), [line.sku for line in lines])
+    where = np.stack([places.row, places.position, places.run, places.facing], 1).tolist()
+    return tuple(
+        replace(line, row=row, position=position, run=run, facing=facing)
+        for line, (row, position, run, facing) in zip(lines, where, strict=True)
+    )
 
 
 def scan_each(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from index.calibration import Certainty
+from index.calibration import Level
 from index.facings import links, pooled
 from index.ranking import Candidate, Ranking
 from retail_seg.store.gallery import Ranked
@@ -19,7 +19,7 @@ HEARD = 0.01
 
 
 def vote(
-    ranked: Sequence[Ranked | None], vectors: np.ndarray, boxes: np.ndarray, certainty: Callable[[float], Certainty]
+    ranked: Sequence[Ranked | None], vectors: np.ndarray, boxes: np.ndarray, certainty: Callable[[float], Level]
 ) -> list[Ranked | None]:
     """Rankings of a photo's crops, each told by its neighbours; one that they contradict keeps its answer, and is odd.
 
@@ -72,7 +72,7 @@ def _of(ranked: Sequence[Ranked | None], at: int) -> Ranked:
     return one
 
 
-def _told(one: Ranked, chances: np.ndarray, certainty: Callable[[float], Certainty]) -> Ranked:
+def _told(one: Ranked, chances: np.ndarray, certainty: Callable[[float], Level]) -> Ranked:
     """A ranking with the chances (k,) of its candidates after the vote, the most probable first."""
     order, own = np.argsort(-chances, kind="stable").tolist(), one.ranking.candidates
     shown = tuple(

@@ -143,16 +143,27 @@ def _chooser(review: Review) -> int | None:
 
 
 def title(review: Review, line: ReportLine) -> str:
-    """An instance in one line: number, sign, name, how sure."""
+    """An instance in one line: number, sign, name, how sure, where it stands."""
     kind = review.certainty[line.id]
-    merged = ", perhaps several in one" if line.merged else ""
+    return f"{line.id} {SIGNS[kind]} {_named(review, line, kind)}{_how_sure(review, line, kind)} · {place(line)}"
+
+
+def _named(review: Review, line: ReportLine, kind: str) -> str:
     if line.id in review.decided:
-        return (
-            f"{line.id} {SIGNS[kind]} {line.name or 'unknown'} (checked by {review.decided[line.id][0] or 'somebody'})"
-        )
-    if kind == "unknown":
-        return f"{line.id} {SIGNS[kind]} unknown{merged}"
-    return f"{line.id} {SIGNS[kind]} {line.best_name} ({kind}, {line.probability:.0%}{merged})"
+        return line.name or "unknown"
+    return "unknown" if kind == "unknown" else line.best_name
+
+
+def place(line: ReportLine) -> str:
+    """Where an instance stands, as people count: rows from the top, places from the left."""
+    return f"row {line.row}, place {line.position}"
+
+
+def _how_sure(review: Review, line: ReportLine, kind: str) -> str:
+    if line.id in review.decided:
+        return f" (checked by {review.decided[line.id][0] or 'somebody'})"
+    merged = ", perhaps several in one" if line.merged else ""
+    return merged if kind == "unknown" else f" ({kind}, {line.probability:.0%}{merged})"
 
 
 def _downloads(found: Matcher, review: Review) -> None:

@@ -80,6 +80,7 @@ def test_a_scan_is_kept_at_once_and_read_as_it_was_made(matcher: Matcher, photo:
         )  # fmt: skip
         assert mine.identification.margin == pytest.approx(its.identification.margin, abs=1e-4)
         assert mine.confidence == pytest.approx(its.confidence, abs=1e-4)
+        assert (mine.row, mine.position, mine.run, mine.facing) == (its.row, its.position, its.run, its.facing)
     assert sum(kept.totals.values()) == len(report.instances)
 
 
@@ -295,6 +296,21 @@ def test_a_false_instance_is_deleted_and_comes_back(matcher: Matcher) -> None:
     assert opened(matcher).line(number) is None
     corrections.undo(matcher, change)
     assert opened(matcher).line(number) is not None
+
+
+def test_places_follow_what_people_correct(matcher: Matcher) -> None:
+    """Whoever stands to the right of a deleted instance moves up; a row of one product is one run."""
+    lines = opened(matcher).report.instances
+    row = next(one.row for one in lines if sum(o.row == one.row for o in lines) > 2)
+    first, second = sorted((one for one in lines if one.row == row), key=lambda one: one.position)[:2]
+    corrections.delete(matcher, 1, [first.id])
+    moved = opened(matcher).line(second.id)
+    assert moved is not None and moved.position == second.position - 1
+    rest = [line.id for line in lines if line.id != first.id]
+    corrections.decide(matcher, 1, rest, other_sku(matcher, second.id))
+    after = opened(matcher).report.instances
+    assert all(line.run == 1 and line.facing == line.position for line in after)
+    assert len({line.run for line in lines}) > 1
 
 
 def test_a_merged_instance_is_split_where_points_are_marked(matcher: Matcher) -> None:

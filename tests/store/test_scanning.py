@@ -17,7 +17,7 @@ from retail_seg import Matcher
 from retail_seg.cli import cli
 from retail_seg.errors import PhotoError
 from retail_seg.photos.load import encode_picture, load_photo
-from retail_seg.report import Identification, Report
+from retail_seg.report import Identification, Report, ReportLine
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.store import scanning
 
@@ -154,3 +154,32 @@ def test_a_very_large_jpeg_is_reported_in_its_own_pixels(monkeypatch: pytest.Mon
     assert other.instances[0].box == one.instances[0].box == (150, 100, 150, 100)
     assert other.instances[0].area == one.instances[0].area
     assert np.abs(np.array(other.instances[0].polygon) - np.array(one.instances[0].polygon)).max() <= 2
+
+
+def test_a_line_says_where_on_the_shelf_it_stands() -> None:
+    """Two rows of boxes, colas and others; of the upper row the second is stacked on the first."""
+    boxes = [(0, 300, 90, 90), (0, 210, 90, 90), (100, 300, 90, 90), (200, 300, 90, 90), (0, 600, 90, 90)]
+    boxes += [(100, 600, 90, 90), (200, 600, 90, 90)]
+    skus = ["cola", "cola", "cola", None, None, None, "jam"]
+    lines = [
+        ReportLine(i, box, 8100, (), 1.0, False, Identification("known" if sku else "unknown", sku, "", 1.0, 0.0, ()))
+        for i, (box, sku) in enumerate(zip(boxes, skus, strict=True), 1)
+    ]
+    found = scanning.placed(lines)
+    where = [(line.row, line.position, line.run, line.facing) for line in found]
+    assert where == [
+        (1, 1, 1, 1), (1, 1, 1, 1), (1, 2, 1, 2), (1, 3, 2, 1),
+        (2, 1, 1, 1), (2, 2, 2, 1), (2, 3, 3, 1),
+    ]  # fmt: skip
+    assert found[3].to_dict()["row"] == 1 and found[3].to_dict()["position"] == 3
+    assert scanning.placed([]) == ()
+
+
+def test_a_report_has_the_rows_of_its_photo(matcher: Matcher, photos: list[Path]) -> None:
+    report = matcher.scan(photos[0])
+    rows: dict[int, list[int]] = {}
+    for line in report.instances:
+        rows.setdefault(line.row, []).append(line.position)
+        assert line.run >= 1 and line.facing >= 1
+    assert sorted(rows) == list(range(1, len(rows) + 1))
+    assert all(set(places) == set(range(1, max(places) + 1)) for places in rows.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,6 +217,7 @@ def test_a_picked_instance_shows_why_it_is_named_so(store: Path) -> None:
     shown = text(app)
     assert "### Number 1" in shown and "probability" in shown and "score 0" in shown
     assert len(app.get("image")) >= 6
+    assert re.search(r"^1 [✓~?] .+ · row \d, place \d+$", app.selectbox[0].options[0])
     assert [one.label for one in app.radio] == ["What is it?"]
     assert "A new product …" not in app.radio[0].options
 

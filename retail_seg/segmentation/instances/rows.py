@@ -24,6 +24,8 @@ BESIDE = 0.4
 AGREES = 0.12
 #: Steepest slopes tried: 15° of tilt and as much again from perspective between the top and bottom of the picture.
 STEEPEST = 0.32
+#: The grid is searched on about so many pairs; of more, on every second one, and so on.
+MANY = 4000
 #: A thing stands on another where the gap between them is at most this share of the lower of the two heights,
 GAP = 0.08
 #: or their boxes overlap by at most this share of it.
@@ -139,7 +141,8 @@ def _level(x: np.ndarray, low: np.ndarray, boxes: np.ndarray) -> _Level:
     u, v = (x - middle[0]) / size, (low - middle[1]) / size
     apart, slope = u[j] - u[i], (v[j] - v[i]) / (u[j] - u[i])
     limit = AGREES * float(np.median(boxes[:, 3])) / size
-    a, b = _best(slope, (v[i] + v[j]) / 2, apart, limit)
+    some = np.s_[:: max(1, len(i) // MANY)]
+    a, b = _best(slope[some], ((v[i] + v[j]) / 2)[some], apart[some], limit)
     found = np.array([a, b, 0.0])
     for _ in range(5):
         r = (v[i] - found[0] * u[i]) / np.maximum(1 + found[1] * u[i] + found[2] * u[i] ** 2, 0.2)
@@ -231,7 +234,8 @@ def _without_conflicts(scene: _Scene, group: np.ndarray, over: np.ndarray) -> li
     if not over[np.ix_(group, group)].any():
         return [group]
     steps = np.diff(scene.bottom[group])
-    crossed = np.array([over[np.ix_(group[: k + 1], group[k + 1 :])].sum() for k in range(len(steps))])
+    before = over[np.ix_(group, group)].cumsum(0).cumsum(1)
+    crossed = (before[:, -1] - before.diagonal())[:-1]
     at = int(np.lexsort((-steps, -crossed * (steps > 0)))[0]) + 1
     parts = (group[:at], group[at:])
     return [one for part in parts for one in _without_conflicts(scene, part, over)]
@@ -245,11 +249,11 @@ def _joined(
     Things hung, or further back, are among others of their row; where most of a group touch what is below them,
     there is no board between, and they are stacked or stand behind each other.
     """
-    groups, k = list(groups), 0
+    groups, k, gaps = list(groups), 0, _gaps(scene)
     while k + 1 < len(groups):
         upper, lower = groups[k], groups[k + 1]
         beside = not over[np.ix_(upper, lower)].any() and _side_by_side(scene, upper, lower)
-        on = np.full(len(upper), -1) if beside else _stands_on(scene, upper, lower)
+        on = np.full(len(upper), -1) if beside else _stands_on(scene, gaps, upper, lower)
         if not (beside or (on >= 0).any()):
             k += 1
             continue
@@ -260,14 +264,15 @@ def _joined(
     return groups, support
 
 
-def _stands_on(scene: _Scene, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+def _stands_on(scene: _Scene, gaps: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """For each of a group the number of what it stands on in the group below, -1 for none; all -1 if there is a board.
 
     There is one where the gap between what is above each other is wider than a touch, in the middle of all pairs.
     """
-    lean = (scene.lean[:, None] + scene.lean) / np.minimum(scene.height[:, None], scene.height)
-    # Round things do not lean. Many bottoms in line tell of a board, so the doubt is for the few.
-    gap = (_gaps(scene) - (lean if len(upper) <= FEW else 0))[np.ix_(upper, lower)]
+    gap = gaps[np.ix_(upper, lower)]
+    if len(upper) <= FEW:  # round things do not lean; many bottoms in line tell of a board, so the doubt is for the few
+        lean, height = scene.lean, scene.height
+        gap = gap - (lean[upper, None] + lean[lower]) / np.minimum(height[upper, None], height[lower])
     nearest = gap.argmin(1)
     least = gap[np.arange(len(upper)), nearest]
     pairs = np.isfinite(least)

@@ -1,0 +1,130 @@
+"""The demo of a real shelf: crops of one photo of a shop become a store, another photo of the shop is scanned.
+
+Both photos with our boxes and names lie in `shelf/`; its README names their source and licence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalogue import Product, scans
+from retail_seg.demo.making import (
+    Article,
+    DemoResult,
+    Row,
+    check_folders,
+    open_store,
+    scan_into,
+    strangers_row,
+    write_reports,
+)
+from retail_seg.photos.load import load_photo
+from retail_seg.report import Report
+from retail_seg.store.enrolment import Upload
+
+if TYPE_CHECKING:
+    from retail_seg.matcher import Matcher
+    from retail_seg.store.scanning import Scanned
+
+#: The photo whose crops are the references, and the photo that is scanned.
+REFERENCES, SCANNED = "IMG_20180105_175637.jpg", "IMG_20180105_175641.jpg"
+ANNOTATIONS = "annotations.json"
+CATEGORY = "Biscuits"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The shelf's photos as files (JPEG), what the store sells, and what the scanned photo shows.
+
+    expected   number of facings by SKU of what is sold
+    strangers  number of facings of products that are not sold
+    """
+
+    references: bytes
+    scanned: bytes
+    sold: tuple[Article, ...]
+    expected: Counter[str]
+    strangers: int
+
+
+def load_shelf() -> Shelf:
+    """The photos and truth that are part of the package."""
+    folder = files("retail_seg") / "demo" / "shelf"
+    coco = json.loads((folder / ANNOTATIONS).read_text(encoding="utf-8"))
+    references, scanned = ((folder / name).read_bytes() for name in (REFERENCES, SCANNED))
+    images = {image["file_name"]: image for image in coco["images"]}
+    shown = [one for one in coco["annotations"] if one["image_id"] == images[SCANNED]["id"] and not one["iscrowd"]]
+    skus = {one["id"]: one.get("sku") for one in coco["categories"]}
+    numbers = Counter(skus[one["category_id"]] for one in shown)
+    strangers = numbers.pop(None, 0)
+    return Shelf(references, scanned, tuple(_sold(coco, images[REFERENCES], references)), numbers, strangers)
+
+
+def run_shelf_demo(store: Path, out: Path, *, say: Callable[[str], None] = print) -> DemoResult:
+    """Make or reuse the store of the shelf's products, scan the other photo, write overlay, report and counts.
+
+    The scan is kept in the store, where the app shows it. Raises StoreError where `store` is a folder that this demo
+    did not make, or `out` is no folder.
+    """
+    check_folders(store, out, "shelf")
+    shelf = load_shelf()
+    with open_store(store, shelf.sold, "shelf", say) as matcher:
+        say(f"Scanning {SCANNED}, taken four seconds after the photo of the references …")
+        scanned = scan_into(matcher, SCANNED, shelf.scanned, load_photo(shelf.scanned, name=SCANNED), out)
+        _keep(matcher, scanned, shelf.scanned)
+    reports = (scanned.report,)
+    write_reports(reports, out)
+    return DemoResult(tuple(shelf_rows(shelf, scanned.report)), out / "photos", out / "overlays", reports)
+
+
+def shelf_rows(shelf: Shelf, report: Report) -> list[Row]:
+    """The table: products that the scanned photo shows or the report counts, then what is not in the catalogue."""
+    rows = [
+        Row(
+            product.sku,
+            product.name,
+            shelf.expected[product.sku],
+            report.counts.get(product.sku, 0),
+            report.likely.get(product.sku, 0),
+        )
+        for product, _ in shelf.sold
+    ]
+    return [*(row for row in rows if row.expected or row.found or row.likely), strangers_row(shelf.strangers, [report])]
+
+
+def _sold(coco: dict[str, Any], image: dict[str, Any], photo: bytes) -> list[Article]:
+    """The products whose crops are marked as references, with those crops."""
+    return [
+        (Product(one["sku"], one["name"], one["brand"], CATEGORY), _uploads(coco, one["id"], image, photo))
+        for one in coco["categories"]
+        if "sku" in one
+    ]
+
+
+def _uploads(coco: dict[str, Any], category: int, image: dict[str, Any], photo: bytes) -> list[Upload]:
+    chosen = [one for one in coco["annotations"] if one["category_id"] == category and one.get("reference")]
+    return [
+        Upload(photo, name=f"{image['file_name']} crop {one['id']}", box=_shares(one["bbox"], image)) for one in chosen
+    ]
+
+
+def _shares(box: list[float], image: dict[str, Any]) -> tuple[float, float, float, float]:
+    """A box x, y, width, height in pixels as shares x0, y0, x1, y1 of its image."""
+    x, y, w, h = box
+    width, height = image["width"], image["height"]
+    return x / width, y / height, min(1.0, (x + w) / width), min(1.0, (y + h) / height)
+
+
+def _keep(matcher: Matcher, scanned: Scanned, data: bytes) -> None:
+    """Keep the scan, once for each segmenter."""
+    from retail_seg.scans.keeping import keep
+
+    before = scans.latest(matcher.catalogue, SCANNED, limit=1)
+    if not before or before[0].model != scanned.report.versions["segmenter"]:
+        keep(matcher, scanned, data=data, by="demo")
