@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from retail_seg.errors import PhotoError
+from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.network.encoder import Encoder, Replaced, published_weights
-from retail_seg.segmentation.network.torch_network import channels_last, fast_bfloat16
+from retail_seg.segmentation.network.processor import channels_last, fast_bfloat16
 from retail_seg.segmentation.training.augment import photometric
 from retail_seg.segmentation.training.fitting import cosine
 
@@ -81,11 +83,11 @@ def batch(files: list[Path], seed: int, step: int) -> torch.Tensor:
     rng = np.random.default_rng((seed, step))
     views: list[np.ndarray] = []
     while len(views) < BATCH:
-        picture = cv2.imread(
-            str(files[rng.integers(len(files))]), cv2.IMREAD_REDUCED_COLOR_2 if rng.random() < 0.5 else 1
-        )
-        if picture is not None:
-            views += [view(picture[:, :, ::-1], rng) for _ in range(1 if max(picture.shape) < 300 else 4)]
+        try:
+            picture = load_photo(files[rng.integers(len(files))], max_side=640 if rng.random() < 0.5 else None)
+        except PhotoError:  # one that cannot be read is passed over: there are thousands
+            continue
+        views += [view(picture, rng) for _ in range(1 if max(picture.shape) < 300 else 4)]
     stack = np.stack(views[:BATCH]).astype(np.float32) / 127.5 - 1
     return torch.from_numpy(stack.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from retail_seg.errors import AnnotationError, PhotoError
+from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.boxes import IGNORE
+from retail_seg.segmentation.formats.instance_png import open_mask
 from retail_seg.segmentation.segmenter import resized, working_size
 from retail_seg.segmentation.training.augment import photometric, shade, similarity
 from retail_seg.segmentation.training.fitting import Sample
@@ -73,14 +76,17 @@ def _small(picture: np.ndarray, labels: np.ndarray, side: int) -> Sample:
 
 def read_scene(path: Path) -> Sample:
     """Picture RGB uint8 (h, w, 3) and labels int32 (h, w) of NAME.jpg; SystemExit where they cannot be had."""
-    picture, ids = cv2.imread(str(path)), cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_UNCHANGED)
-    if picture is None or ids is None:
-        raise SystemExit(f"{path}: it or its labels ({path.with_suffix('.png').name}) cannot be read")
+    try:
+        picture, ids = load_photo(path), np.asarray(open_mask(path.with_suffix(".png")))
+    except (PhotoError, AnnotationError) as error:
+        raise SystemExit(
+            f"{path}: it or its labels ({path.with_suffix('.png').name}) cannot be read ({error})"
+        ) from None
     if ids.shape != picture.shape[:2]:
         raise SystemExit(f"{path}: is {picture.shape[:2]} pixels, its labels are {ids.shape}; give labels of its size")
     labels = ids.astype(np.int32)
     labels[labels == IGNORED_ID] = IGNORE
-    return np.ascontiguousarray(picture[:, :, ::-1]), labels
+    return picture, labels
 
 
 def renumbered(labels: np.ndarray) -> np.ndarray:

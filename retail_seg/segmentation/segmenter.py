@@ -18,7 +18,7 @@ import numpy as np
 from retail_seg.errors import ModelError, RetailSegError
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances.instances import Instances
-from retail_seg.segmentation.instances.zoom import LOOKS, Look, closer_side, in_tiles
+from retail_seg.segmentation.instances.zoom import Look, closer_side, in_tiles
 from retail_seg.segmentation.network.config import MOBILE, OFFSET_UNIT, OWN, RUN, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.network.mobile_shapes import mobile_shapes
 from retail_seg.segmentation.training.targets import enlarge_in_windows
@@ -132,17 +132,18 @@ class Segmenter:
 
         The photo is worked on with its longer side made `side` pixels long: a larger one finds smaller things in a
         large photo. Without it, that is the size that the model was trained for, and where things come out small there
-        and the photo has more pixels, a larger one (see `zoom`). Confidence of an instance: how surely its pixels are
-        a thing, and how clearly it is told from its neighbours.
+        and the photo has more pixels, a second look at a larger one (see `zoom.closer_side`). Confidence of an
+        instance: how surely its pixels are a thing, and how clearly it is told from its neighbours.
         """
         maps, labels, confidence = self._look(photo, side or self.config.side)
-        for _ in range(0 if side else LOOKS):
-            look = Look.at(max(maps.foreground.shape), labels)
-            closer = closer_side(look, self.config.side, max(photo.shape[:2]), self.thresholds.small)
-            if closer is None:
-                break
+        closer = None if side else self._closer(photo, labels)
+        if closer is not None:
             maps, labels, confidence = self._look(photo, closer)
         return self.enlarge(maps, labels, confidence, photo.shape[1], photo.shape[0])
+
+    def _closer(self, photo: np.ndarray, labels: np.ndarray) -> int | None:
+        """The side at which to look once more, by what the first look found."""
+        return closer_side(Look.at(max(labels.shape), labels), max(photo.shape[:2]), self.thresholds.small)
 
     def _look(self, photo: np.ndarray, side: int) -> tuple[Maps, np.ndarray, np.ndarray]:
         """Maps of a photo at a working size, and its labels and their confidence there."""

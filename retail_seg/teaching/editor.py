@@ -238,6 +238,7 @@ class Editor:
 
     def delete(self, id_: str, number: int) -> TaughtPhoto:
         """Take an instance away."""
+        require("staff")
         return self.boxes.delete(id_, number)
 
     def _put(

@@ -7,7 +7,8 @@ import pytest
 
 from index.calibration import Policy
 from index.errors import IndexingError
-from index.ranking import Look, Ranker
+from index.ranking import Ranker
+from index.rerank import LocalEvidence
 from index.vectors import VectorIndex
 
 DIM = 48
@@ -141,7 +142,7 @@ def test_a_second_look_is_asked_for_close_races_only() -> None:
         asked.append(at)
         return b""
 
-    look = Look(features, lambda ids: dict.fromkeys(ids, b""))
+    look = LocalEvidence(features, lambda ids: dict.fromkeys(ids, b""))
     rankings = ranker.rank(queries, filled(ranker, vectors), lambda ids: owners[ids], look=look)
     assert asked == [1]
     assert rankings[0].candidates[0].inliers is None

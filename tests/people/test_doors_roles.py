@@ -57,7 +57,7 @@ READS = {
     "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # the annotation set and its trainings
-    "Editor.pick", "Editor.model_labels", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",
+    "Editor.pick", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
     "Teaching.picture", "Trainings.all", "Trainings.get", "Trainings.held_back", "Trainings.model", "Trainings.path",
     "Trainings.progress", "Trainings.running", "judging.kept_comparison", "judging.known_suggestions",

@@ -67,12 +67,12 @@ def test_a_crowded_large_photo_is_looked_at_closer(least: int) -> None:
     assert score([(labels, once.labels)]).f1_90 < 0.9 < score([(labels, found.labels)]).f1_90
 
 
-def test_few_tiny_finds_lead_step_by_step_to_the_right_size() -> None:
+def test_one_tiny_find_leads_to_the_many_that_were_too_small_to_be_seen() -> None:
     labels = grid(2048, 2048, 110, 60)
     cv2.circle(labels, (55, 55), 60, 1, -1)  # one of 7 pixels at the usual side, 360 of less than 4
     segmenter, network = seeing(5)
     found = segmenter.segment(bright(labels))
-    assert len(network.shapes) == 3
+    assert [max(shape) for shape in network.shapes] == [128, 256]  # of one find only twice as close
     assert len(found) == labels.max() == 361
 
 
@@ -115,16 +115,34 @@ def test_a_given_side_or_a_threshold_of_none_is_one_look() -> None:
 
 def test_the_rule() -> None:
     many, tiny_ones = np.full(20, 0.04), np.full(20, 0.001)
-    assert closer_side(Look(640, many), 640, 4000, 0.075) == 1620  # 1.35 x .075 / .04
-    assert closer_side(Look(640, many), 640, 1500, 0.075) == 1500  # never more than the photo has
-    assert closer_side(Look(640, tiny_ones), 640, 9000, 0.075) == 2560  # never more than 4 times
-    assert closer_side(Look(640, many[:5]), 640, 4000, 0.075) == 1280  # of few finds only twice
-    assert closer_side(Look(640, many), 640, 700, 0.075) is None  # not worth it
-    assert closer_side(Look(640, np.full(20, 0.08)), 640, 4000, 0.075) is None
+    assert closer_side(Look(640, many), 4000, 0.075) == 2004  # 1.67 x .075 / .04: the size that was trained on
+    assert closer_side(Look(640, many), 1500, 0.075) == 1500  # never more than the photo has
+    assert closer_side(Look(640, tiny_ones), 9000, 0.075) == 2560  # never more than 4 times
+    assert closer_side(Look(640, many[:5]), 4000, 0.075) == 1280  # of few finds only twice
+    assert closer_side(Look(640, many), 700, 0.075) is None  # not worth it
+    assert closer_side(Look(640, np.full(20, 0.101)), 4000, 0.075) is None
+    assert closer_side(Look(640, np.full(20, 0.099)), 4000, 0.075) == 810
     mixed = np.array([0.03] * 12 + [0.45] * 8)  # large things beside small ones would fall apart
-    assert closer_side(Look(640, mixed), 640, 4000, 0.075) is None
-    assert closer_side(Look(640, np.zeros(0)), 640, 4000, 0.075) == 1280
-    assert closer_side(Look(1280, np.zeros(0)), 640, 4000, 0.075) is None
+    assert closer_side(Look(640, mixed), 4000, 0.075) is None
+    assert closer_side(Look(640, np.zeros(0)), 4000, 0.075) == 1280
+
+
+def test_a_third_of_pairs_merged_hardly_changes_what_is_chosen() -> None:
+    """150 things, of which the first look sees 100 alone and 50 as 25 pairs, each of twice the area."""
+    seen = np.concatenate([np.full(100, 0.03), np.full(25, 0.03 * 2**0.5)])
+    alone = closer_side(Look(640, np.full(150, 0.03)), 9000, 0.05)
+    assert closer_side(Look(640, seen), 9000, 0.05) == alone == 1781
+
+
+@pytest.mark.parametrize("pitch", [90, 110, 130, 160, 200])
+def test_at_most_two_looks_and_the_second_at_the_size_that_was_trained_on(pitch: int) -> None:
+    segmenter, network = seeing(3)
+    labels = grid(2000, 2000, pitch, round(0.6 * pitch))
+    found = segmenter.segment(bright(labels))
+    assert len(network.shapes) == 2 and len(found) == labels.max()
+    worked = max(network.shapes[1]) / 128
+    size = 0.6 * pitch / 2000 * worked  # as a share of the model's own side
+    assert size == pytest.approx(1.67 * segmenter.thresholds.small, rel=0.2) or worked == 4
 
 
 def test_what_is_large_enough_in_pixels_stays_so_at_a_larger_side() -> None:

@@ -15,7 +15,9 @@ from retail_seg.rendering.assortment import articles, references
 from retail_seg.scans.keeping import keep
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.store.asked import FILE, MOST_EACH, VIEWS, checked_facings, drawn, photographed
+from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import Upload
+from retail_seg.store.scanning import Scanned, outline
 
 ARTICLES = articles()[:4]
 
@@ -87,8 +89,10 @@ def test_what_people_said_of_facings_is_learned_from(store: Path) -> None:
     with Matcher.open(store) as matcher:
         assert checked_facings(matcher.catalogue, matcher.embedder) is None
         instances = Instances.from_labels(ids)
-        report, vectors = matcher.report_with_vectors(picture, instances, "shelf")
-        scan = keep(matcher, picture, instances, report, vectors=vectors)
+        report = matcher.report(picture, instances, "shelf")
+        seen = outline(picture, instances, "shelf")
+        vectors = embed_views(matcher.embedder, seen.views)
+        scan = keep(matcher, Scanned(seen, vectors, report))
         scans.decide(matcher.catalogue, scan, [1], ARTICLES[0].sku, "confirmed", by="stan")
         found = checked_facings(matcher.catalogue, matcher.embedder)
         assert found is not None and list(found.skus) == [ARTICLES[0].sku]

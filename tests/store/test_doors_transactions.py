@@ -12,12 +12,13 @@ import pytest
 
 from catalogue import Product, history, importing, scan_history, scans
 from catalogue.importing import Import
+from index.calibration import Policy
 from retail_seg.matcher import Matcher
 from retail_seg.products import uploads
 from retail_seg.products.uploads import ImportRun
 from retail_seg.scans import corrections
-from retail_seg.store.gallery import false_accept_rate
-from retail_seg.store.settings import set_false_accept_rate
+from retail_seg.store.gallery import policy_of
+from retail_seg.store.settings import state_policy
 
 
 class Cut(Exception):
@@ -100,12 +101,12 @@ def test_taking_a_correction_back_takes_reference_and_scan_or_neither(
 
 
 def test_a_setting_that_was_not_written_is_not_logged(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, last = false_accept_rate(matcher.catalogue), history.log(matcher.catalogue, limit=1)
+    before, last = policy_of(matcher.catalogue), history.log(matcher.catalogue, limit=1)
     with monkeypatch.context() as patch:
-        patch.setattr(type(matcher.catalogue), "set_setting", cut)
+        patch.setattr(type(matcher.catalogue), "set_settings", cut)
         with pytest.raises(Cut):
-            set_false_accept_rate(matcher, 0.07)
-    assert history.log(matcher.catalogue, limit=1) == last and false_accept_rate(matcher.catalogue) == before
+            state_policy(matcher, Policy(precision=0.9))
+    assert history.log(matcher.catalogue, limit=1) == last and policy_of(matcher.catalogue) == before
 
 
 def test_a_change_within_a_change_is_part_of_it(matcher: Matcher) -> None:

@@ -62,7 +62,10 @@ def test_an_export_imports_to_the_same_references_and_answers(tmp_path: Path) ->
         for matcher in (one, two):
             matcher.reindex()
         queries = [colours(seed, 100, 70) for seed in (0, 1, 10, 20, 21, 99, 50)]
-        assert one.match(queries) == two.match(queries)
+        for mine, theirs in zip(one.match(queries), two.match(queries), strict=True):
+            # Which references stand as photos is drawn by their ids, so what is learned differs by a little.
+            assert [match.sku for match in mine.matches] == [match.sku for match in theirs.matches]
+            assert [match.score for match in mine.matches] == pytest.approx([match.score for match in theirs.matches])
         again = list(importing.apply(one.catalogue, read_file(tmp_path / "out"), one.embedder))
         assert {o.status for o in again} == {"unchanged"}
 

@@ -2,8 +2,8 @@
 
 A network knows things of the size that it was trained on. Where many small ones share a large photo, each has too few
 pixels at the usual working size: 200 packs on 12 megapixels are 25 pixels wide there and most are not seen at all,
-while at three times the side nearly all are. So a photo whose things came out small is worked on again, larger; one
-whose things have the usual size is looked at once.
+while at three times the side nearly all are. So a photo whose things came out small is worked on once more, at the side
+at which they have the size that the network was trained on; one whose things have it at once is looked at once.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from itertools import pairwise
 
 import numpy as np
 
-#: What a closer look aims at, in multiples of the diameter below which things are small.
-AIM = 1.35
+#: What the closer look aims at, in multiples of the diameter below which things are small: training sets that at 0.6
+#: of the typical diameter of what it was shown (`tuning.SMALLER`), so this is the typical one.
+AIM = 1.67
 #: The same for the largest things (the 90th percentile): larger ones would begin to fall apart.
 TOO_LARGE = 7.0
-#: The closest look has at most so many times the usual side: its square is what it costs.
+#: The closer look has at most so many times the usual side: its square is what it costs.
 CLOSEST = 4.0
-#: So few finds say little of the things' size: the next look has at most so many times the side of this one.
+#: So few finds say little of the things' size: after them the closer look has at most so many times the usual side.
 FEW, CAREFUL = 10, 2.0
 #: A gain in side smaller than this is not worth another look.
 LEAST = 1.25
-#: Closer looks at a photo, at most; the second mends what the first, on few finds, aimed at too low.
-LOOKS = 2
 #: A larger working picture than this square (pixels) goes through the network in tiles of at most this size.
 TILE = 1536
 #: Pixels around what is kept of a tile that are there for the network to see only.
@@ -46,22 +45,20 @@ class Look:
         return cls(side, 2 * np.sqrt(areas[areas > 0] / np.pi) / side)
 
 
-def closer_side(look: Look, usual: int, longest: int, small: float) -> int | None:
-    """The side at which to look again, or None where this look will do.
+def closer_side(look: Look, longest: int, small: float) -> int | None:
+    """The side at which to look once more, or None where this look, at the model's own side, will do.
 
-    `usual` is the model's own side, `longest` the photo's longer side (a photo is not enlarged), and `small` the median
-    diameter, as a share of the usual side, below which things are small; with 0 nothing is.
+    `longest` is the photo's longer side (a photo is not enlarged), and `small` the median diameter, as a share of the
+    model's side, below which things are small; with 0 nothing is.
     """
-    if small <= 0 or (len(look.diameters) == 0 and look.side > usual):
+    if small <= 0:
         return None
     factor = CLOSEST if len(look.diameters) >= FEW else CAREFUL
     if len(look.diameters):
-        sizes = look.diameters * look.side / usual
-        median, large = float(np.median(sizes)), float(np.percentile(sizes, 90))
-        if median >= small:
-            return None
-        factor = min(factor, AIM * small / median, TOO_LARGE * small / large)
-    side = min(round(factor * look.side), round(CLOSEST * usual), longest)
+        # The median, for a first look on small things merges some of them and misses others.
+        typical, large = (float(np.percentile(look.diameters, share)) for share in (50, 90))
+        factor = min(factor, AIM * small / typical, TOO_LARGE * small / large)
+    side = min(round(factor * look.side), longest)
     return side if side >= LEAST * look.side else None
 
 
