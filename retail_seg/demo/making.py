@@ -60,6 +60,11 @@ class DemoResult:
         return sum(min(row.expected, row.found + row.likely) for row in self.rows if row.sku)
 
     @property
+    def too_many(self) -> int:
+        """Facings of the store's products that are sure or likely beyond those that are there."""
+        return sum(max(row.found + row.likely - row.expected, 0) for row in self.rows if row.sku)
+
+    @property
     def expected(self) -> int:
         """Facings of the store's products in the photos."""
         return sum(row.expected for row in self.rows if row.sku)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -16,6 +17,10 @@ UNKNOWN = (85, 85, 85)
 PALETTE = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
 #: A number is so much larger than a name: on a phone it is read before one zooms in.
 NUMBER = 1.6
+#: From so many instances on, letters shrink, so that a full shelf is still seen; to LEAST of their size at most.
+CROWD, LEAST = 24, 0.5
+#: Fonts of the system that know more letters than the one that Pillow carries, which has none with accents.
+FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc")
 
 
 def draw(
@@ -47,7 +52,8 @@ def draw(
         colour = _colour(line, colours)
         _outline(canvas, line, colour, thickness, line.id in doubtful)
     texts = {line.id: _text(line, line.id in doubtful, names) for line in report.instances}
-    return _labels(canvas, report, colours, texts, max(round(text_size * scale), 11))
+    crowded = max(min((CROWD / max(len(report.instances), 1)) ** 0.5, 1.0), LEAST)
+    return _labels(canvas, report, colours, texts, max(round(text_size * scale * crowded), 9))
 
 
 def colours_of(report: Report) -> dict[str, tuple[int, int, int]]:
@@ -109,16 +115,29 @@ def _labels(
     canvas: np.ndarray, report: Report, colours: Mapping[str, tuple[int, int, int]], texts: dict[int, str], size: int
 ) -> np.ndarray:
     """Draw "number name" at each instance; a label moves down until it covers no other label."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     image = Image.fromarray(canvas)
     pen = ImageDraw.Draw(image)
-    fonts = ImageFont.load_default(NUMBER * size), ImageFont.load_default(size)
+    fonts = _font(NUMBER * size), _font(size)
     taken: list[tuple[float, float, float, float]] = []
     for line in sorted(report.instances, key=lambda each: each.box[1]):
         colour = _colour(line, colours)
         _label(pen, fonts, (str(line.id), texts[line.id]), colour, line.box, image.size, taken)
     return np.asarray(image)
+
+
+@lru_cache(maxsize=32)
+def _font(size: float) -> Any:
+    """The first of FONTS that the system has, else Pillow's own."""
+    from PIL import ImageFont
+
+    for name in FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:  # not on this system
+            continue
+    return ImageFont.load_default(size)
 
 
 def _label(
