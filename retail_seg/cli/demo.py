@@ -45,9 +45,8 @@ def demo(context: click.Context, store: Path, out: Path, rendered: bool, photos:
         say(line)
     say("")
     shown = "the photo" if len(result.reports) == 1 else f"{len(result.reports)} photos"
-    say(
-        f"{result.counted_right} of {result.expected} facings of the store's products are sure or likely in {shown}, {result.too_many} too many"
-    )
+    counts = f"{result.counted_right} of {result.expected} facings of the store's products are sure or likely"
+    say(f"{counts} in {shown}, {result.too_many} too many")
     say(f"Photos with outlines and names: {result.overlays}")
     say(f"Report (JSON Lines) and counts (CSV): {out / 'report.jsonl'}, {out / 'counts.csv'}")
     say(f"Open the app on this store: retail-seg app --store {store}")
