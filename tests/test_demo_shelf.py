@@ -16,7 +16,7 @@ from catalogue import scans
 from retail_seg.cli import cli
 from retail_seg.demo import MARKER, run_demo, run_shelf_demo
 from retail_seg.demo.making import open_store
-from retail_seg.demo.shelf_demo import ANNOTATIONS, REFERENCES, SCANNED, Shelf, load_shelf, shelf_rows
+from retail_seg.demo.shelf_demo import ANNOTATIONS, REFERENCES, SCANNED, DemoShelf, load_shelf, shelf_rows
 from retail_seg.errors import StoreError
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import load_photo
@@ -26,7 +26,7 @@ FOLDER = files("retail_seg") / "demo" / "shelf"
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Shelf:
+def shelf() -> DemoShelf:
     return load_shelf()
 
 
@@ -36,7 +36,7 @@ def coco() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def store(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(shelf: DemoShelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of the shelf's products."""
     folder = tmp_path_factory.mktemp("shelf") / "store"
     open_store(folder, shelf.sold, "shelf", lambda line: None).close()
@@ -54,7 +54,7 @@ def true_boxes(coco: dict[str, Any], photo: str) -> list[dict[str, Any]]:
     return [one for one in coco["annotations"] if one["image_id"] == image and not one["iscrowd"]]
 
 
-def test_the_package_holds_two_photos_with_their_licence(coco: dict[str, Any], shelf: Shelf) -> None:
+def test_the_package_holds_two_photos_with_their_licence(coco: dict[str, Any], shelf: DemoShelf) -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "Copyright (c) 2019 Innovation Garage" in readme and 'THE SOFTWARE IS PROVIDED "AS IS"' in readme
     for image, data in ((REFERENCES, shelf.references), (SCANNED, shelf.scanned)):
@@ -63,7 +63,7 @@ def test_the_package_holds_two_photos_with_their_licence(coco: dict[str, Any], s
     assert len(shelf.references) + len(shelf.scanned) < 2**20
 
 
-def test_every_product_has_one_to_four_crops_and_the_truth_adds_up(coco: dict[str, Any], shelf: Shelf) -> None:
+def test_every_product_has_one_to_four_crops_and_the_truth_adds_up(coco: dict[str, Any], shelf: DemoShelf) -> None:
     assert len(shelf.sold) == 11 and len({product.sku for product, _ in shelf.sold}) == 11
     assert all(1 <= len(pictures) <= 4 for _, pictures in shelf.sold)
     assert set(shelf.expected) < {product.sku for product, _ in shelf.sold}
@@ -72,7 +72,7 @@ def test_every_product_has_one_to_four_crops_and_the_truth_adds_up(coco: dict[st
 
 
 def test_on_true_boxes_nearly_all_is_named_and_no_stranger_is(
-    coco: dict[str, Any], shelf: Shelf, matcher: Matcher
+    coco: dict[str, Any], shelf: DemoShelf, matcher: Matcher
 ) -> None:
     skus = {one["id"]: one.get("sku") for one in coco["categories"]}
     boxes = sorted(true_boxes(coco, SCANNED), key=lambda one: -one["area"])

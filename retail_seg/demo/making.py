@@ -28,7 +28,7 @@ MARKER = "demo.json"
 #: What a demo's products are: of a real shelf, or drawn by a program.
 Kind = Literal["shelf", "rendered"]
 #: A product with its pictures.
-Article = tuple[Product, Sequence[Upload]]
+Sold = tuple[Product, Sequence[Upload]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _kind(store: Path) -> str:
     return str(said.get("kind", "rendered")) if isinstance(said, dict) else "rendered"
 
 
-def open_store(store: Path, sold: Sequence[Article], kind: Kind, say: Callable[[str], None] = print) -> Matcher:
+def open_store(store: Path, sold: Sequence[Sold], kind: Kind, say: Callable[[str], None] = print) -> Matcher:
     """The demo store, made, completed or brought to the installed embedder where that is needed; close it after use."""
     from retail_seg.matcher import Matcher
     from retail_seg.store.opening import CATALOGUE

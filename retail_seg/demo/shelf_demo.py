@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from catalogue import Product, scans
 from retail_seg.demo.making import (
-    Article,
     DemoResult,
     Row,
+    Sold,
     check_folders,
     open_store,
     scan_into,
@@ -39,7 +39,7 @@ CATEGORY = "Biscuits"
 
 
 @dataclass(frozen=True)
-class Shelf:
+class DemoShelf:
     """The shelf's photos as files (JPEG), what the store sells, and what the scanned photo shows.
 
     expected   number of facings by SKU of what is sold
@@ -48,12 +48,12 @@ class Shelf:
 
     references: bytes
     scanned: bytes
-    sold: tuple[Article, ...]
+    sold: tuple[Sold, ...]
     expected: Counter[str]
     strangers: int
 
 
-def load_shelf() -> Shelf:
+def load_shelf() -> DemoShelf:
     """The photos and truth that are part of the package."""
     folder = files("retail_seg") / "demo" / "shelf"
     coco = json.loads((folder / ANNOTATIONS).read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def load_shelf() -> Shelf:
     skus = {one["id"]: one.get("sku") for one in coco["categories"]}
     numbers = Counter(skus[one["category_id"]] for one in shown)
     strangers = numbers.pop(None, 0)
-    return Shelf(references, scanned, tuple(_sold(coco, images[REFERENCES], references)), numbers, strangers)
+    return DemoShelf(references, scanned, tuple(_sold(coco, images[REFERENCES], references)), numbers, strangers)
 
 
 def run_shelf_demo(store: Path, out: Path, *, say: Callable[[str], None] = print) -> DemoResult:
@@ -83,7 +83,7 @@ def run_shelf_demo(store: Path, out: Path, *, say: Callable[[str], None] = print
     return DemoResult(tuple(shelf_rows(shelf, scanned.report)), out / "photos", out / "overlays", reports)
 
 
-def shelf_rows(shelf: Shelf, report: Report) -> list[Row]:
+def shelf_rows(shelf: DemoShelf, report: Report) -> list[Row]:
     """The table: products that the scanned photo shows or the report counts, then what is not in the catalogue."""
     rows = [
         Row(
@@ -98,7 +98,7 @@ def shelf_rows(shelf: Shelf, report: Report) -> list[Row]:
     return [*(row for row in rows if row.expected or row.found or row.likely), strangers_row(shelf.strangers, [report])]
 
 
-def _sold(coco: dict[str, Any], image: dict[str, Any], photo: bytes) -> list[Article]:
+def _sold(coco: dict[str, Any], image: dict[str, Any], photo: bytes) -> list[Sold]:
     """The products whose crops are marked as references, with those crops."""
     return [
         (Product(one["sku"], one["name"], one["brand"], CATEGORY), _uploads(coco, one["id"], image, photo))

@@ -26,6 +26,7 @@ from retail_seg.report import Identification, Match, Report, ReportLine, write_c
 from retail_seg.scans import keeping
 from retail_seg.store.enrolment import decode_kept
 from retail_seg.store.scanning import placed
+from retail_seg.system.progress import OnProgress
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -52,9 +53,6 @@ SHOWN_STAGES = {
     "report": (0.85, "counting"),
 }
 
-#: How far (0 to 1) and at what.
-Say = Callable[[float, str], None]
-
 
 @dataclass(frozen=True)
 class Held:
@@ -70,7 +68,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Scanned:
+class ScanBatch:
     """What became of uploaded photos: the scans' numbers, photos held back, and a sentence for each that failed."""
 
     done: tuple[int, ...] = ()
@@ -120,12 +118,12 @@ class Listed:
 def scan_photos(
     matcher: Matcher,
     photos: Sequence[tuple[str, bytes]],
-    say: Say,
+    say: OnProgress,
     *,
     force: bool = False,
     among: Among | None = None,
-    finished: Callable[[Scanned], None] = lambda so_far: None,
-) -> Scanned:
+    finished: Callable[[ScanBatch], None] = lambda so_far: None,
+) -> ScanBatch:
     """Scan uploaded photos (name, bytes) one after the other; each is kept in the store before the next begins.
 
     A photo with advice against it is held back unless `force`; one that cannot be read fails alone. `say` hears of
@@ -133,7 +131,7 @@ def scan_photos(
     the SKUs that can be there, see `Matcher.match`.
     """
     require("staff")
-    result = Scanned()
+    result = ScanBatch()
     for n, (name, data) in enumerate(photos[:MAX_PHOTOS]):
         label = photo_name(name)
         stage = _stages(say, label, n, min(len(photos), MAX_PHOTOS))
@@ -154,7 +152,7 @@ def scan_photos(
 
 
 def scan_photo(
-    matcher: Matcher, data: bytes, name: str, say: Say, *, force: bool = False, among: Among | None = None
+    matcher: Matcher, data: bytes, name: str, say: OnProgress, *, force: bool = False, among: Among | None = None
 ) -> int | Held:
     """Check, scan and keep one photo file; returns its scan's number, or the photo where advice held it back.
 
@@ -181,7 +179,7 @@ def photo_name(name: str) -> str:
     return plain if len(plain) <= 80 else f"{plain[:60]}…{plain[-15:]}"
 
 
-def _stages(say: Say, name: str, at: int, of: int) -> Say:
+def _stages(say: OnProgress, name: str, at: int, of: int) -> OnProgress:
     """Stages of one photo as shares of all of them."""
     count = f" ({at + 1} of {of})" if of > 1 else ""
     return lambda share, text: say((at + share) / of, f"{name}{count}: {text} …")

@@ -18,7 +18,7 @@ import numpy as np
 from retail_seg.errors import ModelError, RetailSegError
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances.instances import Instances
-from retail_seg.segmentation.instances.zoom import Look, closer_side, in_tiles
+from retail_seg.segmentation.instances.zoom import FirstLook, closer_side, in_tiles
 from retail_seg.segmentation.network.config import MOBILE, OFFSET_UNIT, OWN, RUN, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.network.mobile_shapes import mobile_shapes
 from retail_seg.segmentation.training.targets import enlarge_in_windows
@@ -143,7 +143,7 @@ class Segmenter:
 
     def _closer(self, photo: np.ndarray, labels: np.ndarray) -> int | None:
         """The side at which to look once more, by what the first look found."""
-        return closer_side(Look.at(max(labels.shape), labels), max(photo.shape[:2]), self.thresholds.small)
+        return closer_side(FirstLook.at(max(labels.shape), labels), max(photo.shape[:2]), self.thresholds.small)
 
     def _look(self, photo: np.ndarray, side: int) -> tuple[Maps, np.ndarray, np.ndarray]:
         """Maps of a photo at a working size, and its labels and their confidence there."""

@@ -10,7 +10,7 @@ import streamlit as st
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.products import browsing
-from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, Scanned, open_reviews, scan_number, scan_photos
+from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, ScanBatch, open_reviews, scan_number, scan_photos
 from retail_seg.store.among import among_of
 from retail_seg.system.jobs import Job, Jobs
 from retail_seg.web import scan_result, widgets
@@ -88,8 +88,8 @@ def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> No
     """Scan photos in the background; the address names the job, so that a reload finds it again."""
     category = st.session_state.get("only")
 
-    def work(job: Job) -> Scanned:
-        def finished(so_far: Scanned) -> None:
+    def work(job: Job) -> ScanBatch:
+        def finished(so_far: ScanBatch) -> None:
             job.result = so_far
 
         among = among_of(found.catalogue, [f"category={category}"] if category else [])
@@ -107,7 +107,7 @@ def release(all_jobs: Jobs) -> None:
     room = HELD_BYTES
     for job in all_jobs.ended("scan"):
         result = job.result
-        if not isinstance(result, Scanned) or not result.held:
+        if not isinstance(result, ScanBatch) or not result.held:
             continue
         room -= sum(len(held.data) for held in result.held)
         if room < 0:
@@ -119,7 +119,7 @@ def _follow(found: Matcher, job: Job) -> None:
     if job.running:
         widgets.watch(job)
     widgets.failure(job)
-    result: Scanned = job.result or Scanned()
+    result: ScanBatch = job.result or ScanBatch()
     known = st.query_params.get("scan", "").split(",")
     new = [str(scan) for scan in result.done if str(scan) not in known]
     if new:
@@ -130,7 +130,7 @@ def _follow(found: Matcher, job: Job) -> None:
         _held(found, result)
 
 
-def _held(found: Matcher, result: Scanned) -> None:
+def _held(found: Matcher, result: ScanBatch) -> None:
     """The photos that were not matched, why, and what to do: better ones, or these all the same."""
     for held in result.held:
         with st.container(border=True, horizontal=True):

@@ -95,7 +95,7 @@ def test_stages_are_told_in_order_and_cancelling_keeps_what_is_done(matcher: Mat
         if "b.jpg" in text and "finding" in text:
             raise Enough
 
-    so_far: list[review.Scanned] = []
+    so_far: list[review.ScanBatch] = []
     with pytest.raises(Enough):
         review.scan_photos(matcher, [("a.jpg", photo), ("b.jpg", photo)], say, finished=so_far.append)
     assert so_far[-1].done == (2,) and opened(matcher).scan.image == "shelf.jpg"

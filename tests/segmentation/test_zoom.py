@@ -12,7 +12,7 @@ from test_segmenter import tiny
 
 from retail_seg.segmentation.instances import zoom
 from retail_seg.segmentation.instances.grouping import Thresholds
-from retail_seg.segmentation.instances.zoom import RIM, TILE, Look, closer_side, in_tiles, tile_spans
+from retail_seg.segmentation.instances.zoom import RIM, TILE, FirstLook, closer_side, in_tiles, tile_spans
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.targets import target_maps
@@ -115,23 +115,23 @@ def test_a_given_side_or_a_threshold_of_none_is_one_look() -> None:
 
 def test_the_rule() -> None:
     many, tiny_ones = np.full(20, 0.04), np.full(20, 0.001)
-    assert closer_side(Look(640, many), 4000, 0.075) == 2004  # 1.67 x .075 / .04: the size that was trained on
-    assert closer_side(Look(640, many), 1500, 0.075) == 1500  # never more than the photo has
-    assert closer_side(Look(640, tiny_ones), 9000, 0.075) == 2560  # never more than 4 times
-    assert closer_side(Look(640, many[:5]), 4000, 0.075) == 1280  # of few finds only twice
-    assert closer_side(Look(640, many), 700, 0.075) is None  # not worth it
-    assert closer_side(Look(640, np.full(20, 0.101)), 4000, 0.075) is None
-    assert closer_side(Look(640, np.full(20, 0.099)), 4000, 0.075) == 810
+    assert closer_side(FirstLook(640, many), 4000, 0.075) == 2004  # 1.67 x .075 / .04: the size that was trained on
+    assert closer_side(FirstLook(640, many), 1500, 0.075) == 1500  # never more than the photo has
+    assert closer_side(FirstLook(640, tiny_ones), 9000, 0.075) == 2560  # never more than 4 times
+    assert closer_side(FirstLook(640, many[:5]), 4000, 0.075) == 1280  # of few finds only twice
+    assert closer_side(FirstLook(640, many), 700, 0.075) is None  # not worth it
+    assert closer_side(FirstLook(640, np.full(20, 0.101)), 4000, 0.075) is None
+    assert closer_side(FirstLook(640, np.full(20, 0.099)), 4000, 0.075) == 810
     mixed = np.array([0.03] * 12 + [0.45] * 8)  # large things beside small ones would fall apart
-    assert closer_side(Look(640, mixed), 4000, 0.075) is None
-    assert closer_side(Look(640, np.zeros(0)), 4000, 0.075) == 1280
+    assert closer_side(FirstLook(640, mixed), 4000, 0.075) is None
+    assert closer_side(FirstLook(640, np.zeros(0)), 4000, 0.075) == 1280
 
 
 def test_a_third_of_pairs_merged_hardly_changes_what_is_chosen() -> None:
     """150 things, of which the first look sees 100 alone and 50 as 25 pairs, each of twice the area."""
     seen = np.concatenate([np.full(100, 0.03), np.full(25, 0.03 * 2**0.5)])
-    alone = closer_side(Look(640, np.full(150, 0.03)), 9000, 0.05)
-    assert closer_side(Look(640, seen), 9000, 0.05) == alone == 1781
+    alone = closer_side(FirstLook(640, np.full(150, 0.03)), 9000, 0.05)
+    assert closer_side(FirstLook(640, seen), 9000, 0.05) == alone == 1781
 
 
 @pytest.mark.parametrize("pitch", [90, 110, 130, 160, 200])

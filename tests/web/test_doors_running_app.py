@@ -16,7 +16,7 @@ from catalogue import Product
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import load_photo
 from retail_seg.products import uploads
-from retail_seg.scans.review import Held, Scanned
+from retail_seg.scans.review import Held, ScanBatch
 from retail_seg.store import opening
 from retail_seg.system.jobs import Jobs
 from retail_seg.web import scan as scan_page
@@ -90,7 +90,7 @@ def test_photos_held_back_are_kept_for_the_newest_scans_alone(monkeypatch: pytes
     jobs = Jobs()
     ended = []
     for _ in range(4):
-        result = Scanned(done=(7,), held=(Held("a.jpg", bytes(1_000), (), b"small"),), failed=("b.jpg: is empty",))
+        result = ScanBatch(done=(7,), held=(Held("a.jpg", bytes(1_000), (), b"small"),), failed=("b.jpg: is empty",))
         job = jobs.start("scan", "Scan", lambda job, result=result: result)
         assert job.wait(10)
         ended.append(job)

@@ -177,16 +177,16 @@ def test_a_blurred_photo_waits_for_the_persons_word(store: Path, photo: bytes) -
 def test_a_job_that_runs_shows_its_stage_and_can_be_cancelled(store: Path) -> None:
     from threading import Event
 
-    from retail_seg.scans.review import Scanned
+    from retail_seg.scans.review import ScanBatch
     from retail_seg.system.jobs import Job
 
     go = Event()
 
-    def work(job: Job) -> Scanned:
+    def work(job: Job) -> ScanBatch:
         job.report(0.4, "shelf.jpg: finding the products …")
         go.wait(60)
         job.report(0.5)
-        return Scanned()
+        return ScanBatch()
 
     with acting_as(STAFF):  # who started it may cancel it
         job = jobs().start("scan", "Scan", work)

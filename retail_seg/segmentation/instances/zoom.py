@@ -32,20 +32,20 @@ RIM = 192
 
 
 @dataclass(frozen=True)
-class Look:
+class FirstLook:
     """One look at a photo: the side that it was worked at, and the diameters (n,) found, as shares of that side."""
 
     side: int
     diameters: np.ndarray
 
     @classmethod
-    def at(cls, side: int, labels: np.ndarray) -> Look:
+    def at(cls, side: int, labels: np.ndarray) -> FirstLook:
         """The look that gave these working labels (h, w) with ids 1..n."""
         areas = np.bincount(labels.ravel())[1:]
         return cls(side, 2 * np.sqrt(areas[areas > 0] / np.pi) / side)
 
 
-def closer_side(look: Look, longest: int, small: float) -> int | None:
+def closer_side(look: FirstLook, longest: int, small: float) -> int | None:
     """The side at which to look once more, or None where this look, at the model's own side, will do.
 
     `longest` is the photo's longer side (a photo is not enlarged), and `small` the median diameter, as a share of the

@@ -10,7 +10,7 @@ import numpy as np
 
 from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, select, split
-from retail_seg.segmentation.instances.zoom import Look
+from retail_seg.segmentation.instances.zoom import FirstLook
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter
 from retail_seg.segmentation.training.fitting import Sample
@@ -80,7 +80,7 @@ def tune(
 
 def typical_size(held: Sequence[HeldSample]) -> float:
     """Median diameter of the instances of samples, as a share of the working side; infinite without any."""
-    sizes = [Look.at(max(h.labels.shape), np.maximum(h.labels, 0)).diameters for h in held]
+    sizes = [FirstLook.at(max(h.labels.shape), np.maximum(h.labels, 0)).diameters for h in held]
     return float(np.median(np.concatenate(sizes))) if any(len(one) for one in sizes) else float("inf")
 
 
