@@ -19,7 +19,7 @@ from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Report
 from retail_seg.store.active_model import model_in_use, stamp
-from retail_seg.store.among import Among
+from retail_seg.store.among import Among, among_of
 from retail_seg.store.answering import Answering
 from retail_seg.store.asked import checked_facings, photographed
 from retail_seg.store.enrolment import (
@@ -248,6 +248,10 @@ class Matcher:
         self, seen: Sequence[Seen], top: int, among: Among | None = None, on_stage: OnStage = unheard
     ) -> list[Scanned]:
         return self._answering.answer(seen, self.versions, top, among, on_stage)
+
+    def only(self, wanted: Sequence[str]) -> Among | None:
+        """What can be there, for `among`: of categories, brands and lists of SKUs, see `among.among_of`."""
+        return among_of(self.catalogue, wanted)
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""

@@ -61,13 +61,12 @@ def scan(
     from retail_seg.matcher import Matcher
     from retail_seg.report import write_counts_csv
     from retail_seg.scans.keeping import keep as keep_scan
-    from retail_seg.store.among import among_of
 
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0
     with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
-        paths, among = expand(photos), among_of(matcher.catalogue, only)
+        paths, among = expand(photos), matcher.only(only)
         scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
             if isinstance(found, PhotoError):
@@ -101,14 +100,13 @@ def match(images: tuple[Path, ...], store: Path, top: int, only: tuple[str, ...]
     """
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
-    from retail_seg.store.among import among_of
     from retail_seg.store.crop_lists import as_rows, load_crops
     from retail_seg.store.enrolment import REFERENCE_SIDE
 
     rows = as_rows(expand(images))
     failed = 0
     with Matcher.open(store) as matcher, output(json_file) as out:
-        among = among_of(matcher.catalogue, only)
+        among = matcher.only(only)
         for at, crop in progress(load_crops(rows, REFERENCE_SIDE), total=len(rows), unit=" picture"):
             if isinstance(crop, PhotoError):
                 say(f"Error: {crop}")

@@ -11,7 +11,6 @@ from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.products import browsing
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, ScanBatch, open_reviews, scan_number, scan_photos
-from retail_seg.store.among import among_of
 from retail_seg.system.jobs import Job, Jobs
 from retail_seg.web import scan_result, widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, person, store_folder
@@ -92,7 +91,7 @@ def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> No
         def finished(so_far: ScanBatch) -> None:
             job.result = so_far
 
-        among = among_of(found.catalogue, [f"category={category}"] if category else [])
+        among = found.only([f"category={category}"] if category else [])
         return scan_photos(found, photos, job.report, force=force, among=among, finished=finished)
 
     release(jobs())

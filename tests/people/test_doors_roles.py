@@ -41,7 +41,7 @@ OBJECTS = (Matcher, Teaching, Trainings, Editor)
 READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
-    "Matcher.report", "Matcher.embedded", "Matcher.restate", "opening.own_references", "among.among_of",
+    "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "opening.own_references", "among.among_of",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
     "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",

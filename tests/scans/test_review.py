@@ -419,7 +419,7 @@ def test_exports_carry_corrections_and_no_formula(matcher: Matcher) -> None:
         corrections.decide(matcher, 1, [number], "=CMD")
     kept = opened(matcher)
     table = review.counts_csv([kept])
-    assert "shelf.jpg,'=CMD,'=2+2,1" in table.replace("\r\n", "\n").split("\n")
+    assert "shelf.jpg,'=CMD,'=2+2,1,0,1.00,1,1" in table.replace("\r\n", "\n").split("\n")
     (line,) = review.json_lines([kept]).splitlines()
     values = json.loads(line)
     assert values["scan"] == 1 and values["counts"]["=CMD"] == 1

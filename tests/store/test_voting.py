@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from index.calibration import Certainty
+from index.calibration import Level
 from index.facings import MOST, NEW, UNNAMED
 from index.ranking import Candidate, Ranking
 from retail_seg.store.gallery import Ranked
@@ -14,7 +14,7 @@ from retail_seg.store.voting import shorten, vote
 BOXES = np.array([[0, 0, 40, 100], [44, 0, 40, 100], [88, 0, 40, 100], [500, 0, 40, 100]])
 
 
-def certainty(probability: float) -> Certainty:
+def certainty(probability: float) -> Level:
     return "sure" if probability >= 0.9 else "likely" if probability >= 0.5 else "unknown"
 
 

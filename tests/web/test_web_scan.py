@@ -231,7 +231,7 @@ def test_an_instance_is_corrected_by_search_and_taken_back(store: Path) -> None:
     assert [one.label for one in app.radio] == ["What is it?", "Found"]
     app = button(app, "Apply")
     shown = app.dataframe[0].value
-    assert shown[shown["SKU"] == "GRA-HONEY"]["Count"].sum() == 1
+    assert shown[shown["SKU"] == "GRA-HONEY"]["Sure"].sum() == 1
     assert "stefan: corrected 2" in text(app) and "corrected by stefan" in text(app)
     app = button(app, "Undo")
     assert app.dataframe[0].value.equals(before) and "taken back by stefan" in text(app)
