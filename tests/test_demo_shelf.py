@@ -67,7 +67,7 @@ def test_every_product_has_one_to_four_crops_and_the_truth_adds_up(coco: dict[st
     assert len(shelf.sold) == 11 and len({product.sku for product, _ in shelf.sold}) == 11
     assert all(1 <= len(pictures) <= 4 for _, pictures in shelf.sold)
     assert set(shelf.expected) < {product.sku for product, _ in shelf.sold}
-    assert shelf.expected.total() + shelf.strangers == len(true_boxes(coco, SCANNED)) == 48
+    assert shelf.expected.total() + shelf.strangers == len(true_boxes(coco, SCANNED)) == 38
     assert not any(one.get("reference") for one in true_boxes(coco, SCANNED))
 
 
@@ -83,9 +83,14 @@ def test_on_true_boxes_nearly_all_is_named_and_no_stranger_is(
         labels[y : y + h, x : x + w] = number
     report = matcher.report(photo, Instances.from_labels(labels), SCANNED)
     pairs = [(skus[one["category_id"]], line.sku) for one, line in zip(boxes, report.instances, strict=True)]
-    assert all(found in (None, true) for true, found in pairs)
+    assert all(found is None for true, found in pairs if true is None)
+    # One pack is seen from its end alone, of which the store has no picture.
+    assert sum(found not in (None, true) for true, found in pairs) <= 1
     rows = shelf_rows(shelf, report)
-    assert sum(row.found for row in rows if row.sku) >= 24 and rows[-1].expected == shelf.strangers == 20
+    assert (
+        sum(found is not None and found == true for true, found in pairs) >= 20
+        and rows[-1].expected == shelf.strangers == 8
+    )
     assert {row.sku: row.found for row in rows if row.sku and row.found} == report.counts
     # No board is mixed with another. That of the Oreos, which lie deeper, comes out as a row of its own.
     rows_on: dict[int, set[int]] = {}
@@ -105,7 +110,7 @@ def test_it_runs_again_on_its_store_and_keeps_the_scan_once(store: Path, tmp_pat
     for folder in ("photos", "overlays"):
         assert [path.name for path in (tmp_path / "out" / folder).iterdir()] == [SCANNED]
     assert (tmp_path / "out" / "counts.csv").read_text(encoding="utf-8").startswith("image,sku,name,count")
-    assert result.expected == 28
+    assert result.expected == 30
     with Matcher.open(store) as opened:
         assert [scan.image for scan in scans.latest(opened.catalogue)] == [SCANNED]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from retail_seg.store.scanning import Scanned
 
 #: The photo whose crops are the references, and the photo that is scanned.
-REFERENCES, SCANNED = "IMG_20180105_175637.jpg", "IMG_20180105_175641.jpg"
+REFERENCES, SCANNED = "IMG_20180105_175641.jpg", "IMG_20180105_175637.jpg"
 ANNOTATIONS = "annotations.json"
 CATEGORY = "Biscuits"
 
@@ -75,7 +75,7 @@ def run_shelf_demo(store: Path, out: Path, *, say: Callable[[str], None] = print
     check_folders(store, out, "shelf")
     shelf = load_shelf()
     with open_store(store, shelf.sold, "shelf", say) as matcher:
-        say(f"Scanning {SCANNED}, taken four seconds after the photo of the references …")
+        say(f"Scanning {SCANNED}, taken four seconds before the photo of the references …")
         scanned = scan_into(matcher, SCANNED, shelf.scanned, load_photo(shelf.scanned, name=SCANNED), out)
         _keep(matcher, scanned, shelf.scanned)
     reports = (scanned.report,)
