@@ -83,7 +83,7 @@ def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float
     photo = load_photo(jpeg)
     height, width = photo.shape[:2]
     small_height, small_width = working_size(height, width, segmenter.config.side)
-    small = pad_to(resized(photo, small_width, small_height), segmenter.config.unet.stride)
+    small = pad_to(resized(photo, small_width, small_height), segmenter.config.stride)
     entry = segmenter.normalise(small)[None]
     maps = segmenter.maps(photo)
     labels, confidence = group(maps, segmenter.thresholds)
@@ -98,7 +98,7 @@ def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float
     works = {
         "decode": lambda: load_photo(jpeg),
         "shrink and normalise": lambda: segmenter.normalise(
-            pad_to(resized(photo, small_width, small_height), segmenter.config.unet.stride)
+            pad_to(resized(photo, small_width, small_height), segmenter.config.stride)
         ),
         "segmentation network": lambda: segmenter._network(entry),
         "group": lambda: group(maps, segmenter.thresholds),
