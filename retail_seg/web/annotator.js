@@ -42,6 +42,7 @@ function show(state) {
   const { data, stage } = state;
   stage.style.setProperty("--shape", data.width / data.height);
   stage.dataset.kind = data.kind;
+  stage.dataset.selected = Boolean(data.selected);
   stage.setAttribute("aria-label", data.label);
   if (state.photo.src !== data.photo) state.photo.src = data.photo;
   if (state.overlay.src !== data.overlay) state.overlay.src = data.overlay;

@@ -124,6 +124,7 @@ def test_boxes_are_drawn_one_after_the_other_without_waiting(
     x, y = place(page, photo, (60, 100))
     page.touchscreen.tap(x, y)
     page.get_by_role("button", name="Delete").and_(page.locator(":enabled")).wait_for()
+    page.locator(".annotator .stage[data-selected=true]").wait_for()  # its handles are there
     drag(page, photo, (95, 160), (125, 220))  # a corner of the selected one
     moved = until(teaching, photo.id, lambda now: now.box_of[1][3] > 150)
     assert np.abs(np.subtract(moved.box_of[1], (20, 40, 105, 180))).max() <= 3
