@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -365,3 +365,25 @@ def write_png(path: Path, image: Image.Image) -> None:
     """Write a picture as PNG whole or not at all."""
     with whole_file(path) as temporary:
         image.save(temporary, "PNG")
+
+
+def each_file(
+    files: Iterable[Path], read: Callable[[Path], AnnotationSource]
+) -> Iterator[AnnotationSource | AnnotationError]:
+    """What is read of each file, one a photo; the error in its place of one that cannot be read."""
+    for file in files:
+        found: AnnotationSource | AnnotationError
+        try:
+            found = read(file)
+        except AnnotationError as error:
+            found = error
+        yield found
+
+
+def photo_beside(file: Path, named: str) -> str:
+    """The photo that an annotation file is of: as it is `named` there, if that has the file's own stem, else the stem.
+
+    The file's own stem is what pairs both; the name in it can be of before a renaming, or of another machine.
+    """
+    name = PurePosixPath(named.replace("\\", "/")).name
+    return name if PurePosixPath(name).stem == file.stem else file.stem

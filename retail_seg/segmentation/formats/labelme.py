@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,10 @@ from retail_seg.segmentation.formats.base import (
     check_ring,
     crop_region,
     draw_shapes,
+    each_file,
     ignored_region,
     outlines,
+    photo_beside,
     polygon_region,
     read_json,
     regions,
@@ -51,19 +53,14 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The annotation in each JSON file, sorted by name."""
-    for file in _files(path):
-        try:
-            data = read_json(file)
-        except AnnotationError as error:
-            yield error
-            continue
-        if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
-            yield AnnotationError(f"{file.name}: has no list of shapes, so it is no LabelMe file; take it out")
-            continue
-        image = str(data.get("imagePath") or "").replace("\\", "/")
-        # The file's own stem is what LabelMe pairs by; imagePath can be of the machine it was drawn on.
-        photo = PurePosixPath(image).name if PurePosixPath(image).stem == file.stem else file.stem
-        yield AnnotationSource(photo, file.name, partial(_draw, data))
+    return each_file(_files(path), _source)
+
+
+def _source(file: Path) -> AnnotationSource:
+    data = read_json(file)
+    if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
+        raise AnnotationError(f"{file.name}: has no list of shapes, so it is no LabelMe file; take it out")
+    return AnnotationSource(photo_beside(file, str(data.get("imagePath") or "")), file.name, partial(_draw, data))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

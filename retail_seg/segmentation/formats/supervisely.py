@@ -23,6 +23,7 @@ from retail_seg.segmentation.formats.base import (
     check_ring,
     crop_region,
     draw_shapes,
+    each_file,
     fill_rings,
     ignored_region,
     polygon_region,
@@ -44,16 +45,14 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The annotation in each JSON file, sorted by path."""
-    for file in _files(path):
-        try:
-            data = read_json(file)
-        except AnnotationError as error:
-            yield error
-            continue
-        if not _has_objects(data):
-            yield AnnotationError(f"{file.name}: has no list of objects, so it is no Supervisely file; take it out")
-            continue
-        yield AnnotationSource(PurePosixPath(file.name).stem, file.name, partial(_draw, data))
+    return each_file(_files(path), _source)
+
+
+def _source(file: Path) -> AnnotationSource:
+    data = read_json(file)
+    if not _has_objects(data):
+        raise AnnotationError(f"{file.name}: has no list of objects, so it is no Supervisely file; take it out")
+    return AnnotationSource(PurePosixPath(file.name).stem, file.name, partial(_draw, data))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -23,6 +23,8 @@ from retail_seg.segmentation.formats.base import (
     box_region,
     boxes_to_write,
     draw_shapes,
+    each_file,
+    photo_beside,
     stated_size,
     write_text,
 )
@@ -41,16 +43,13 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     """The boxes in each XML file, sorted by name."""
-    for file in _files(path):
-        try:
-            tree = _parse(file)
-        except AnnotationError as error:
-            yield error
-            continue
-        named = PurePosixPath((tree.findtext("filename") or "").strip().replace("\\", "/")).name
-        # The file's own stem is what VOC pairs by; the name in it can be of before a renaming.
-        photo = named if PurePosixPath(named).stem == file.stem else file.stem
-        yield AnnotationSource(photo, file.name, partial(_draw, tree))
+    return each_file(_files(path), _source)
+
+
+def _source(file: Path) -> AnnotationSource:
+    tree = _parse(file)
+    photo = photo_beside(file, (tree.findtext("filename") or "").strip())
+    return AnnotationSource(photo, file.name, partial(_draw, tree))
 
 
 def write(photos: Iterable[AnnotatedPhoto], out: Path) -> None:
