@@ -34,10 +34,9 @@ FILE = "asked.npz"
 #: Views that a catalogue is asked with: of so many references one each; of fewer references up to three each.
 VIEWS, MOST_EACH = 600, 3
 #: A change in how views are made makes another version, and the remembered ones are made anew.
-VERSION = 1
+VERSION = 2
 #: Facings that people have checked, the newest ones: some seconds' worth.
 CHECKED = 500
-
 
 _BATCH = 32
 
