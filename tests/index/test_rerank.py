@@ -53,6 +53,27 @@ def test_the_same_label_agrees_far_more_than_others_in_the_same_typeface() -> No
     assert same > 3 * max(agree(label(1), label(other)) for other in range(2, 8))
 
 
+def test_a_sister_in_other_colours_agrees_less() -> None:
+    seen = retaken(label(1), 10, 0.9)
+    assert agree(seen, label(1)) > 1.5 * agree(seen, np.ascontiguousarray(label(1)[:, :, ::-1]))
+
+
+def test_a_light_s_cast_takes_little_away() -> None:
+    warm = (label(1) * (1.0, 0.94, 0.86)).astype(np.uint8)
+    assert agree(warm, label(1)) > 0.7 * agree(label(1), label(1))
+
+
+def test_features_of_older_stores_agree_whatever_their_colour() -> None:
+    now = decode_features(local_features(label(1)))
+    packed = np.frombuffer(local_features(label(1)), np.uint8).reshape(-1, 70).copy()
+    old = np.stack([now.places.real, now.places.imag], axis=1) * 64
+    packed[:, :4] = old.astype("<u2").view(np.uint8).reshape(-1, 4)
+    before = decode_features(packed.tobytes())
+    assert np.isnan(before.colours).all() and not np.isnan(now.colours).any()
+    np.testing.assert_allclose(before.places, now.places, atol=0.02)
+    assert agreeing_features(now, before) == len(now.places)
+
+
 def test_a_crop_without_features_agrees_with_nothing() -> None:
     grey = np.full((60, 40, 3), 128, np.uint8)
     assert local_features(grey) == b""
