@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from index.errors import IndexingError
-from index.evidence import Answered, Found, Scale, Weights, learn, probabilities
+from index.evidence import MISSING, Answered, Found, Scale, Weights, learn, probabilities
 from index.precision import Measured, measured
-from index.priors import PRECISIONS, Prior
+from index.priors import Prior, precisions
 
 Level = Literal["sure", "likely", "unknown"]
 
@@ -77,6 +77,7 @@ class Calibration:
 
     strangers  what was found for products left out, for the ceiling
     checked    probability and whether it was right, of answers that people have checked
+    unlisted   of the same answers, whether the thing is no product of the catalogue
     """
 
     scale: Scale
@@ -86,6 +87,7 @@ class Calibration:
     trials: dict[str, int] = field(default_factory=dict)
     strangers: tuple[Kept, ...] = ()
     checked: tuple[tuple[float, bool], ...] = ()
+    unlisted: tuple[bool, ...] = ()
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def probabilities(
@@ -136,6 +138,7 @@ class Calibration:
                 dict(values["trials"]),
                 tuple((tuple(score), tuple(inliers), int(points)) for score, inliers, points in values["strangers"]),
                 tuple((float(probability), bool(right)) for probability, right in values["checked"]),
+                tuple(map(bool, values.get("unlisted", ()))),
                 {name: Measured(**one) for name, one in values["measured"].items()},
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -154,7 +157,7 @@ def calibrate(
     `checked` are facings of which a person said what they are. How right the answers to them are is measured with
     weights that were learned from the other half of them.
     """
-    missing = trials.right < 0
+    missing = trials.right == MISSING
     scale = _scale(trials.found.take(missing), prior, products)
     counts = {"present": int((~missing).sum()), "missing": int(missing.sum())}
     begun = Calibration(scale, prior.looked, prior.plain, policy or Policy(), counts, _kept(trials.found.take(missing)))
@@ -180,14 +183,15 @@ def _measured(found: Calibration, trials: Answered, checked: Answered, prior: Pr
         probability[half == one] = given.max(axis=1)
         right[half == one] = given.argmax(axis=1) == checked.right[half == one]
     answers = tuple(zip(probability.round(4).tolist(), right.tolist(), strict=True))
-    found = replace(found, checked=answers, trials=found.trials | {"checked": len(half)})
+    unlisted = tuple((checked.right == MISSING).tolist())
+    found = replace(found, checked=answers, unlisted=unlisted, trials=found.trials | {"checked": len(half)})
     called = np.array([found.certainty(value) for value in probability])
     return replace(found, measured={name: measured(right[called == name]) for name in (SURE, LIKELY)})
 
 
 def stated_threshold(precision: float) -> float:
     """The probability from which on answers are right at the stated precision in five stores of six; see `priors`."""
-    least, share = zip(*PRECISIONS, strict=True)
+    least, share = zip(*precisions(), strict=True)
     return float(np.interp(precision, share, least))
 
 

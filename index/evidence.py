@@ -15,6 +15,8 @@ import numpy as np
 
 #: Numbers that speak for a candidate, and for none of them; see `features`.
 CANDIDATE_FEATURES, NONE_FEATURES = 3, 3
+#: What stands in place of the right candidate's column: the product is not in the catalogue; it is, but no candidate.
+MISSING, BEYOND = -1, -2
 #: Agreeing local features that any two packs show.
 CHANCE = 3
 #: Inverse variance of the weights around those that they are learned from.
@@ -95,8 +97,8 @@ class Weights:
 
 @dataclass(frozen=True)
 class Answered:
-    """Crops whose product is known: what was found, the column `right` int (n,) of the right candidate, -1 for none of
-    them, and how much each counts, `weight` float (n,).
+    """Crops whose product is known: what was found, the column `right` int (n,) of the right candidate, MISSING or
+    BEYOND for none of them, and how much each counts, `weight` float (n,).
     """
 
     found: Found
@@ -151,19 +153,26 @@ def probabilities(
 
 def learn(answered: Answered, scale: Scale, start: Weights, strength: float = STRENGTH) -> Weights:
     """The weights of greatest posterior, normal around `start`; those of a candidate only ever speak for it."""
+    return learn_together([(answered, scale)], start, strength)
+
+
+def learn_together(parts: Sequence[tuple[Answered, Scale]], start: Weights, strength: float = STRENGTH) -> Weights:
+    """The same from the crops of several catalogues, each with its own scale."""
     from scipy.optimize import minimize
 
-    candidate, none, there = features(answered.found, scale)
-    k, rows = candidate.shape[2], np.arange(len(answered.right))
-    column = np.where(answered.right < 0, candidate.shape[1], answered.right)
+    told = [features(answered.found, scale) for answered, scale in parts]
+    candidate, none, there = (np.concatenate(column) for column in zip(*told, strict=True))
+    right, weight = (np.concatenate([getattr(one, name) for one, _ in parts]) for name in ("right", "weight"))
+    k, rows = candidate.shape[2], np.arange(len(right))
+    column = np.where(right < 0, candidate.shape[1], right)
     before = np.array(start.candidate + start.none)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         given = _shares(np.where(there, candidate @ values[:k], -np.inf), none @ values[k:])
         away = values - before
-        nll = -(answered.weight * np.log(np.maximum(given[rows, column], _LEAST))).sum()
-        off = given * answered.weight[:, None]
-        off[rows, column] -= answered.weight
+        nll = -(weight * np.log(np.maximum(given[rows, column], _LEAST))).sum()
+        off = given * weight[:, None]
+        off[rows, column] -= weight
         slope = np.concatenate([np.einsum("nc,nck->k", off[:, :-1], candidate), off[:, -1] @ none])
         return float(nll + strength / 2 * (away**2).sum()), slope + strength * away
 

@@ -1,13 +1,16 @@
 """What a store believes before its own references and photos say more, per embedder.
 
-Centre and spread are those of the best score that a product missing from the catalogue reaches, in raw vectors; the
-weights are those of `evidence.features`, learned from photos of 55 groceries, 14 packs, groceries on a cloth and one
-fridge, and from their references asked as photos would show them, as much of either (`evidence.learn`, strength 1).
+Centre and spread are those of the best score that a product missing from the catalogue reaches, in raw vectors. The
+weights of `evidence.features` and the thresholds lie in `models/retail-vgg/answers.json`, which
+`recipes/fit_answers.py` writes; what they were learned from stands there and in the model's card.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from index.evidence import Weights
 
@@ -30,22 +33,26 @@ class Prior:
         return Prior((self.centre - mean_square) / rest, self.spread / rest, self.looked, self.plain)
 
 
-_LOOKED = Weights((1.294, 1.059, 4.733), (1.763, 1.463, 0.643))
-_PLAIN = Weights((1.527, 0.0, 0.0), (0.814, 0.0, 0.0))
-_PRIORS = {
-    "retail-vgg": Prior(0.52, 0.10, _LOOKED, _PLAIN),
-    "vgg16": Prior(0.55, 0.12, _LOOKED, _PLAIN),
-}
-_UNKNOWN_NETWORK = Prior(0.55, 0.12, _LOOKED, _PLAIN)
-
-#: Probabilities, and the share right of the answers from there on where one crop in ten is a stranger, as five
-#: stores in six reached it whose products the weights were not learned from.
-PRECISIONS = (
-    (0.5, 0.9), (0.6, 0.917), (0.7, 0.935), (0.8, 0.95), (0.9, 0.965), (0.95, 0.97), (0.98, 0.984), (0.99, 0.987),
-    (0.999, 0.997),
-)  # fmt: skip
+#: Centre and spread by embedder; cautious ones for a network that was never measured.
+_SCORES = {"retail-vgg": (0.52, 0.10), "vgg16": (0.55, 0.12)}
+_UNKNOWN_NETWORK = (0.55, 0.12)
+_FITTED = Path(__file__).parent / "models/retail-vgg/answers.json"
 
 
 def prior_of(embedder: str) -> Prior:
-    """The prior of an embedder by name; a cautious one for a network that was never measured."""
-    return _PRIORS.get(embedder, _UNKNOWN_NETWORK)
+    """The prior of an embedder by name."""
+    fitted = _fitted()
+    weights = (Weights.from_json(fitted[name]) for name in ("looked", "plain"))
+    return Prior(*_SCORES.get(embedder, _UNKNOWN_NETWORK), *weights)
+
+
+def precisions() -> list[tuple[float, float]]:
+    """Probabilities, and the share right of the answers from there on where one crop in ten is a stranger, as five
+    stores in six reached it that the weights were not learned from; neither ever falls.
+    """
+    return [(float(least), float(share)) for least, share in _fitted()["precisions"]]
+
+
+@cache
+def _fitted() -> dict:
+    return json.loads(_FITTED.read_text(encoding="utf-8"))

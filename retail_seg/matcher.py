@@ -47,6 +47,7 @@ from retail_seg.store.scanning import OnStage, Scanned, Seen, outline, scan_each
 
 if TYPE_CHECKING:
     from catalogue.health import Tracked
+    from index import Ranker
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -365,6 +366,10 @@ class Matcher:
     def restate(self) -> None:
         """Answer by what the store's settings state now; nothing is learned anew."""
         self._gallery.restate()
+
+    def learned(self) -> Ranker:
+        """What would be learned from references and checked facings today; nothing is kept."""
+        return self._gallery.learned()
 
     def reindex(self, *, progress: Tracked | None = None) -> int:
         """Embed the references that lack vectors, learn from all of them, write the index; returns how many."""

@@ -17,7 +17,6 @@ import numpy as np
 from catalogue import Catalogue
 from catalogue.records import Changes
 from index.asking import Checked, Views
-from index.calibration import Policy
 from index.embedder import too_small
 from index.errors import IndexingError, VectorIndexError
 from index.ranking import Ranker, Ranking
@@ -25,6 +24,7 @@ from index.rerank import LocalEvidence, local_features
 from index.vectors import VectorIndex
 from index.views import Crop
 from retail_seg.errors import StoreError
+from retail_seg.store.policy import policy_of
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ REFIT_SHARE = 0.2
 #: References that are read from the catalogue at once.
 PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
-#: Settings of a store, what its manager states: see `Policy`.
-PRECISION, LIKELY_FROM, STRANGERS, RATE = "sure_precision", "likely_from", "expected_strangers", "false_accept_rate"
 
 #: Reference ids int64 (n,) ► views of a sample of them.
 Photographed = Callable[[np.ndarray], Views]
@@ -163,7 +161,7 @@ class Gallery:
         if not force and abs(count - learned) <= learned * REFIT_SHARE:
             return False
         with self._lock:
-            self._keep(self._fitted(count) if count else self._unfitted(), {LEARNED_FROM: str(count)})
+            self._keep(self.learned(), {LEARNED_FROM: str(count)})
         return True
 
     def restate(self) -> None:
@@ -194,6 +192,11 @@ class Gallery:
         rows = [at for at, sku in enumerate(found.skus) if not sku or sku in there]
         owners = [self._number(found.skus[at]) if found.skus[at] else -1 for at in rows]
         return Checked(found.vectors[rows], [found.features[at] for at in rows], np.array(owners, np.int64))
+
+    def learned(self) -> Ranker:
+        """What would be learned from the references and checked facings of today; nothing is kept."""
+        count = self._catalogue.count_references()
+        return self._fitted(count) if count else self._unfitted()
 
     def _keep(self, ranker: Ranker, settings: dict[str, str]) -> None:
         data = ranker.to_bytes()
@@ -324,13 +327,6 @@ class Gallery:
 
     def _tag(self, ranker: Ranker) -> str:
         return f"{self._catalogue.identity} {self._fingerprint} {ranker.fingerprint}"
-
-
-def policy_of(catalogue: Catalogue) -> Policy:
-    """What the manager of a store has stated, and what goes without saying."""
-    stated = {"precision": PRECISION, "likely": LIKELY_FROM, "strangers": STRANGERS, "ceiling": RATE}
-    found = {name: catalogue.get_setting(key) for name, key in stated.items()}
-    return Policy(**{name: float(value) for name, value in found.items() if value})
 
 
 def stack(rows: list[tuple[int, bytes, int]], dim: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,11 +41,12 @@ OBJECTS = (Matcher, Teaching, Trainings, Editor)
 READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
-    "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "opening.own_references", "among.among_of",
+    "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "Matcher.learned",
+    "opening.own_references", "among.among_of",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
-    "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
-    "active_model.own_model", "active_model.previous_model", "active_model.stamp",
+    "opening.stored_embedder", "settings.overview", "policy.policy_of", "policy.measured_strangers",
+    "active_model.model_in_use", "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Fit what a new store believes of its answers: the weights and thresholds in index/models/retail-vgg/answers.json.
+
+    python recipes/fit_answers.py --work SCRATCH                                   shelves and drawn families only
+    python recipes/fit_answers.py --work SCRATCH --list cloth-4 GALLERY QUERIES --list fridge-1 GALLERY QUERIES \
+        --learned groceries-8 GALLERY QUERIES --learned packs-1-83 GALLERY QUERIES --scored strips-1-83 GALLERY QUERIES
+
+A list is a CSV with columns image,label[,x,y,w,h]. A name's first word is its source: no answer is scored by weights
+that its source took part in. With -83 at the end queries are made as small as on a shelf. Products that the network was
+trained on (--learned) are asked without the part of it that learned labels, for they are to stand for products that it
+never saw; --scored ones take no part in the fit. data/shelves and drawn families of sisters are always there.
+
+Of each store the references are asked as photos would show them, and real crops are asked with their product there and,
+once more, with a third of the products left out, theirs among them, sisters in place. Embedding takes a quarter of an
+hour on one core for fifteen stores, once; fitting a minute. SCRATCH keeps the lists and the vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from answer_lists import Lists, family_lists, sample, shelf_lists, shrunk_lists
+
+from index.asking import Checked, ask_checked, ask_views
+from index.calibration import Policy, calibrate, expected_calibration_error
+from index.evidence import Answered, Scale, Weights, learn_together
+from index.leave_one_out import References, choose_recipe, fit_recipe
+from index.priors import Prior, prior_of
+from index.retail_vgg import RetailVGG
+from retail_seg.evaluation.trial_store import EmbeddedCrops, embed_crops
+from retail_seg.store.asked import as_views
+from retail_seg.store.crop_lists import read_labelled_crops
+from retail_seg.store.networks import load_embedder
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "index/models/retail-vgg/answers.json"
+#: Views that a store asks itself with here, and queries of a store: more do not move the weights.
+VIEWS, QUERIES = 300, 350
+#: What the weights are learned around, and how firmly.
+START = Weights((1.0, 0.5, 0.5), (1.0, 0.0, 0.0))
+PLAIN_START = Weights((1.0, 0.0, 0.0), (1.0, 0.0, 0.0))
+STRENGTH = 1.0
+#: Each store's real crops count for so many, its asked references for as many; a drawn store for half.
+CROPS = 500.0
+#: Least probabilities of the table of precisions, and the share of the stores that are to reach what it says.
+LEAST = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
+STORES = 5 / 6
+#: Every so many products are left out at a time.
+PARTS = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """A store's lists: what it is called, and whether the network was trained on its products, or it is only scored."""
+
+    name: str
+    lists: Lists
+    learned: bool = False
+    scored: bool = False
+
+    @property
+    def family(self) -> str:
+        """Where the photos come from."""
+        return self.name.split("-")[0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a store answered: to its references asked as photos, and to real crops, with the scale of its scores."""
+
+    source: Source
+    products: int
+    mean_square: float
+    trials: Answered
+    crops: Answered
+    scale: Scale
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for lists and vectors")
+    parser.add_argument("--shelves", type=Path, default=ROOT / "data/shelves", help="folder with annotations.json")
+    named = {"list": "a store that is learned from", "learned": "… whose products the network was trained on"}
+    for name, what in {**named, "scored": "a store that is scored only"}.items():
+        parser.add_argument(
+            f"--{name}", nargs=3, action="append", default=[], metavar=("NAME", "GALLERY", "QUERIES"), help=what
+        )
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    cases = [asked(source, options.work) for source in sources(options)]
+    apart = {family: fitted(cases, but=family) for family in sorted({case.source.family for case in cases})}
+    answers = {case.source.name: answered(case, apart[case.source.family]) for case in cases}
+    precisions = table_of(list(answers.values()))
+    prior = fitted(cases)
+    report(answers, precisions)
+    values = {"looked": _plain(prior.looked), "plain": _plain(prior.plain), "precisions": precisions}
+    options.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    print(f"{options.out}: written")
+
+
+def sources(options: argparse.Namespace) -> list[Source]:
+    """All stores: shelves and drawn families, and those that were named."""
+    work = options.work
+    found = [
+        *(
+            Source(f"shelves-{count}-83", shelf_lists(options.shelves, count, work / f"shelves-{count}-83"))
+            for count in (4, 1)
+        ),
+        *(Source(f"drawn-{count}", family_lists(count, work / f"drawn-{count}")) for count in (4, 1)),
+    ]
+    for kind in ("list", "learned", "scored"):
+        for name, gallery, queries in getattr(options, kind):
+            lists = Lists(Path(gallery), Path(queries))
+            lists = shrunk_lists(lists, work / name, QUERIES) if name.endswith("-83") else lists
+            found.append(Source(name, lists, kind == "learned", kind == "scored"))
+            if kind == "learned":  # and as the network knows it, to be looked at
+                found.append(Source(f"{name} known", lists, False, True))
+    return found
+
+
+def asked(source: Source, work: Path) -> Case:
+    """Embed a store and its queries, or read them again, and ask."""
+    shelf, queries = embedded(source, work)
+    if source.learned:
+        shelf, queries = without_labels(shelf), without_labels(queries)
+    references = References(shelf.first_views, shelf.labels, np.arange(len(shelf.labels)))
+    projection = fit_recipe(choose_recipe(references), references)
+    features = lambda ids: {i: shelf.features[i] for i in ids}  # noqa: E731
+    trials = ask_views(projection, references, as_views(shelf.shown, projection.dim), features)
+    products = np.unique(shelf.labels)
+    part = {int(owner): products[at % PARTS :: PARTS] for at, owner in enumerate(products)}
+    crops = Checked(queries.first_views, queries.features, queries.labels)
+    answers = ask_checked(projection, references, crops, features, part.__getitem__)
+    prior = prior_of("retail-vgg").centred(projection.mean_square)
+    scale = calibrate(trials, prior, products=len(products)).scale
+    print(
+        f"{source.name}: {len(products)} products, {len(shelf.labels)} references, {len(queries.labels)} crops",
+        flush=True,
+    )
+    return Case(source, len(products), projection.mean_square, trials, answers, scale)
+
+
+def embedded(source: Source, work: Path) -> tuple[EmbeddedCrops, EmbeddedCrops]:
+    """The crops of a store's lists with their vectors, kept in `work` until lists or network change."""
+    embedder = load_embedder("retail-vgg")
+    said = source.lists.gallery.read_bytes() + source.lists.queries.read_bytes() + embedder.fingerprint.encode()
+    kept = work / f"{hashlib.sha256(said).hexdigest()[:16]}.pickle"
+    if kept.is_file():
+        with kept.open("rb") as file:
+            return pickle.load(file)  # written by this recipe
+    gallery, queries = read_labelled_crops(source.lists.gallery), read_labelled_crops(source.lists.queries)
+    numbers = {label: at for at, label in enumerate(sorted({row.label for row in gallery}))}
+    queries = sample([row for row in queries if row.label in numbers], QUERIES)
+    as_it_is = lambda crop, mask: [(crop, mask)]  # noqa: E731
+    shelf, errors = embed_crops(gallery, numbers, embedder, as_it_is, show=VIEWS)
+    asked, more = embed_crops(queries, numbers, embedder, as_it_is)
+    for error in errors + more:
+        print(error)
+    work.mkdir(parents=True, exist_ok=True)
+    with kept.open("wb") as file:
+        pickle.dump((shelf, asked), file)
+    return shelf, asked
+
+
+def without_labels(crops: EmbeddedCrops) -> EmbeddedCrops:
+    """The same without the part of the vectors that learned labels."""
+    (general, _), (retail, _) = RetailVGG.load().config["blocks"]
+
+    def cut(vector: np.ndarray) -> np.ndarray:
+        kept = vector.copy()
+        kept[..., general : general + retail] = 0
+        return kept / np.maximum(np.linalg.norm(kept, axis=-1, keepdims=True), 1e-9)
+
+    shown = {key: replace(view, vector=cut(view.vector)) for key, view in crops.shown.items()}
+    return replace(crops, vectors=[cut(one) for one in crops.vectors], shown=shown)
+
+
+def fitted(cases: Sequence[Case], but: str = "") -> Prior:
+    """The weights that all sources but one teach."""
+    before = prior_of("retail-vgg")
+    parts, blind = [], []
+    for case in cases:
+        if case.source.scored or case.source.family == but:
+            continue
+        for told in (case.trials, case.crops):
+            weight = CROPS * (0.5 if case.source.family == "drawn" else 1.0) / told.weight.sum()
+            told = replace(told, weight=told.weight * weight)
+            parts.append((told, case.scale))
+            blind.append((replace(told, found=told.found.without_look()), case.scale))
+    looked = learn_together(parts, START, STRENGTH)
+    return Prior(before.centre, before.spread, looked, learn_together(blind, PLAIN_START, STRENGTH))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Probabilities of first answers (n,), whether they are right, whether the product was missing, and the weights."""
+
+    probability: np.ndarray
+    right: np.ndarray
+    missing: np.ndarray
+    weight: np.ndarray
+
+    def precision(self, least: float) -> float:
+        """The share right of what is answered from a probability on, strangers among the crops; 1 of nothing."""
+        sure = self.probability >= least
+        return float((self.weight * self.right)[sure].sum() / self.weight[sure].sum()) if sure.any() else 1.0
+
+
+def answered(case: Case, prior: Prior) -> Scores:
+    """How a new store with this prior answers the real crops: it asks its own references first."""
+    calibration = calibrate(case.trials, prior.centred(case.mean_square), Policy(), case.products)
+    given = calibration.probabilities(case.crops.found)[:, :-1]
+    count = int((case.crops.weight == case.crops.weight[0]).sum())  # as they are come first, then as strangers
+    missing = np.arange(len(given)) >= count
+    return Scores(given.max(axis=1), given.argmax(axis=1) == case.crops.right, missing, case.crops.weight)
+
+
+def table_of(answers: Sequence[Scores]) -> list[tuple[float, float]]:
+    """Least probabilities with the precision that five stores of six reach from there on; never falling."""
+    reached = [float(np.quantile([one.precision(least) for one in answers], 1 - STORES)) for least in LEAST]
+    return [(least, round(float(value), 3)) for least, value in zip(LEAST, np.maximum.accumulate(reached), strict=True)]
+
+
+def report(answers: dict[str, Scores], precisions: list[tuple[float, float]]) -> None:
+    """The table of stores, each answered by weights that its source took no part in."""
+    least, reached = zip(*precisions, strict=True)
+    threshold = float(np.interp(Policy().precision, reached, least))
+    print(f"sure from {threshold:.2f} on: {precisions}")
+    print(f"{'store':24} top-1   ECE  sure&right  precision  with strangers  strangers sure")
+    for name, one in answers.items():
+        here, sure = ~one.missing, one.probability >= threshold
+        right = float((one.right & sure)[here].mean())
+        precision = one.right[here & sure].mean() if (here & sure).any() else np.nan
+        ece = expected_calibration_error(one.probability[here], one.right[here])
+        print(
+            f"{name:24} {one.right[here].mean():.3f} {ece:.3f}  {right:10.3f}  {precision:9.3f}  "
+            f"{one.precision(threshold):14.3f}  {sure[one.missing].mean():14.3f}"
+        )
+
+
+def _plain(weights: Weights) -> dict[str, list[float]]:
+    return {"candidate": [round(v, 3) for v in weights.candidate], "none": [round(v, 3) for v in weights.none]}
+
+
+if __name__ == "__main__":
+    main()
