@@ -36,12 +36,13 @@ _BLOCK = 64
 @dataclass(frozen=True)
 class Views:
     """Pictures to ask with: raw vectors float32 (m, dim), their local features (m), b"" for none, and, of each, the
-    reference int64 (m,) that it is a view of.
+    reference int64 (m,) that it is a view of. `studio` is the share of them whose reference is a studio picture.
     """
 
     vectors: np.ndarray
     features: Sequence[bytes]
     references: np.ndarray
+    studio: float = 0.0
 
 
 @dataclass(frozen=True)

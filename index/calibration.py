@@ -41,6 +41,9 @@ Kept = tuple[tuple[float, ...], tuple[int, ...], int]
 _PRIOR_TRIALS = 2.0  # trials that the prior's centre and spread count for
 _LEAST_SPREAD = 0.02
 _STRANGERS_KEPT = 100
+_STUDIO_TRUST = (
+    0.1  # of what a view of a photo says, what one of a studio picture says: shelves show more than these do
+)
 _CHECKED_ENOUGH = 100  # checked answers from which on the threshold goes by them
 _GRID = np.linspace(0.5, 0.995, 100)
 
@@ -78,6 +81,7 @@ class Calibration:
     strangers  what was found for products left out, for the ceiling
     checked    probability and whether it was right, of answers that people have checked
     unlisted   of the same answers, whether the thing is no product of the catalogue
+    studio     share of the references that are studio pictures
     """
 
     scale: Scale
@@ -89,6 +93,7 @@ class Calibration:
     checked: tuple[tuple[float, bool], ...] = ()
     unlisted: tuple[bool, ...] = ()
     measured: dict[str, Measured] = field(default_factory=dict)
+    studio: float = 0.0
 
     def probabilities(
         self, found: Found, *, products: int | None = None, favour: np.ndarray | None = None
@@ -107,7 +112,7 @@ class Calibration:
     @cached_property
     def threshold(self) -> float:
         """The probability from which on an answer is sure."""
-        found = stated_threshold(self.policy.precision)
+        found = stated_threshold(self.policy.precision, self.studio)
         if len(self.checked) >= _CHECKED_ENOUGH:
             probability, right = np.array(self.checked, float).T
             found = precision_threshold(probability, right, self.policy.precision)
@@ -140,6 +145,7 @@ class Calibration:
                 tuple((float(probability), bool(right)) for probability, right in values["checked"]),
                 tuple(map(bool, values.get("unlisted", ()))),
                 {name: Measured(**one) for name, one in values["measured"].items()},
+                float(values.get("studio", 0.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IndexingError(f"The store's calibration cannot be read ({error!r}): run reindex.") from error
@@ -158,9 +164,11 @@ def calibrate(
     weights that were learned from the other half of them.
     """
     missing = trials.right == MISSING
+    trials = replace(trials, weight=trials.weight * (1 - (1 - _STUDIO_TRUST) * prior.studio))
     scale = _scale(trials.found.take(missing), prior, products)
     counts = {"present": int((~missing).sum()), "missing": int(missing.sum())}
     begun = Calibration(scale, prior.looked, prior.plain, policy or Policy(), counts, _kept(trials.found.take(missing)))
+    begun = replace(begun, studio=prior.studio)
     if checked is None or len(checked.right) == 0:
         return _learned(begun, trials, prior)
     found = _learned(begun, Answered.joined([trials, checked]), prior)
@@ -189,9 +197,9 @@ def _measured(found: Calibration, trials: Answered, checked: Answered, prior: Pr
     return replace(found, measured={name: measured(right[called == name]) for name in (SURE, LIKELY)})
 
 
-def stated_threshold(precision: float) -> float:
+def stated_threshold(precision: float, studio: float = 0.0) -> float:
     """The probability from which on answers are right at the stated precision in five stores of six; see `priors`."""
-    least, share = zip(*precisions(), strict=True)
+    least, share = zip(*precisions(studio), strict=True)
     return float(np.interp(precision, share, least))
 
 

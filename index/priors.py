@@ -8,21 +8,25 @@ weights of `evidence.features` and the thresholds lie in `models/retail-vgg/answ
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from index.evidence import Weights
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Scores of missing products, and the weights with and without a second look."""
+    """Scores of missing products, the weights with and without a second look, and the share of studio pictures that
+    they are for.
+    """
 
     centre: float
     spread: float
     looked: Weights
     plain: Weights
+    studio: float = 0.0
 
     def centred(self, mean_square: float) -> Prior:
         """The same belief about vectors whose mean, of squared length `mean_square`, is taken away.
@@ -30,7 +34,7 @@ class Prior:
         The cosine of centred unit vectors is (cosine - mean_square) / (1 - mean_square), but for terms of no sign.
         """
         rest = 1 - mean_square
-        return Prior((self.centre - mean_square) / rest, self.spread / rest, self.looked, self.plain)
+        return replace(self, centre=(self.centre - mean_square) / rest, spread=self.spread / rest)
 
 
 #: Centre and spread by embedder; cautious ones for a network that was never measured.
@@ -39,20 +43,33 @@ _UNKNOWN_NETWORK = (0.55, 0.12)
 _FITTED = Path(__file__).parent / "models/retail-vgg/answers.json"
 
 
-def prior_of(embedder: str) -> Prior:
-    """The prior of an embedder by name."""
-    fitted = _fitted()
-    weights = (Weights.from_json(fitted[name]) for name in ("looked", "plain"))
-    return Prior(*_SCORES.get(embedder, _UNKNOWN_NETWORK), *weights)
+def prior_of(embedder: str, studio: float = 0.0) -> Prior:
+    """The prior of an embedder by name, for a store with this share of studio pictures among its references.
+
+    A shelf looks less like a studio picture than like another photo: there, little likeness says more.
+    """
+    looked, plain = (_between(name, studio) for name in ("looked", "plain"))
+    return Prior(*_SCORES.get(embedder, _UNKNOWN_NETWORK), looked, plain, studio)
 
 
-def precisions() -> list[tuple[float, float]]:
+def precisions(studio: float = 0.0) -> list[tuple[float, float]]:
     """Probabilities, and the share right of the answers from there on where one crop in ten is a stranger, as five
     stores in six reached it that the weights were not learned from; neither ever falls.
     """
-    return [(float(least), float(share)) for least, share in _fitted()["precisions"]]
+    photos, studios = (dict(_fitted()[kind]["precisions"]) for kind in ("photo", "studio"))
+    return [(float(least), (1 - studio) * share + studio * studios[least]) for least, share in photos.items()]
+
+
+def _between(name: str, studio: float) -> Weights:
+    """Weights between those of stores of photos and those of stores of studio pictures."""
+    photo, other = (Weights.from_json(_fitted()[kind][name]) for kind in ("photo", "studio"))
+
+    def mixed(one: tuple[float, ...], two: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple((1 - studio) * a + studio * b for a, b in zip(one, two, strict=True))
+
+    return Weights(mixed(photo.candidate, other.candidate), mixed(photo.none, other.none))
 
 
 @cache
-def _fitted() -> dict:
+def _fitted() -> dict[str, Any]:
     return json.loads(_FITTED.read_text(encoding="utf-8"))

@@ -119,8 +119,9 @@ class Ranker:
             return cls.unfitted(vectors.shape[1], embedder, policy)
         recipe = choose_recipe(references)
         projection = fit_recipe(recipe, references)
-        prior = prior_of(embedder).centred(projection.mean_square)
-        trials = ask_views(projection, references, views or as_they_are(references, features), features, progress)
+        views = views or as_they_are(references, features)
+        prior = prior_of(embedder, views.studio).centred(projection.mean_square)
+        trials = ask_views(projection, references, views, features, progress)
         size = len(np.unique(references.owners)) if products is None else products
         asked = None if checked is None else ask_checked(projection, references, checked, features)
         return cls(projection, calibrate(trials, prior, policy or Policy(), size, asked), embedder)

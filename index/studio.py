@@ -14,6 +14,11 @@ _BLUR = 1 / 120  # of the longer side: what lies behind is a little out of focus
 _DIM = (0.4, 1.0)  # the light that reaches what lies behind
 
 
+def is_studio(crop: np.ndarray, mask: np.ndarray | None) -> bool:
+    """Whether a picture RGB uint8 (h, w, 3) without a mask shows its thing on a white ground."""
+    return mask is None and cut_out(crop) is not None
+
+
 def cut_out(crop: np.ndarray) -> np.ndarray | None:
     """What a picture RGB uint8 (h, w, 3) shows on a white ground, bool (h, w); None where it is no such picture."""
     white = crop.min(axis=2) >= _WHITE

@@ -47,7 +47,9 @@ VIEWS, QUERIES = 300, 350
 #: What the weights are learned around, and how firmly.
 START = Weights((1.0, 0.5, 0.5), (1.0, 0.0, 0.0))
 PLAIN_START = Weights((1.0, 0.0, 0.0), (1.0, 0.0, 0.0))
-STRENGTH = 1.0
+STRENGTH, STUDIO_STRENGTH = 1.0, 5.0
+#: What most references of a store are.
+KINDS = ("photo", "studio")
 #: Each store's real crops count for so many, its asked references for as many; a drawn store for half.
 CROPS = 500.0
 #: Least probabilities of the table of precisions, and the share of the stores that are to reach what it says.
@@ -78,10 +80,16 @@ class Case:
 
     source: Source
     products: int
+    studio: float
     mean_square: float
     trials: Answered
     crops: Answered
     scale: Scale
+
+    @property
+    def kind(self) -> str:
+        """Of which kind most of its references are."""
+        return "studio" if self.studio >= 0.5 else "photo"
 
 
 def main() -> None:
@@ -98,11 +106,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     cases = [asked(source, options.work) for source in sources(options)]
     apart = {family: fitted(cases, but=family) for family in sorted({case.source.family for case in cases})}
-    answers = {case.source.name: answered(case, apart[case.source.family]) for case in cases}
-    precisions = table_of(list(answers.values()))
-    prior = fitted(cases)
-    report(answers, precisions)
-    values = {"looked": _plain(prior.looked), "plain": _plain(prior.plain), "precisions": precisions}
+    priors, values = fitted(cases), {}
+    for kind in KINDS:
+        mine = [case for case in cases if case.kind == kind]
+        answers = {case.source.name: answered(case, apart[case.source.family][kind]) for case in mine}
+        precisions = table_of(list(answers.values()))
+        report(kind, answers, precisions)
+        weights = {name: _plain(getattr(priors[kind], name)) for name in ("looked", "plain")}
+        values[kind] = {**weights, "precisions": precisions}
     options.out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     print(f"{options.out}: written")
 
@@ -135,18 +146,19 @@ def asked(source: Source, work: Path) -> Case:
     references = References(shelf.first_views, shelf.labels, np.arange(len(shelf.labels)))
     projection = fit_recipe(choose_recipe(references), references)
     features = lambda ids: {i: shelf.features[i] for i in ids}  # noqa: E731
-    trials = ask_views(projection, references, as_views(shelf.shown, projection.dim), features)
+    views = as_views(shelf.shown, projection.dim)
+    trials = ask_views(projection, references, views, features)
     products = np.unique(shelf.labels)
     part = {int(owner): products[at % PARTS :: PARTS] for at, owner in enumerate(products)}
     crops = Checked(queries.first_views, queries.features, queries.labels)
     answers = ask_checked(projection, references, crops, features, part.__getitem__)
-    prior = prior_of("retail-vgg").centred(projection.mean_square)
+    prior = prior_of("retail-vgg", views.studio).centred(projection.mean_square)
     scale = calibrate(trials, prior, products=len(products)).scale
     print(
         f"{source.name}: {len(products)} products, {len(shelf.labels)} references, {len(queries.labels)} crops",
         flush=True,
     )
-    return Case(source, len(products), projection.mean_square, trials, answers, scale)
+    return Case(source, len(products), views.studio, projection.mean_square, trials, answers, scale)
 
 
 def embedded(source: Source, work: Path) -> tuple[EmbeddedCrops, EmbeddedCrops]:
@@ -184,20 +196,36 @@ def without_labels(crops: EmbeddedCrops) -> EmbeddedCrops:
     return replace(crops, vectors=[cut(one) for one in crops.vectors], shown=shown)
 
 
-def fitted(cases: Sequence[Case], but: str = "") -> Prior:
-    """The weights that all sources but one teach."""
+def fitted(cases: Sequence[Case], but: str = "") -> dict[str, Prior]:
+    """What all sources but one teach: for stores of photos, and around that for stores of studio pictures.
+
+    The latter learn from real crops only: what their own pictures do, shown as photos, is what misleads them.
+    """
+    used = [case for case in cases if not case.source.scored and case.source.family != but]
+    photos, studios = ([case for case in used if case.kind == kind] for kind in KINDS)
+    parts = [part for case in photos for part in (_weighed(case, case.trials), _weighed(case, case.crops))]
+    others = [_weighed(case, case.crops) for case in studios]
     before = prior_of("retail-vgg")
-    parts, blind = [], []
-    for case in cases:
-        if case.source.scored or case.source.family == but:
-            continue
-        for told in (case.trials, case.crops):
-            weight = CROPS * (0.5 if case.source.family == "drawn" else 1.0) / told.weight.sum()
-            told = replace(told, weight=told.weight * weight)
-            parts.append((told, case.scale))
-            blind.append((replace(told, found=told.found.without_look()), case.scale))
-    looked = learn_together(parts, START, STRENGTH)
-    return Prior(before.centre, before.spread, looked, learn_together(blind, PLAIN_START, STRENGTH))
+    looked, plain = _learned(parts, START, STRENGTH), _learned(_blind(parts), PLAIN_START, STRENGTH)
+    theirs = _learned(others, looked, STUDIO_STRENGTH), _learned(_blind(others), plain, STUDIO_STRENGTH)
+    return {
+        "photo": replace(before, looked=looked, plain=plain),
+        "studio": replace(before, looked=theirs[0], plain=theirs[1], studio=1.0),
+    }
+
+
+def _weighed(case: Case, told: Answered) -> tuple[Answered, Scale]:
+    weight = CROPS * (0.5 if case.source.family == "drawn" else 1.0) / told.weight.sum()
+    return replace(told, weight=told.weight * weight), case.scale
+
+
+def _blind(parts: Sequence[tuple[Answered, Scale]]) -> list[tuple[Answered, Scale]]:
+    """The same where no second look was taken."""
+    return [(replace(told, found=told.found.without_look()), scale) for told, scale in parts]
+
+
+def _learned(parts: Sequence[tuple[Answered, Scale]], start: Weights, strength: float) -> Weights:
+    return learn_together(parts, start, strength) if parts else start
 
 
 @dataclass(frozen=True)
@@ -230,11 +258,11 @@ def table_of(answers: Sequence[Scores]) -> list[tuple[float, float]]:
     return [(least, round(float(value), 3)) for least, value in zip(LEAST, np.maximum.accumulate(reached), strict=True)]
 
 
-def report(answers: dict[str, Scores], precisions: list[tuple[float, float]]) -> None:
-    """The table of stores, each answered by weights that its source took no part in."""
+def report(kind: str, answers: dict[str, Scores], precisions: list[tuple[float, float]]) -> None:
+    """The table of stores of one kind, each answered by weights that its source took no part in."""
     least, reached = zip(*precisions, strict=True)
     threshold = float(np.interp(Policy().precision, reached, least))
-    print(f"sure from {threshold:.2f} on: {precisions}")
+    print(f"{kind}: sure from {threshold:.2f} on: {precisions}")
     print(f"{'store':24} top-1   ECE  sure&right  precision  with strangers  strangers sure")
     for name, one in answers.items():
         here, sure = ~one.missing, one.probability >= threshold

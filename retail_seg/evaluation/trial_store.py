@@ -14,6 +14,7 @@ from index.calibration import Policy
 from index.photographed import as_photographed
 from index.ranking import LocalEvidence, Ranker, Ranking
 from index.rerank import local_features
+from index.studio import is_studio
 from index.vectors import VectorIndex
 from retail_seg.errors import PhotoError
 from retail_seg.store.asked import MOST_EACH, AskedView, as_views, embed_shown, seed_of
@@ -94,7 +95,9 @@ def embed_crops(
             continue
         keys = [(len(place), number) for number in range(wanted.get(at, 0))]
         posed = [as_photographed(crop, None, seed_of(at, number), beside) for _, number in keys]
-        shown |= zip(keys, embed_shown(embedder, posed), strict=True) if keys else {}
+        shown |= (
+            zip(keys, embed_shown(embedder, posed, [is_studio(crop, None)] * len(keys)), strict=True) if keys else {}
+        )
         beside = crop
         place.append(at)
         features.append(local_features(crop))
