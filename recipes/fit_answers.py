@@ -7,7 +7,7 @@
 
 A list is a CSV with columns image,label[,x,y,w,h]. A name's first word is its source: no answer is scored by weights
 that its source took part in. With -83 at the end queries are made as small as on a shelf. Products that the network was
-trained on (--learned) are asked without the part of it that learned labels, for they are to stand for products that it
+trained on (--learned) are asked with and without the part of it that learned labels, which stands for products that it
 never saw; --scored ones take no part in the fit. data/shelves and drawn families of sisters are always there.
 
 Of each store the references are asked as photos would show them, and real crops are asked with their product there and,
@@ -50,8 +50,8 @@ PLAIN_START = Weights((1.0, 0.0, 0.0), (1.0, 0.0, 0.0))
 STRENGTH, STUDIO_STRENGTH = 1.0, 5.0
 #: What most references of a store are.
 KINDS = ("photo", "studio")
-#: Each store's real crops count for so many, its asked references for as many; a drawn store for half.
-CROPS = 500.0
+#: Each source's real crops count for so many, its asked references for as many; drawn ones for half.
+CROPS = 1000.0
 #: Least probabilities of the table of precisions, and the share of the stores that are to reach what it says.
 LEAST = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
 STORES = 5 / 6
@@ -133,8 +133,8 @@ def sources(options: argparse.Namespace) -> list[Source]:
             lists = Lists(Path(gallery), Path(queries))
             lists = shrunk_lists(lists, work / name, QUERIES) if name.endswith("-83") else lists
             found.append(Source(name, lists, kind == "learned", kind == "scored"))
-            if kind == "learned":  # and as the network knows it, to be looked at
-                found.append(Source(f"{name} known", lists, False, True))
+            if kind == "learned":  # and as the network knows it: a shop's products are of either kind
+                found.append(Source(f"{name} known", lists))
     return found
 
 
@@ -203,8 +203,10 @@ def fitted(cases: Sequence[Case], but: str = "") -> dict[str, Prior]:
     """
     used = [case for case in cases if not case.source.scored and case.source.family != but]
     photos, studios = ([case for case in used if case.kind == kind] for kind in KINDS)
-    parts = [part for case in photos for part in (_weighed(case, case.trials), _weighed(case, case.crops))]
-    others = [_weighed(case, case.crops) for case in studios]
+    parts = [
+        part for case in photos for part in (_weighed(case.trials, case, photos), _weighed(case.crops, case, photos))
+    ]
+    others = [_weighed(case.crops, case, studios) for case in studios]
     before = prior_of("retail-vgg")
     looked, plain = _learned(parts, START, STRENGTH), _learned(_blind(parts), PLAIN_START, STRENGTH)
     theirs = _learned(others, looked, STUDIO_STRENGTH), _learned(_blind(others), plain, STUDIO_STRENGTH)
@@ -214,9 +216,11 @@ def fitted(cases: Sequence[Case], but: str = "") -> dict[str, Prior]:
     }
 
 
-def _weighed(case: Case, told: Answered) -> tuple[Answered, Scale]:
-    weight = CROPS * (0.5 if case.source.family == "drawn" else 1.0) / told.weight.sum()
-    return replace(told, weight=told.weight * weight), case.scale
+def _weighed(told: Answered, case: Case, beside: Sequence[Case]) -> tuple[Answered, Scale]:
+    """What a store told: all stores of one source count together for CROPS, drawn ones for half."""
+    family = case.source.family
+    whole = CROPS * (0.5 if family == "drawn" else 1.0) / sum(other.source.family == family for other in beside)
+    return replace(told, weight=told.weight * (whole / told.weight.sum())), case.scale
 
 
 def _blind(parts: Sequence[tuple[Answered, Scale]]) -> list[tuple[Answered, Scale]]:
