@@ -174,8 +174,8 @@ def test_a_stricter_precision_or_a_ceiling_calls_less_sure() -> None:
     gallery = catalogue(100, 4, noise=0.8)
     views = as_views(catalogue(100, 1, noise=0.8, seed=0), gallery)
     free = calibrate(ask_views(Projection(24), gallery, views, None), PRIOR)
-    bound = [replace(free, policy=Policy(ceiling=rate)).threshold for rate in (0.5, 0.05, 0.011)]
-    assert bound == sorted(bound) and bound[-1] > free.threshold
+    bound = [replace(free, policy=Policy(precision=0.85, ceiling=rate)).threshold for rate in (0.5, 0.05, 0.011)]
+    assert bound == sorted(bound) and bound[-1] > bound[0] == stated_threshold(0.85)
     with pytest.raises(IndexingError, match="between 0 and 1"):
         Policy(precision=1.5)
 
