@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from catalogue import migrations
-from catalogue.errors import CatalogueError, CatalogueVersionError
+from catalogue.errors import CatalogueError, CatalogueVersionError, FollowedError
 from catalogue.sqlite import Database
 
 #: How long a writer waits for another process's change, in seconds.
 BUSY_SECONDS = 60.0
+#: How the message of a guard begins that a store which follows a centre has set, see `catalogue.following`.
+GUARD = "followed: "
 
 
 def now() -> str:
@@ -99,9 +101,14 @@ class DatabaseFile:
             ) from None
         try:
             yield db
-        except BaseException:
+        except BaseException as error:
             if db.conn.in_transaction:
                 db.conn.execute("ROLLBACK")
+            if isinstance(error, sqlite3.IntegrityError) and str(error).startswith(GUARD):
+                raise FollowedError(
+                    f"{self.path.parent}: follows a centre, and {str(error).removeprefix(GUARD)}; change it there, "
+                    f"or leave with `retail-seg follow --stop --store {self.path.parent}`"
+                ) from None
             raise
         db.conn.execute("COMMIT")
 

@@ -43,3 +43,7 @@ class UnknownScan(CatalogueError):
 
 class BackupError(CatalogueError):
     """A backup cannot be written or restored there."""
+
+
+class FollowedError(CatalogueError):
+    """The store follows a centre, and what was to be changed is the centre's."""

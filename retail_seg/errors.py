@@ -39,3 +39,7 @@ class ManifestError(RetailSegError):
 
 class RecordError(RetailSegError):
     """The record of the trainings cannot be reached, or holds no such run."""
+
+
+class ChainError(RetailSegError):
+    """A snapshot cannot be published or followed: out of reach, damaged, signed by another, or older than ours."""

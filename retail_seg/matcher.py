@@ -32,6 +32,7 @@ from retail_seg.store.enrolment import (
     references_of,
     unwatched,
 )
+from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import Gallery
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
@@ -259,12 +260,14 @@ class Matcher:
         return state.index.search(state.ranker.project(vectors), count)
 
     def versions(self) -> dict[str, str | int]:
-        """What made an answer: program, segmenter, embedder, catalogue revision."""
+        """What made an answer: program, segmenter, embedder, catalogue revision, and the centre's snapshot if any."""
+        followed = followed_by(self.catalogue)
         return {
             "version": __version__,
             "segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}",
             "embedder": f"{self.embedder.name}:{self.embedder.fingerprint}",
             "revision": self.revision,
+            **({} if followed is None else {"snapshot": followed.label}),
         }
 
     # -- changes

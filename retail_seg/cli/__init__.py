@@ -43,6 +43,9 @@ COMMANDS = {
     "backup": ("maintenance", "backup", "Copy the store to a file while it is in use."),
     "restore": ("maintenance", "restore", "Make a store from a backup."),
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
+    "key": ("chain", "key", "Make the key that signs what is published."),
+    "publish": ("chain", "publish", "Publish the store as a signed snapshot that shops follow."),
+    "follow": ("chain", "follow", "Bring the store to the centre's latest snapshot."),
     "app": ("app", "app", "Open the web app on a store."),
     "user": ("user", "user", "Say who may log in to the web app, and as what."),
 }

@@ -51,10 +51,15 @@ def keep(
         ],
         photo=data,
         path=path,
-        details={"version": versions.get("version", ""), "lines": _lines(report), **(details or {})},
+        details={**_made_by(versions), "lines": _lines(report), **(details or {})},
         thumbnail=encode_picture(shrink(photo, THUMBNAIL_SIDE), quality=80),
     )
     return scans.save(matcher.catalogue, scan, by=by)
+
+
+def _made_by(versions: Mapping[str, str | int]) -> dict[str, str | int]:
+    """What made the report and has no column: the program, and the centre's snapshot where the store follows one."""
+    return {name: versions.get(name, "") for name in ("version", "snapshot") if name == "version" or name in versions}
 
 
 def _lines(report: Report) -> dict[str, list[Any]]:

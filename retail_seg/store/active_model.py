@@ -17,6 +17,7 @@ from pathlib import Path
 
 from retail_seg.errors import StoreError
 from retail_seg.people.roles import require, sign
+from retail_seg.store.following import followed_model
 
 #: A store's own segmenter; the shipped one works where there is none.
 SEGMENTER = "segmenter"
@@ -25,7 +26,7 @@ PREVIOUS = "segmenter.previous"
 #: The model in use while a switch goes on, or after one that broke off; empty where that is the shipped one.
 _ASIDE = ".segmenter.aside"
 #: What of a model folder is not the model: the checkpoint of an interrupted training.
-_NOT_MODEL = "training"
+NOT_MODEL = "training"
 
 
 def use_model(store_folder: Path, model_folder: Path, *, by: str) -> None:
@@ -36,6 +37,7 @@ def use_model(store_folder: Path, model_folder: Path, *, by: str) -> None:
     """
     by = sign("manager", by)
     store, model = Path(store_folder), Path(model_folder)
+    _refuse_followed(store)
     name = _name_of(model)
     settle(store)
     in_use = own_model(store)
@@ -65,6 +67,7 @@ def switch_back(store_folder: Path, *, by: str) -> None:
     """
     by = sign("manager", by)
     store = Path(store_folder)
+    _refuse_followed(store)
     settle(store)
     former = previous_model(store)
     if former is None:
@@ -78,7 +81,9 @@ def model_in_use(store_folder: Path) -> Path:
 
 
 def own_model(store_folder: Path) -> Path | None:
-    """Folder of a store's own segmenter, None where it uses the shipped one."""
+    """Folder of a store's own segmenter, or of the centre's that it follows; None where it uses the shipped one."""
+    if (followed := followed_model(Path(store_folder))) is not None:
+        return followed
     own, aside = Path(store_folder) / SEGMENTER, Path(store_folder) / _ASIDE
     for _ in range(2):  # again where a switch began between the two looks
         if aside.is_dir():
@@ -109,6 +114,14 @@ def settle(store_folder: Path) -> None:
             _take_back(store / SEGMENTER, store / PREVIOUS, store / _ASIDE)
 
 
+def _refuse_followed(store: Path) -> None:
+    if followed_model(store) is not None:
+        raise StoreError(
+            f"{store}: follows a centre, whose segmenter it uses; switch it there, or leave with "
+            f"`retail-seg follow --stop --store {store}`"
+        )
+
+
 def _shipped() -> Path:
     from retail_seg.segmentation.segmenter import SHIPPED
 
@@ -131,7 +144,7 @@ def _copied(store: Path, model: Path) -> Path:
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix=".segmenter-", dir=store))
-        shutil.copytree(model, folder / SEGMENTER, ignore=shutil.ignore_patterns(_NOT_MODEL))
+        shutil.copytree(model, folder / SEGMENTER, ignore=shutil.ignore_patterns(NOT_MODEL))
     except OSError as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from catalogue import Catalogue
+from catalogue.following import FOLLOWING
 from catalogue.records import Changes
 from index.asking import Checked, Views
 from index.calibration import Policy
@@ -157,7 +158,12 @@ class Gallery:
         return Ranked(ranking, tuple(self._skus[one.owner] for one in ranking.candidates))
 
     def refit(self, *, force: bool = False) -> bool:
-        """Learn projection and calibration anew, when the references have changed much since they were learned."""
+        """Learn projection and calibration anew, when the references have changed much since they were learned.
+
+        A store that follows a centre answers by what the centre has learned.
+        """
+        if self._catalogue.get_setting(FOLLOWING):
+            return False
         count = self._catalogue.count_references()
         learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
         if not force and abs(count - learned) <= learned * REFIT_SHARE:

@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+import retail_seg.chain
 import retail_seg.people.users
 import retail_seg.products
 import retail_seg.scans
@@ -34,7 +35,7 @@ VIEWER, STAFF, OTHER, MANAGER = (
 #: What a call is about when its first parameter is of one of these, or a folder with one of these names.
 STORES = ("Matcher", "Catalogue", "Teaching", "Trainings")
 FOLDERS = ("store", "store_folder")
-PACKAGES = (retail_seg.products, retail_seg.scans, retail_seg.store, retail_seg.teaching)
+PACKAGES = (retail_seg.chain, retail_seg.products, retail_seg.scans, retail_seg.store, retail_seg.teaching)
 OBJECTS = (Matcher, Teaching, Trainings, Editor)
 
 #: Looks only: nothing is written that anybody could miss, and a viewer's page may ask for it.
@@ -46,6 +47,7 @@ READS = {
     "asked.checked_facings", "asked.photographed", "active_model.settle",
     "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp",
+    "following.followed_by", "following.followed_model", "switching.model_folder",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",

@@ -1,0 +1,136 @@
+"""Where snapshots lie, whatever fsspec reads: a folder, S3, http; every failure is one sentence with the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from retail_seg.chain.packing import Piece, unwrapped, wrapped
+from retail_seg.errors import ChainError, MissingExtraError
+from retail_seg.system.files import replace_file
+
+T = TypeVar("T")
+
+#: The one file that changes: it names the snapshot of today.
+HEAD = "head.json"
+#: A head is smaller than this, in bytes.
+_HEAD_BYTES = 2**16
+#: Pieces that are fetched or laid down at once.
+_LANES = 8
+#: Seconds until an address counts as one where nothing listens, and until an answer counts as broken off.
+_CONNECT, _SILENCE = 15, 60
+
+
+class Remote:
+    """A place for snapshots: its head, and pieces under their names. Nothing is opened before it is asked for."""
+
+    def __init__(self, address: str | Path) -> None:
+        self.address = str(address)
+        self._fs, self._base = self._asked(lambda: _opened(self.address))
+
+    @property
+    def place(self) -> str:
+        """The address as it is however it was written."""
+        return str(self._fs.unstrip_protocol(self._base))
+
+    def head(self) -> bytes | None:
+        """What the head says, None where nothing was ever published; raises ChainError."""
+        return self._read(HEAD, _HEAD_BYTES)
+
+    def write_head(self, data: bytes) -> None:
+        """Say which snapshot is today's, in one step; raises ChainError."""
+        self._write(HEAD, data)
+
+    def piece(self, piece: Piece) -> bytes:
+        """The bytes of a piece, which are these or none; raises ChainError."""
+        stored = self._read(_place(piece), None)
+        if stored is None:
+            raise ChainError(f"{self.address}: piece {piece.name[:12]} is missing there; publish again with --again")
+        try:
+            return unwrapped(stored, piece)
+        except ChainError as error:
+            raise ChainError(f"{self.address}: {error}") from None
+
+    def pieces(self, wanted: Iterable[Piece]) -> Iterator[tuple[Piece, bytes]]:
+        """The bytes of many pieces, some fetched at once, in their order; raises ChainError at the first that fails."""
+        todo = iter(wanted)
+        with ThreadPoolExecutor(_LANES) as pool:
+            while batch := list(islice(todo, _LANES)):
+                yield from zip(batch, pool.map(self.piece, batch), strict=True)
+
+    def put(self, piece: Piece, data: bytes, there: dict[str, int]) -> int:
+        """Lay a piece down, unless it is `there` (stored bytes by name) whole; returns how many bytes went."""
+        stored = wrapped(data)
+        if there.get(piece.name) == len(stored):
+            return 0
+        self._write(_place(piece), stored)
+        return len(stored)
+
+    def stored(self) -> dict[str, int]:
+        """Name and stored bytes of every piece that lies there; raises ChainError."""
+        found = self._asked(lambda: self._fs.find(f"{self._base}/pieces", detail=True), missing={})
+        return {path.rsplit("/", 1)[-1]: int(about["size"] or 0) for path, about in found.items()}
+
+    def _read(self, name: str, most: int | None) -> bytes | None:
+        data = self._asked(lambda: self._fs.cat_file(f"{self._base}/{name}"), missing=None)
+        if most is not None and data is not None and len(data) > most:
+            raise ChainError(f"{self.address}: {name} is none of a snapshot ({len(data):,} bytes); check the address")
+        return data
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = f"{self._base}/{name}"
+        if self._fs.protocol in ("file", ("file", "local")):  # whole or not at all, as object stores do it anyway
+            self._asked(lambda: replace_file(Path(path), data))
+        else:
+            self._asked(lambda: self._fs.pipe_file(path, data))
+
+    def _asked(self, ask: Callable[[], T], **otherwise: Any) -> T:
+        """What comes of asking; `missing` where that is given and nothing is there."""
+        try:
+            return ask()
+        except MissingExtraError:
+            raise
+        except FileNotFoundError as error:
+            if "missing" in otherwise:
+                return otherwise["missing"]  # type: ignore[no-any-return]
+            raise self._unreachable(error) from None
+        except Exception as error:  # noqa: BLE001 - every file system of fsspec has errors of its own
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> ChainError:
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0] or type(error).__name__
+        return ChainError(f"{self.address}: cannot be reached or used ({reason}); check the address, line and rights")
+
+
+def _place(piece: Piece) -> str:
+    return f"pieces/{piece.name[:2]}/{piece.name}"
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    try:
+        import fsspec
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise MissingExtraError("snapshots need fsspec; install it with `pip install retail-seg[chain]`") from None
+
+    protocol = fsspec.utils.get_protocol(address)
+    try:
+        fs, base = url_to_fs(address, skip_instance_cache=True, use_listings_cache=False, **_options(protocol))
+    except ImportError as error:  # fsspec knows the protocol, and its package is not there
+        raise MissingExtraError(f"{address}: {error}; `pip install retail-seg[chain]` brings http and S3") from None
+    return fs, str(base).rstrip("/")
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """How long an address is waited for."""
+    if protocol in ("http", "https"):
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE)
+        return {"client_kwargs": {"timeout": timeout}}
+    if protocol in ("s3", "s3a"):
+        return {"config_kwargs": {"connect_timeout": _CONNECT, "read_timeout": _SILENCE}}
+    return {}
