@@ -23,9 +23,12 @@ from catalogue.store import Catalogue
 #: The setting that says what a store follows; empty or missing where it follows nobody.
 FOLLOWING = "following"
 
-_NO_PRODUCT = "a centre's product is changed at the centre"
-_NO_REFERENCE = "a centre's reference is changed at the centre"
-_NO_EMBEDDER = "the embedder is changed at the centre"
+#: What a guard says; written into SQL as it stands here.
+_NO_PRODUCT = "this product is of the centre"
+_NO_REFERENCE = "this reference is of the centre"
+_NO_EMBEDDER = "its embedder is of the centre"
+#: Names of SQLite's errors that a person can mend.
+_MENDABLE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
 _TRIGGERS = {
     "followed_products": f"""BEFORE UPDATE OF sku, name, brand, category, gtin, attributes, deleted ON products
         WHEN old.id < {OWN_FROM} AND (old.sku, old.name, old.brand, old.category, old.gtin, old.attributes)
@@ -84,6 +87,8 @@ def take(catalogue: Catalogue, incoming: Incoming, action: str, *, by: str = "")
     try:
         return _taken(catalogue, incoming, action, by)
     except sqlite3.DatabaseError as error:
+        if not str(getattr(error, "sqlite_errorname", "")).startswith(_MENDABLE):
+            raise
         raise CatalogueError(
             f"{catalogue.path}: the snapshot cannot be written there ({error}); make room or mend the rights; "
             "the store is as it was"

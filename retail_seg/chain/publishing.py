@@ -32,7 +32,6 @@ from retail_seg.people.roles import sign
 from retail_seg.store.active_model import NOT_MODEL, model_in_use
 from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import LEARNED_FROM, LIKELY_FROM, PRECISION, RANKER, RANKER_ID, RATE, STRANGERS
-from retail_seg.store.networks import load_segmenter
 from retail_seg.store.opening import open_catalogue
 from retail_seg.system.files import locked
 
@@ -79,12 +78,12 @@ def publish(
         if followed_by(catalogue) is not None:
             raise ChainError(f"{store}: follows a centre itself; publish from the centre's store")
         remote = Remote(address)
-        last = _last(remote, key)
+        last = _last(remote, key, again)
         _ask_own(catalogue, remote, last, take_over)
         sending = _Sending(remote, last, again, on_part)
         snapshot = _laid_down(catalogue, store, sending, last, by)
-        if last is not None and not again and snapshot.content() == last[1].content():
-            return Published(last[0].number, last[0].snapshot.name, False)
+        if last and last.snapshot and not again and snapshot.content() == last.snapshot.content():
+            return Published(last.head.number, last.head.snapshot.name, False)
         return _announced(catalogue, remote, key, snapshot, sending, last, by)
 
 
@@ -97,22 +96,36 @@ def _alone(store: Path) -> Iterator[None]:
         raise ChainError(f"{store}: is being published just now; wait until that is done") from None
 
 
-Last = tuple[Head, Snapshot]
+@dataclass(frozen=True)
+class Last:
+    """What is published at an address: its head, and the snapshot, None where that is damaged or not believed."""
+
+    head: Head
+    snapshot: Snapshot | None
 
 
-def _last(remote: Remote, key: SigningKey) -> Last | None:
-    """What is published there, all of it checked."""
-    data = remote.head()
-    if data is None:
+def _last(remote: Remote, key: SigningKey, again: bool) -> Last | None:
+    """What is published there, all of it checked; None where nothing is."""
+    head = _head(remote, key)
+    if head is None:
         return None
-    head, _ = read_head(data, remote.address, key.public)
-    return head, Snapshot.from_bytes(remote.piece(head.snapshot))
+    try:
+        return Last(head, Snapshot.from_bytes(remote.piece(head.snapshot)))
+    except ChainError as error:
+        if again:
+            return Last(head, None)
+        raise ChainError(f"{error}; publish with --again") from None
+
+
+def _head(remote: Remote, key: SigningKey) -> Head | None:
+    data = remote.head()
+    return None if data is None else read_head(data, remote.address, key.public)[0]
 
 
 def _ask_own(catalogue: Catalogue, remote: Remote, last: Last | None, take_over: bool) -> None:
     if last is None or take_over:
         return
-    head = last[0]
+    head = last.head
     if head.snapshot.name not in _notes(catalogue).get(remote.place, {}).get("names", []):
         raise ChainError(
             f"{remote.address}: holds snapshot {head.number} of {head.made[:16]}, which this store did not publish: "
@@ -125,7 +138,7 @@ class _Sending:
 
     def __init__(self, remote: Remote, last: Last | None, again: bool, on_part: OnPart) -> None:
         self._remote, self._on_part = remote, on_part
-        believed = None if last is None or again else last[1]
+        believed = None if last is None or again else last.snapshot
         self._known = set() if believed is None else set(believed.pieces())
         self._parts = {} if believed is None else {part.first: part for part in believed.references}
         self._there: dict[str, int] | None = {} if again else None
@@ -156,8 +169,11 @@ class _Sending:
 
 def _laid_down(catalogue: Catalogue, store: Path, sending: _Sending, last: Last | None, by: str) -> Snapshot:
     """Everything but the head: the store at one moment in pieces, and the snapshot that lists them."""
-    model = load_segmenter(model_in_use(store))
-    files = _model_files(model_in_use(store), sending)
+    from retail_seg.segmentation.segmenter import Segmenter
+
+    folder = model_in_use(store)
+    model = Segmenter.load(folder)
+    files = _model_files(folder, sending)
     with at_one_moment(catalogue) as moment:
         if moment.has_own_ids():
             raise ChainError(f"{store}: holds references of a store that followed a centre; import them into a new one")
@@ -207,7 +223,8 @@ def _model_files(folder: Path, sending: _Sending) -> tuple[ModelFile, ...]:
 def _history(last: Last | None) -> tuple[tuple[int, str], ...]:
     if last is None:
         return ()
-    return ((last[0].number, last[0].snapshot.name), *last[1].history)[:HISTORY]
+    before = last.snapshot.history if last.snapshot else ()
+    return ((last.head.number, last.head.snapshot.name), *before)[:HISTORY]
 
 
 def _announced(
@@ -221,13 +238,12 @@ def _announced(
 ) -> Published:
     """Name the snapshot in the head; what this store is about to say is written down before it is said."""
     noted = _notes(catalogue).get(remote.place, {})
-    number = 1 + max(last[0].number if last else 0, int(noted.get("number", 0)))
+    number = 1 + max(last.head.number if last else 0, int(noted.get("number", 0)))
     snapshot = replace(snapshot, number=number)
     listed = sending.send(snapshot.to_bytes())
-    names = [listed.name, *([last[0].snapshot.name] if last else [])]
+    names = [listed.name, *([last.head.snapshot.name] if last else [])]
     _note(catalogue, remote.place, number, names)
-    now_there = _last(remote, key)
-    if (now_there and now_there[0]) != (last and last[0]):
+    if _head(remote, key) != (last and last.head):
         raise ChainError(f"{remote.address}: another centre has published there just now; nothing was changed")
     with catalogue.logged(f"publish snapshot {number}", by=by):
         remote.write_head(Head(number, listed, snapshot.made).signed(key))

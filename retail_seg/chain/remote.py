@@ -48,7 +48,7 @@ class Remote:
         """The bytes of a piece, which are these or none; raises ChainError."""
         stored = self._read(_place(piece), None)
         if stored is None:
-            raise ChainError(f"{self.address}: piece {piece.name[:12]} is missing there; publish again with --again")
+            raise ChainError(f"{self.address}: piece {piece.name[:12]} is missing there")
         try:
             return unwrapped(stored, piece)
         except ChainError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 from crash_workers import FINGERPRINTS, Patches, picture, states
 
 from catalogue import Catalogue, NewReference, Product
@@ -20,13 +22,12 @@ def new_store(folder: Path, fingerprint: str = EMBEDDER) -> Path:
     return folder
 
 
+@cache
 def reference(key: str, fingerprint: str = EMBEDDER) -> NewReference:
     """A reference that follows from the key."""
     data = picture(key)
     vector = Patches(fingerprint).dim * [0.0]
     vector[hashlib.sha256(key.encode()).digest()[0] % len(vector)] = 1.0
-    import numpy as np
-
     return NewReference(
         content_hash=hashlib.sha256(data).hexdigest(), picture=data, mask=None, vectors=np.float32(vector).tobytes(),
         views=1, embedder=fingerprint, features=b"", source=key, width=48, height=48,
@@ -41,8 +42,10 @@ def enrol(store: Path, sku: str, *keys: str, name: str = "") -> list[int]:
 
 def fill(store: Path, count: int, per: int = 2) -> None:
     """Products `p0` … with references each."""
-    for number in range(count):
-        enrol(store, f"p{number}", *(f"p{number} {n}" for n in range(per)))
+    with Catalogue.open(store / CATALOGUE) as catalogue, catalogue.change():
+        for number in range(count):
+            sku = f"p{number}"
+            catalogue.enrol(Product(sku, sku.title()), [reference(f"{sku} {n}") for n in range(per)])
 
 
 def held(store: Path) -> dict[str, tuple[str, list[str]]]:
