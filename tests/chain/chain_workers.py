@@ -3,13 +3,14 @@
 Run as a program it imports everything once and forks for each line of JSON on stdin: `what`, its arguments, and `at`,
 the step at which the process ends as if the power went. A step is whatever Python reports to its audit hooks about
 files and folders, and each statement that SQLite runs. It answers each line with how the process ended and how many
-steps it took.
+steps it took, or what it says to a person. `limit` is the size in bytes beyond which no file can grow.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from retail_seg.chain import following, publishing
 from retail_seg.chain.keys import read_key
 from retail_seg.chain.switching import Switch
 from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
+from retail_seg.system.user_errors import USER_ERRORS
 
 Segmenter.load(SHIPPED)  # imported before the fork, so that no process spends its life on it
 LOADED = (Switch, publishing, following)
@@ -49,6 +51,8 @@ class Steps:
 
 def work(order: dict[str, Any]) -> int:
     """Do what is asked; returns how many steps it took."""
+    if "limit" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
     steps = Steps(order["at"])
     if order["what"] == "publish":
         publishing.publish(Path(order["store"]), order["place"], read_key(Path(order["key"])))
@@ -65,7 +69,10 @@ def main() -> None:
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.write(write, str(work(json.loads(line))).encode())
+            try:
+                os.write(write, str(work(json.loads(line))).encode())
+            except USER_ERRORS as error:
+                os.write(write, str(error).encode())
             os._exit(0)
         os.close(write)
         _, status = os.waitpid(pid, 0)

@@ -177,7 +177,7 @@ def test_what_the_shop_adds_stays_its_own_until_the_centre_has_it(chain: Chain) 
     ids = enrol(chain.shop, "p1", "seen here")
     enrol(chain.shop, "local", "local 0")
     with Catalogue.open(chain.shop / CATALOGUE) as catalogue:
-        assert list(own_references(catalogue))[0] == ids[0]
+        assert next(own_references(catalogue)) == ids[0]
     enrol(chain.centre, "p1", "elsewhere")
     assert chain.both().taken.absorbed == 0  # type: ignore[union-attr]
     assert len(held(chain.shop)["p1"][1]) == 4 and "local" in held(chain.shop)
@@ -200,7 +200,7 @@ def test_what_is_the_centres_is_changed_at_the_centre(chain: Chain, tmp_path: Pa
             lambda: catalogue.remove_references([1]),
             lambda: editing.merge(catalogue, "p1", "p2"),
         ):
-            with pytest.raises(FollowedError, match="follows a centre.*change it there"):
+            with pytest.raises(FollowedError, match=r"follows a centre.*change it there"):
                 change()
         with pytest.raises(UndoError, match="--back"):
             history.undo(catalogue, history.last_number(catalogue))
@@ -334,7 +334,7 @@ def test_another_centres_key(chain: Chain, tmp_path: Path) -> None:
     with pytest.raises(ChainError, match="signed by another centre"):
         publishing.publish(other, str(chain.place), stranger)
     publishing.publish(other, str(tmp_path / "elsewhere"), stranger)
-    with pytest.raises(ChainError, match="signed by another centre.*goes on with snapshot 1"):
+    with pytest.raises(ChainError, match=r"signed by another centre.*goes on with snapshot 1"):
         follow(chain.shop, str(tmp_path / "elsewhere"))
     refused(chain, "follows the centre with key", key=stranger.public)
     with pytest.raises(ChainError, match="signed by another centre"):
@@ -357,7 +357,7 @@ def test_two_centres_with_one_key(chain: Chain, tmp_path: Path) -> None:
     publishing.publish(second, str(elsewhere), chain.key)
     with pytest.raises(ChainError, match="snapshot 2 is another than the one taken here: two centres"):
         follow(chain.shop, str(elsewhere))
-    with pytest.raises(ChainError, match="which this store did not publish.*--take-over"):
+    with pytest.raises(ChainError, match=r"which this store did not publish.*--take-over"):
         publishing.publish(second, str(chain.place), chain.key)
     assert publishing.publish(second, str(chain.place), chain.key, take_over=True).number == 3
     with pytest.raises(ChainError, match="which this store did not publish"):
