@@ -63,9 +63,12 @@ def unwrapped(stored: bytes, piece: Piece) -> bytes:
         raise ChainError(f"piece {piece.name[:12]} has {piece.size:,} bytes, more than this version takes")
     kind, data = stored[:1], stored[1:]
     if kind == _DEFLATED:
+        inflater = zlib.decompressobj()
         try:
-            data = zlib.decompressobj().decompress(data, piece.size + 1)
+            data = inflater.decompress(data, piece.size + 1)
         except zlib.error:
+            data = b""
+        if not inflater.eof or inflater.unused_data:  # cut off, or with something behind it
             data = b""
     return piece.check(data)
 

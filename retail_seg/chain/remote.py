@@ -120,7 +120,8 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         fs, base = url_to_fs(address, skip_instance_cache=True, use_listings_cache=False, **_options(protocol))
     except ImportError as error:  # fsspec knows the protocol, and its package is not there
-        raise MissingExtraError(f"{address}: {error}; `pip install retail-seg[chain]` brings http and S3") from None
+        which = "s3" if protocol.startswith("s3") else "chain"
+        raise MissingExtraError(f"{address}: {error}; run `pip install retail-seg[{which}]`") from None
     return fs, str(base).rstrip("/")
 
 

@@ -396,6 +396,17 @@ def test_damage_at_the_place_is_mended_by_publishing_again(chain: Chain, tmp_pat
     assert held(other) == held(chain.centre)
 
 
+def test_a_place_that_is_no_folder(chain: Chain, tmp_path: Path) -> None:
+    """fsspec's store in memory stands for an object store: no folders, each object written whole."""
+    place = f"memory://{tmp_path.name}"
+    publishing.publish(chain.centre, place, chain.key)
+    other = new_store(tmp_path / "other")
+    assert follow(other, place).stands.source == f"memory:///{tmp_path.name}" and held(other) == held(chain.centre)
+    enrol(chain.centre, "p1", "p1 more")
+    assert publishing.publish(chain.centre, place, chain.key).pieces == 2
+    assert follow(other).taken.references == 1  # type: ignore[union-attr]
+
+
 # -- keys
 
 

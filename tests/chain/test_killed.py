@@ -170,4 +170,5 @@ def test_a_full_disk(made: Path, tmp_path: Path, workers: Callable[..., dict[str
         assert workers(what="follow", store=shop, place=place, at=0)["code"] == 0
         assert state(shop)[0] == 2
     assert len(errors) == 4, errors
+    assert any("the snapshot cannot be written there" in error for error in errors), errors
     assert sum("the store is as it was" in error for error in errors) == 3, errors
