@@ -119,6 +119,12 @@ def _dark_pictures_and_accepted_findings(db: Database) -> None:
         PRIMARY KEY (kind, one, two))""")
 
 
+def _decided_contributions(db: Database) -> None:
+    # What shops contribute lies where snapshots are published; here is only what was decided about it.
+    db.execute("""CREATE TABLE decided_contributions (
+        name TEXT PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL, sku TEXT NOT NULL, taken INTEGER NOT NULL)""")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -129,6 +135,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _attachments,
     _scan_corrections,
     _dark_pictures_and_accepted_findings,
+    _decided_contributions,
 )
 VERSION = len(STEPS)
 

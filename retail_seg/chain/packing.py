@@ -91,12 +91,14 @@ def unpack(data: bytes) -> list[dict[str, Any]]:
         at = end + 1
         for row in rows:
             for name in BYTES:
-                if row.get(name) is not None:
-                    row[name], at = data[at : at + row[name]], at + row[name]
+                if (length := row.get(name)) is not None:
+                    if not isinstance(length, int) or length < 0:
+                        raise ValueError
+                    row[name], at = data[at : at + length], at + length
         if at != len(data):
             raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise ChainError("a part of the snapshot is of another form; update retail-seg") from None
+        raise ChainError("its rows are not of the form that this version reads; update retail-seg") from None
     return rows
 
 

@@ -71,7 +71,23 @@ class Remote:
 
     def stored(self) -> dict[str, int]:
         """Name and stored bytes of every piece that lies there; raises ChainError."""
-        found = self._asked(lambda: self._fs.find(f"{self._base}/pieces", detail=True), missing={})
+        return self._listed("pieces")
+
+    def contributions(self) -> dict[str, int]:
+        """Name and bytes of every contribution that shops have laid down; raises ChainError."""
+        return self._listed("contributions")
+
+    def contribution(self, name: str, most: int) -> bytes | None:
+        """The bytes of a contribution, None where it is gone or has more than `most`; raises ChainError."""
+        data = self._read(f"contributions/{name}", None)
+        return data if data is not None and len(data) <= most else None
+
+    def contribute(self, piece: Piece, data: bytes) -> None:
+        """Lay a contribution down; raises ChainError."""
+        self._write(f"contributions/{piece.name}", data)
+
+    def _listed(self, folder: str) -> dict[str, int]:
+        found = self._asked(lambda: self._fs.find(f"{self._base}/{folder}", detail=True), missing={})
         return {path.rsplit("/", 1)[-1]: int(about["size"] or 0) for path, about in found.items()}
 
     def _read(self, name: str, most: int | None) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Commands of a chain of shops: `key`, `publish`, `follow`."""
+"""Commands of a chain of shops: `key`, `publish`, `follow`, `contributions`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from retail_seg.cli.common import say, store_option
+from retail_seg.cli.common import each, json_option, output, say, store_option, write_json_line
 from retail_seg.cli.rows import by_option
 
 if TYPE_CHECKING:
+    from retail_seg.chain.contributions import Contribution
     from retail_seg.chain.following import Step
     from retail_seg.store.following import Followed
 
@@ -201,3 +202,98 @@ def _passphrase() -> str:
     from retail_seg.system.settings import settings
 
     return settings().passphrase or str(click.prompt("Passphrase of the key", hide_input=True, err=True))
+
+
+@click.group()
+def contributions() -> None:
+    """Send what a shop has added back to the centre, and decide about it there.
+
+    References that people add in a shop, by corrections of scans or by hand, help there at once. Sent, and taken by
+    a manager, they help everywhere with the centre's next snapshot.
+    """
+
+
+@contributions.command()
+@click.argument("dest", default="")
+@store_option
+@click.option("--shop", default="", help="What the centre is to call this shop.")
+def send(dest: str, store: Path, shop: str) -> None:
+    """Send the references that this shop has added; to DEST where snapshots come from an address of http."""
+    from retail_seg.chain.contributions import contribute
+    from retail_seg.store.opening import open_catalogue
+
+    with open_catalogue(store) as catalogue:
+        say(f"{contribute(catalogue, dest, shop=shop)} contributions sent")
+
+
+@contributions.command("list")
+@click.argument("source")
+@store_option
+@click.option("--left", is_flag=True, help="Those that were left.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into this folder.")
+@json_option
+def list_(source: str, store: Path, left: bool, out: Path | None, json_file: Path | None) -> int:
+    """List what shops have sent to SOURCE: one JSON line each."""
+    from retail_seg.chain.contributions import Contribution, open_contributions
+    from retail_seg.store.opening import open_catalogue
+
+    failed = 0
+    with open_catalogue(store) as catalogue, output(json_file) as file:
+        for one in open_contributions(catalogue, source, left=left):
+            if isinstance(one, Contribution):
+                write_json_line(file, one.to_dict())
+                _write_pictures(out, one)
+            else:
+                say(f"Error: {one}")
+                failed += 1
+    return int(failed > 0)
+
+
+def _write_pictures(out: Path | None, one: Contribution) -> None:
+    from retail_seg.system.files import replace_file
+
+    for number, picture in enumerate(one.pictures if out else (), 1):
+        assert out is not None and isinstance(picture.source, bytes)
+        replace_file(out / f"{one.name[:12]}-{number}.jpg", picture.source)
+
+
+@contributions.command()
+@click.argument("source")
+@click.argument("names", metavar="CONTRIBUTION...", nargs=-1, required=True)
+@store_option
+@by_option
+def take(source: str, names: tuple[str, ...], store: Path, by: str) -> int:
+    """Add what was sent to the centre's store; shops get it with the next snapshot."""
+    from retail_seg.chain.contributions import find
+    from retail_seg.chain.contributions import take as run
+    from retail_seg.errors import ChainError
+    from retail_seg.matcher import Matcher
+    from retail_seg.store.opening import open_catalogue
+
+    def one(name: str) -> None:
+        with open_catalogue(store) as catalogue:
+            found = find(catalogue, source, name)
+        for refused in run(matcher, found, by=by):
+            say(f"{found.product.sku}: {refused.name}: {refused.reason}")
+        say(f"{found.product.sku}: {len(found.pictures)} pictures of {found.shop} taken")
+
+    with Matcher.open(store) as matcher:
+        return int(each(names, one, (ChainError,)) > 0)
+
+
+@contributions.command()
+@click.argument("source")
+@click.argument("names", metavar="CONTRIBUTION...", nargs=-1, required=True)
+@store_option
+@by_option
+def leave(source: str, names: tuple[str, ...], store: Path, by: str) -> int:
+    """Decide that these are not wanted; `take` can still take them."""
+    from retail_seg.chain import contributions as rooms
+    from retail_seg.errors import ChainError
+    from retail_seg.store.opening import open_catalogue
+
+    with open_catalogue(store) as catalogue:
+        return int(
+            each(names, lambda name: rooms.leave(catalogue, rooms.find(catalogue, source, name), by=by), (ChainError,))
+            > 0
+        )

@@ -48,6 +48,7 @@ READS = {
     "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     "following.followed_by", "following.followed_model", "switching.model_folder",
+    "contributions.find", "contributions.open_contributions",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
