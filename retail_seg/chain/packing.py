@@ -18,8 +18,8 @@ from typing import Any
 from catalogue.snapshot import BYTES
 from retail_seg.errors import ChainError
 
-#: Reference ids of one part: some megabytes with their pictures.
-PART = 64
+#: Reference ids of one part: with their pictures less than a megabyte. Another number is another FORM of snapshots.
+PART = 32
 #: One SKU in so many begins a new part of products.
 PRODUCTS = 256
 #: Bytes of a file that travel as one piece.

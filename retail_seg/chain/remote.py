@@ -111,7 +111,7 @@ class Remote:
             raise
         except FileNotFoundError as error:
             if "missing" in otherwise:
-                return otherwise["missing"]  # type: ignore[no-any-return]
+                return otherwise["missing"]
             raise self._unreachable(error) from None
         except Exception as error:  # noqa: BLE001 - every file system of fsspec has errors of its own
             raise self._unreachable(error) from None

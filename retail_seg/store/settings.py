@@ -17,6 +17,7 @@ from retail_seg import __version__
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
 from retail_seg.store.active_model import own_model
+from retail_seg.store.following import Followed, followed_by
 from retail_seg.store.gallery import LEARNED_FROM, LIKELY_FROM, PRECISION, RANKER, RATE, STRANGERS, policy_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PARTS = (
     ("segmenter", "the store's own segmenter"),
     ("segmenter.previous", "the segmenter before it"),
     ("teaching", "annotated photos and trained models"),
+    ("chain", "the centre's segmenter, and the way back to its last snapshot"),
     ("users.json", "who may log in"),
 )
 PACKAGES = ("numpy", "opencv-python-headless", "faiss-cpu", "openvino", "torch", "sqlite-utils", "streamlit")
@@ -58,10 +60,11 @@ def overview(matcher: Matcher) -> Overview:
             ("Reference pictures", f"{catalogue.count_references():,}"),
             ("Kept scans", f"{scans.count(catalogue):,}"),
             ("Revision", str(catalogue.revision)),
+            *_following(followed_by(catalogue)),
         ],
         "Segmenter": [
             ("Model", f"{model.name}:{model.fingerprint}"),
-            ("From", "the store's own" if own_model(matcher.folder) else "shipped with the program"),
+            ("From", _origin(matcher)),
             ("Thresholds", thresholds),
         ],
         "Matching": [
@@ -75,6 +78,20 @@ def overview(matcher: Matcher) -> Overview:
     }
     sizes = [(name, what, _bytes(matcher.folder / name)) for name, what in PARTS]
     return Overview(facts, [part for part in sizes if part[2]])
+
+
+def _following(stands: Followed | None) -> list[tuple[str, str]]:
+    """Which centre a store follows, and where it stands; nothing for one that follows nobody."""
+    if stands is None:
+        return []
+    where = f"snapshot {stands.label} of {stands.made[:16]}, last heard {stands.heard[:16]}"
+    return [("Follows", stands.source), ("Stands on", where)]
+
+
+def _origin(matcher: Matcher) -> str:
+    if followed_by(matcher.catalogue) is not None:
+        return "the centre"
+    return "the store's own" if own_model(matcher.folder) else "shipped with the program"
 
 
 def stated_policy(matcher: Matcher) -> Policy:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from chain_helpers import enrol, fill, held, new_store, signing
-from crash_workers import FINGERPRINTS, open_matcher
+from crash_workers import FINGERPRINTS, Patches, open_matcher
 
 from catalogue import Catalogue, Product, editing, history
 from catalogue.errors import FollowedError, UndoError
 from catalogue.following import FOLLOWING, own_references
 from catalogue.listing import Filter, find
-from retail_seg.chain import publishing
+from retail_seg.chain import publishing, switching
 from retail_seg.chain.following import Step, follow, go_back, stop
 from retail_seg.chain.keys import PublicKey, SigningKey, read_key
 from retail_seg.errors import ChainError, StoreError
@@ -27,6 +27,8 @@ from retail_seg.store.active_model import model_in_use, use_model
 from retail_seg.store.backup import back_up, bring_back
 from retail_seg.store.following import CHAIN, followed_by
 from retail_seg.store.opening import CATALOGUE
+from retail_seg.store.settings import overview
+from retail_seg.system.files import locked
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +254,49 @@ def test_only_a_manager_may(chain: Chain) -> None:
         for change in (chain.publish, chain.follow, lambda: go_back(chain.shop), lambda: stop(chain.shop)):
             with pytest.raises(NotAllowed):
                 change()
+
+
+def reindexed(store: Path, fingerprint: str) -> None:
+    """Bring a store to another embedder."""
+    from retail_seg.store.opening import embed_pending
+
+    with Catalogue.open(store / CATALOGUE) as catalogue:
+        embed_pending(catalogue, Patches(fingerprint))
+        catalogue.set_embedder(fingerprint, Patches(fingerprint).dim)
+
+
+def test_the_centre_changes_its_embedder(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """References that the shop has added are embedded beforehand; without that embedder here nothing is taken."""
+    enrol(chain.shop, "p1", "seen here")
+    reindexed(chain.centre, FINGERPRINTS[1])
+    chain.publish()
+    monkeypatch.setattr(switching, "load_embedder", lambda name, weights: Patches(FINGERPRINTS[0]))
+    refused(chain, f"is of embedder retail-vgg:{FINGERPRINTS[1]}, the program here has .*update retail-seg")
+    monkeypatch.setattr(switching, "load_embedder", lambda name, weights: Patches(FINGERPRINTS[1]))
+    chain.follow()
+    assert len(held(chain.shop)["p1"][1]) == 3
+    with Catalogue.open(chain.shop / CATALOGUE) as mine, Catalogue.open(chain.centre / CATALOGUE) as theirs:
+        assert (mine.embedder, mine.dim) == (FINGERPRINTS[1], Patches(FINGERPRINTS[1]).dim)
+        assert list(mine.iter_vectors())[:-1] == list(theirs.iter_vectors())
+        assert mine.count_pending(mine.embedder) == 0
+        with pytest.raises(FollowedError, match="its embedder is of the centre"):
+            reindexed(chain.shop, FINGERPRINTS[0])
+    with open_matcher(chain.shop) as matcher:
+        assert len(matcher._gallery.current().index) == 301
+
+
+def test_one_at_a_time(chain: Chain) -> None:
+    with locked(chain.shop / CHAIN / "locks" / "follow"):
+        refused(chain, "is brought to a snapshot just now")
+    with locked(chain.centre / CHAIN / "locks" / "publish"), pytest.raises(ChainError, match="being published"):
+        chain.publish()
+
+
+def test_the_settings_say_whom_a_store_follows(chain: Chain) -> None:
+    with open_matcher(chain.shop) as matcher:
+        facts = dict(overview(matcher).facts["Store"])
+        assert dict(overview(matcher).facts["Segmenter"])["From"] == "the centre"
+    assert facts["Follows"].endswith("/place") and facts["Stands on"].startswith("snapshot 1:")
 
 
 # -- what must not be taken
