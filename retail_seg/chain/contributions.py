@@ -82,10 +82,10 @@ def contribute(catalogue: Catalogue, address: str = "", *, shop: str = "") -> in
 def open_contributions(catalogue: Catalogue, address: str, *, left: bool = False) -> Iterator[Contribution | str]:
     """What waits at an address for a decision (with `left`: what was left); a sentence for what is damaged."""
     remote, known = Remote(address), contributions.decided(catalogue)
-    for name in sorted(remote.contributions()):
+    for name, size in sorted(remote.contributions().items()):
         if known.get(name) is not (False if left else None):
             continue
-        data = remote.contribution(name, LARGEST)
+        data = remote.contribution(name, LARGEST) if size <= LARGEST else None
         found = None if data is None or piece_of(data).name != name else _read(catalogue, name, data)
         yield (
             found or f"{address}: contribution {name[:12]} is damaged, too large or of another form; it was passed over"

@@ -46,7 +46,7 @@ class Remote:
 
     def piece(self, piece: Piece) -> bytes:
         """The bytes of a piece, which are these or none; raises ChainError."""
-        stored = self._read(_place(piece), None)
+        stored = self._read(_place(piece), piece.size + piece.size // 100 + 1024)
         if stored is None:
             raise ChainError(f"{self.address}: piece {piece.name[:12]} is missing there")
         try:
@@ -78,9 +78,8 @@ class Remote:
         return self._listed("contributions")
 
     def contribution(self, name: str, most: int) -> bytes | None:
-        """The bytes of a contribution, None where it is gone or has more than `most`; raises ChainError."""
-        data = self._read(f"contributions/{name}", None)
-        return data if data is not None and len(data) <= most else None
+        """The bytes of a contribution, at most so many, None where it is gone; raises ChainError."""
+        return self._read(f"contributions/{name}", most)
 
     def contribute(self, piece: Piece, data: bytes) -> None:
         """Lay a contribution down; raises ChainError."""
@@ -90,11 +89,24 @@ class Remote:
         found = self._asked(lambda: self._fs.find(f"{self._base}/{folder}", detail=True), missing={})
         return {path.rsplit("/", 1)[-1]: int(about["size"] or 0) for path, about in found.items()}
 
-    def _read(self, name: str, most: int | None) -> bytes | None:
-        data = self._asked(lambda: self._fs.cat_file(f"{self._base}/{name}"), missing=None)
-        if most is not None and data is not None and len(data) > most:
-            raise ChainError(f"{self.address}: {name} is none of a snapshot ({len(data):,} bytes); check the address")
+    def _read(self, name: str, most: int) -> bytes | None:
+        """A file of at most so many bytes, None where there is none; raises ChainError."""
+        data = self._asked(lambda: self._start(f"{self._base}/{name}", most + 1), missing=None)
+        if data is not None and len(data) > most:
+            raise ChainError(
+                f"{self.address}: {name} has more than {most:,} bytes and is none of ours; nothing was used"
+            )
         return data
+
+    def _start(self, path: str, most: int) -> bytes:
+        """The first bytes of a file: a server that sends on and on is not listened to."""
+        if "http" not in self._fs.protocol:
+            return bytes(self._fs.cat_file(path, start=0, end=most))
+        read = bytearray()
+        with self._fs.open(path, block_size=0) as file:
+            while len(read) < most and (data := file.read(min(2**20, most - len(read)))):
+                read += data
+        return bytes(read)
 
     def _write(self, name: str, data: bytes) -> None:
         path = f"{self._base}/{name}"

@@ -47,6 +47,7 @@ COMMANDS = {
     "publish": ("chain", "publish", "Publish the store as a signed snapshot that shops follow."),
     "follow": ("chain", "follow", "Bring the store to the centre's latest snapshot."),
     "contributions": ("chain", "contributions", "Send what a shop has added to the centre; take it or leave it there."),
+    "rollup": ("chain_reports", "rollup", "Sum the reports of many shops up by week."),
     "app": ("app", "app", "Open the web app on a store."),
     "user": ("user", "user", "Say who may log in to the web app, and as what."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import json
@@ -44,6 +45,34 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
+
+
+class Endless(http.server.BaseHTTPRequestHandler):
+    """Answers every question with more and more, as a mirror that means ill does."""
+
+    sent = 0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                Endless.sent += self.wfile.write(b"x" * 2**16)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_server_that_never_ends(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with pytest.raises(ChainError, match=r"head\.json has more than 65,536 bytes"):
+            run("follow", f"http://127.0.0.1:{server.server_address[1]}", "--store", tmp_path / "shop")
+        server.shutdown()
+        thread.join()
+    assert 2**16 < Endless.sent < 2**26
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -340,7 +340,7 @@ def test_one_bit_of_the_head_changed(chain: Chain) -> None:
             continue  # a blank became another one: the same words
         refused(chain, "head|signed by another centre|form")
     head.write_bytes(b"x" * 70_000)
-    refused(chain, "none of a snapshot")
+    refused(chain, "is none of ours")
 
 
 def json_or_none(data: bytes) -> object:
