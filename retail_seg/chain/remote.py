@@ -102,11 +102,9 @@ class Remote:
         """The first bytes of a file: a server that sends on and on is not listened to."""
         if "http" not in self._fs.protocol:
             return bytes(self._fs.cat_file(path, start=0, end=most))
-        read = bytearray()
-        with self._fs.open(path, block_size=0) as file:
-            while len(read) < most and (data := file.read(min(2**20, most - len(read)))):
-                read += data
-        return bytes(read)
+        from fsspec.asyn import sync
+
+        return bytes(sync(self._fs.loop, _first_bytes, self._fs, path, most))
 
     def _write(self, name: str, data: bytes) -> None:
         path = f"{self._base}/{name}"
@@ -131,6 +129,19 @@ class Remote:
     def _unreachable(self, error: Exception) -> ChainError:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0] or type(error).__name__
         return ChainError(f"{self.address}: cannot be reached or used ({reason}); check the address, line and rights")
+
+
+async def _first_bytes(fs: Any, url: str, most: int) -> bytes:
+    """The first bytes of what is at a URL; fsspec's own `cat_file` reads to the end of whatever comes."""
+    read = bytearray()
+    session = await fs.set_session()
+    async with session.get(fs.encode_url(url)) as answer:
+        if answer.status == 404:
+            raise FileNotFoundError(url)
+        answer.raise_for_status()
+        while len(read) < most and (data := await answer.content.read(most - len(read))):
+            read += data
+    return bytes(read)
 
 
 def _place(piece: Piece) -> str:
