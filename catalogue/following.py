@@ -62,7 +62,7 @@ class Incoming:
 
 
 @dataclass
-class Taken:
+class Arrivals:
     """How many rows a snapshot changed, and how many of the store's own references it made needless."""
 
     products: int = 0
@@ -79,7 +79,7 @@ def followed(catalogue: Catalogue) -> dict[str, Any] | None:
     return json.loads(kept) if kept else None
 
 
-def take(catalogue: Catalogue, incoming: Incoming, action: str, *, by: str = "") -> Taken:
+def take(catalogue: Catalogue, incoming: Incoming, action: str, *, by: str = "") -> Arrivals:
     """Bring a store to a snapshot: all of it or, whatever is raised or killed, nothing of it.
 
     Raises CatalogueError where own references have no vectors of the snapshot's embedder yet, or the disk is full.
@@ -95,10 +95,10 @@ def take(catalogue: Catalogue, incoming: Incoming, action: str, *, by: str = "")
         ) from None
 
 
-def _taken(catalogue: Catalogue, incoming: Incoming, action: str, by: str) -> Taken:
+def _taken(catalogue: Catalogue, incoming: Incoming, action: str, by: str) -> Arrivals:
     with catalogue.change() as db:
         _open_guards(db)
-        taken, revision = Taken(), rows.next_revision(db)
+        taken, revision = Arrivals(), rows.next_revision(db)
         _switch_embedder(db, incoming)
         for portion in incoming.products:
             for product in portion:
@@ -177,7 +177,7 @@ def _switch_embedder(db: Database, incoming: Incoming) -> None:
     db.execute("DELETE FROM ref_vectors WHERE embedder != ?", [incoming.embedder])
 
 
-def _put_product(db: Database, values: Mapping[str, Any], taken: Taken) -> None:
+def _put_product(db: Database, values: Mapping[str, Any], taken: Arrivals) -> None:
     product = Product(**{name: values[name] for name in PRODUCT})
     taken._skus.add(product.sku)
     row = db.execute("SELECT id FROM products WHERE sku = ?", [product.sku]).fetchone()
@@ -196,7 +196,7 @@ def _put_product(db: Database, values: Mapping[str, Any], taken: Taken) -> None:
     taken.products += 1
 
 
-def _put_reference(db: Database, new: Mapping[str, Any], embedder: str, revision: int, taken: Taken) -> None:
+def _put_reference(db: Database, new: Mapping[str, Any], embedder: str, revision: int, taken: Arrivals) -> None:
     id_ = int(new["id"])
     taken._ids.add(id_)
     if _reference(db, id_, embedder) == tuple(new[name] for name in (*REFERENCE[1:], *BYTES)):
@@ -239,14 +239,14 @@ def _absorb(db: Database, id_: int, new: Mapping[str, Any], revision: int) -> in
     return db.execute(sql, [now(), revision, new["sku"], id_, *both, *both]).rowcount
 
 
-def _drop_references(db: Database, ranges: Sequence[tuple[int, int]], revision: int, taken: Taken) -> None:
+def _drop_references(db: Database, ranges: Sequence[tuple[int, int]], revision: int, taken: Arrivals) -> None:
     for first, below in ranges:
         sql = f"SELECT id FROM refs WHERE id >= ? AND id < ? AND id < {OWN_FROM} AND removed IS NULL"
         found = [row[0] for row in db.execute(sql, [first, below]).fetchall()]
         taken.removed += _remove(db, [id_ for id_ in found if id_ not in taken._ids], revision)
 
 
-def _drop_products(db: Database, ranges: Sequence[tuple[str, str | None]], revision: int, taken: Taken) -> None:
+def _drop_products(db: Database, ranges: Sequence[tuple[str, str | None]], revision: int, taken: Arrivals) -> None:
     for first, below in ranges:
         sql = f"""SELECT sku FROM products WHERE sku >= ? AND (? IS NULL OR sku < ?) AND id < {OWN_FROM}
             AND deleted IS NULL"""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalogue import Product, contributions, following
 from catalogue.errors import CatalogueError
-from retail_seg.chain.packing import pack, piece_of, unpack
+from retail_seg.chain.packing import chunk_of, pack, unpack
 from retail_seg.chain.remote import Remote
 from retail_seg.errors import ChainError
 from retail_seg.people.roles import require, sign
@@ -73,7 +73,7 @@ def contribute(catalogue: Catalogue, address: str = "", *, shop: str = "") -> in
     ids = list(following.own_references(catalogue, int(noted.get(remote.place, 0))))
     packed = list(_packed(catalogue, ids, shop or catalogue.identity[:12]))
     for data in packed:
-        remote.contribute(piece_of(data), data)
+        remote.contribute(chunk_of(data), data)
     if ids:
         catalogue.set_setting(_SENT, json.dumps(noted | {remote.place: ids[-1]}))
     return len(packed)
@@ -86,7 +86,7 @@ def open_contributions(catalogue: Catalogue, address: str, *, left: bool = False
         if known.get(name) is not (False if left else None):
             continue
         data = remote.contribution(name, LARGEST) if size <= LARGEST else None
-        found = None if data is None or piece_of(data).name != name else _read(catalogue, name, data)
+        found = None if data is None or chunk_of(data).name != name else _read(catalogue, name, data)
         yield (
             found or f"{address}: contribution {name[:12]} is damaged, too large or of another form; it was passed over"
         )

@@ -2,7 +2,7 @@
 
 Until that transaction is committed the store stands on the old snapshot, from then on on the new one, whatever is
 killed: the rows, the settings that make answers, the segmenter in use and the number that reports say are all in it.
-What was fetched lies in `chain/pieces` of the store and is not fetched again.
+What was fetched lies in `chain/chunks` of the store and is not fetched again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from catalogue import following
 from catalogue.database import now
-from catalogue.following import Taken
+from catalogue.following import Arrivals
 from retail_seg.chain.keys import PublicKey
-from retail_seg.chain.packing import Piece
+from retail_seg.chain.packing import Chunk
 from retail_seg.chain.remote import Remote
 from retail_seg.chain.snapshot import Head, Snapshot, read_head
 from retail_seg.chain.switching import Switch, model_folder
@@ -40,7 +40,7 @@ class Step:
     """What following came to: where the store stands, whether that is new, and what it took.
 
     trusted   the key was pinned just now, because nobody had said which one to trust
-    fetched   bytes of the pieces that were fetched, before they were deflated
+    fetched   bytes of the chunks that were fetched, before they were deflated
     waits     the number of a snapshot that is there and not taken, because a person went back from it; else 0
     """
 
@@ -49,7 +49,7 @@ class Step:
     trusted: bool = False
     fetched: int = 0
     waits: int = 0
-    taken: Taken | None = None
+    taken: Arrivals | None = None
 
 
 def follow(
@@ -60,13 +60,13 @@ def follow(
     weights: Path | None = None,
     again: bool = False,
     by: str = "",
-    on_piece: OnPiece = unheard,
+    on_chunk: OnPiece = unheard,
 ) -> Step:
     """Bring a store to the latest snapshot of an address, of the one that it follows without; make it where it is new.
 
     The first time the key that signed is trusted from then on, unless `key` says which it must be. A snapshot that was
     left by `go_back` is taken only `again`. Raises ChainError, with the store as it was; only a manager may.
-    `on_piece` hears how many bytes of how many were fetched.
+    `on_chunk` hears how many bytes of how many were fetched.
     """
     by = sign("manager", by)
     with _alone(store):
@@ -75,14 +75,14 @@ def follow(
         head, signer = _heard(remote, trusted, stood)
         if stood is not None and head.number in (stood.number, 0 if again else stood.held):
             return _nothing_new(store, remote, head, stood)
-        data = remote.piece(head.snapshot)
+        data = remote.chunk(head.snapshot)
         snapshot = Snapshot.from_bytes(data)
         _ask_same_way(remote, head, snapshot, stood)
         stands = _to_stand(remote.place, signer, head, snapshot, stood)
         switch = Switch(store, stood, lambda: remote)
         switch.ready(snapshot, weights)
-        fetched = switch.fetch(snapshot, on_piece)
-        switch.pieces.put(head.snapshot, data)
+        fetched = switch.fetch(snapshot, on_chunk)
+        switch.chunks.put(head.snapshot, data)
         taken = switch.take(snapshot, stands, by)
         return Step(stands, True, trusted is None, fetched, taken=taken)
 
@@ -98,12 +98,12 @@ def go_back(store: Path, *, by: str = "") -> Step:
         if stood is None or not stood.previous:
             raise ChainError(f"{store}: stands on no snapshot that has one before it; there is nothing to go back to")
         switch = Switch(store, stood, lambda: Remote(stood.source))
-        number, piece = stood.previous[0], Piece(*stood.previous[1:])
-        switch.pieces.fetch([piece], lambda: Remote(stood.source), unheard)
-        snapshot = Snapshot.from_bytes(switch.pieces.need(piece))
+        number, chunk = stood.previous[0], Chunk(*stood.previous[1:])
+        switch.chunks.fetch([chunk], lambda: Remote(stood.source), unheard)
+        snapshot = Snapshot.from_bytes(switch.chunks.need(chunk))
         switch.ready(snapshot)
         fetched = switch.fetch(snapshot, unheard)
-        head = Head(number, piece, snapshot.made)
+        head = Head(number, chunk, snapshot.made)
         stands = _to_stand(stood.source, PublicKey.read(stood.key), head, snapshot, None)
         stands = replace(stands, heard=stood.heard, highest=stood.highest, held=stood.highest)
         taken = switch.take(snapshot, stands, by)
@@ -120,7 +120,7 @@ def stop(store: Path, *, by: str = "") -> None:
                 raise ChainError(f"{store}: follows nobody")
             following.leave(catalogue, by=by)
         use_model(store, model_folder(store, stood.model), by=by)
-        for name in ("models", "pieces"):
+        for name in ("models", "chunks"):
             shutil.rmtree(store / CHAIN / name, ignore_errors=True)
 
 
@@ -136,7 +136,7 @@ def _alone(store: Path) -> Iterator[None]:
     except (NotADirectoryError, FileExistsError):
         raise StoreError(f"{store}: is no folder; give another one with --store") from None
     finally:
-        if held and not (store / CATALOGUE).exists() and not (store / CHAIN / "pieces").exists():
+        if held and not (store / CATALOGUE).exists() and not (store / CHAIN / "chunks").exists():
             shutil.rmtree(store / CHAIN, ignore_errors=True)  # a first time that came to nothing leaves nothing
             with suppress(OSError):
                 store.rmdir()

@@ -1,4 +1,4 @@
-"""Parts of a snapshot as bytes that are named by their own hash: rows packed and unpacked, pieces on their way.
+"""Parts of a snapshot as bytes that are named by their own hash: rows packed and unpacked, chunks on their way.
 
 A part is a line of JSON, the rows, and behind it the bytes that the rows refer to by their length. The same rows always
 give the same bytes, so what did not change has the name that it had. A reference's part holds ids `PART * n` up to
@@ -22,16 +22,16 @@ from retail_seg.errors import ChainError
 PART = 32
 #: One SKU in so many begins a new part of products.
 PRODUCTS = 256
-#: Bytes of a file that travel as one piece.
-PIECE = 4 * 2**20
-#: What a piece may hold at most, in bytes.
+#: Bytes of a file that travel as one chunk.
+CHUNK = 4 * 2**20
+#: What a chunk may hold at most, in bytes.
 LARGEST = 2**30
 _MAGIC = b"RSEGPART1\n"
 _PLAIN, _DEFLATED = b"\0", b"\1"
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """Bytes that travel as one: their SHA-256 as hexadecimal digits, which is their name, and how many they are."""
 
     name: str
@@ -40,13 +40,13 @@ class Piece:
     def check(self, data: bytes) -> bytes:
         """The bytes, which must be these; raises ChainError."""
         if len(data) != self.size or sha256(data).hexdigest() != self.name:
-            raise ChainError(f"piece {self.name[:12]} is damaged or was changed on its way; nothing of it was used")
+            raise ChainError(f"chunk {self.name[:12]} is damaged or was changed on its way; nothing of it was used")
         return data
 
 
-def piece_of(data: bytes) -> Piece:
+def chunk_of(data: bytes) -> Chunk:
     """The name and size of some bytes."""
-    return Piece(sha256(data).hexdigest(), len(data))
+    return Chunk(sha256(data).hexdigest(), len(data))
 
 
 def wrapped(data: bytes) -> bytes:
@@ -57,20 +57,20 @@ def wrapped(data: bytes) -> bytes:
     return _DEFLATED + zlib.compress(data, 6)
 
 
-def unwrapped(stored: bytes, piece: Piece) -> bytes:
-    """What `wrapped` was given, and what `piece` names; raises ChainError. No more than its size is ever inflated."""
-    if piece.size > LARGEST:
-        raise ChainError(f"piece {piece.name[:12]} has {piece.size:,} bytes, more than this version takes")
+def unwrapped(stored: bytes, chunk: Chunk) -> bytes:
+    """What `wrapped` was given, and what `chunk` names; raises ChainError. No more than its size is ever inflated."""
+    if chunk.size > LARGEST:
+        raise ChainError(f"chunk {chunk.name[:12]} has {chunk.size:,} bytes, more than this version takes")
     kind, data = stored[:1], stored[1:]
     if kind == _DEFLATED:
         inflater = zlib.decompressobj()
         try:
-            data = inflater.decompress(data, piece.size + 1)
+            data = inflater.decompress(data, chunk.size + 1)
         except zlib.error:
             data = b""
         if not inflater.eof or inflater.unused_data:  # cut off, or with something behind it
             data = b""
-    return piece.check(data)
+    return chunk.check(data)
 
 
 def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -127,6 +127,6 @@ def reference_parts(marks: Iterable[tuple[int, str, int]], embedder: str) -> Ite
         yield first, digest.hexdigest()[:16]
 
 
-def pieces_of(data: bytes) -> Iterator[bytes]:
-    """The bytes of a file in pieces."""
-    yield from (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+def chunks_of(data: bytes) -> Iterator[bytes]:
+    """The bytes of a file in chunks."""
+    yield from (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))

@@ -1,6 +1,6 @@
-"""A store published: what is new of it laid down in pieces, and at the end, in one step, the head that names it.
+"""A store published: what is new of it laid down in chunks, and at the end, in one step, the head that names it.
 
-Killed at any moment, the head is the old one or the new one; pieces that no head names yet lie there for the next try.
+Killed at any moment, the head is the old one or the new one; chunks that no head names yet lie there for the next try.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from retail_seg import __version__
 from retail_seg.chain.keys import SigningKey
 from retail_seg.chain.packing import (
     PART,
-    Piece,
+    Chunk,
+    chunk_of,
+    chunks_of,
     pack,
-    piece_of,
-    pieces_of,
     product_parts,
     reference_parts,
 )
@@ -53,7 +53,7 @@ class Published:
     number: int
     name: str
     fresh: bool
-    pieces: int = 0
+    chunks: int = 0
     sent: int = 0
     total: int = 0
 
@@ -110,7 +110,7 @@ def _last(remote: Remote, key: SigningKey, again: bool) -> Last | None:
     if head is None:
         return None
     try:
-        return Last(head, Snapshot.from_bytes(remote.piece(head.snapshot)))
+        return Last(head, Snapshot.from_bytes(remote.chunk(head.snapshot)))
     except ChainError as error:
         if again:
             return Last(head, None)
@@ -134,32 +134,32 @@ def _ask_own(catalogue: Catalogue, remote: Remote, last: Last | None, take_over:
 
 
 class _Sending:
-    """What was sent, and what need not be: the parts of the last snapshot, and pieces that an attempt has left."""
+    """What was sent, and what need not be: the parts of the last snapshot, and chunks that an attempt has left."""
 
     def __init__(self, remote: Remote, last: Last | None, again: bool, on_part: OnPart) -> None:
         self._remote, self._on_part = remote, on_part
         believed = None if last is None or again else last.snapshot
-        self._known = set() if believed is None else set(believed.pieces())
+        self._known = set() if believed is None else set(believed.chunks())
         self._parts = {} if believed is None else {part.first: part for part in believed.references}
         self._there: dict[str, int] | None = {} if again else None
-        self.pieces = self.sent = self.parts = 0
+        self.chunks = self.sent = self.parts = 0
 
     def unchanged(self, first: int, mark: str) -> Part | None:
         """The part of references that begins there, where it is as it was."""
         part = self._parts.get(first)
         return part if part is not None and part.mark == mark else None
 
-    def send(self, data: bytes) -> Piece:
+    def send(self, data: bytes) -> Chunk:
         """Lay bytes down, where they do not lie there."""
-        piece = piece_of(data)
-        if piece not in self._known:
+        chunk = chunk_of(data)
+        if chunk not in self._known:
             if self._there is None:
                 self._there = self._remote.stored()
-            sent = self._remote.put(piece, data, self._there)
-            self._known.add(piece)
-            self.pieces += sent > 0
+            sent = self._remote.put(chunk, data, self._there)
+            self._known.add(chunk)
+            self.chunks += sent > 0
             self.sent += sent
-        return piece
+        return chunk
 
     def done(self) -> None:
         """One more part is done."""
@@ -168,7 +168,7 @@ class _Sending:
 
 
 def _laid_down(catalogue: Catalogue, store: Path, sending: _Sending, last: Last | None, by: str) -> Snapshot:
-    """Everything but the head: the store at one moment in pieces, and the snapshot that lists them."""
+    """Everything but the head: the store at one moment in chunks, and the snapshot that lists them."""
     from retail_seg.segmentation.segmenter import Segmenter
 
     folder = model_in_use(store)
@@ -188,7 +188,7 @@ def _laid_down(catalogue: Catalogue, store: Path, sending: _Sending, last: Last 
             revision=int(settings["revision"]),
             embedder=(settings.get("embedder_name") or "retail-vgg", settings["embedder"], int(settings["dim"])),
             index=settings.get("index") or "flat",
-            settings=tuple(sending.send(data) for data in pieces_of(travels)),
+            settings=tuple(sending.send(data) for data in chunks_of(travels)),
             products=tuple(_product_parts(moment, sending)),
             references=tuple(_reference_parts(moment, settings["embedder"], sending)),
             segmenter=f"{model.name}:{model.fingerprint}",
@@ -214,7 +214,7 @@ def _model_files(folder: Path, sending: _Sending) -> tuple[ModelFile, ...]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     named = [(path, path.relative_to(folder)) for path in paths]
     return tuple(
-        ModelFile(name.as_posix(), tuple(sending.send(data) for data in pieces_of(path.read_bytes())))
+        ModelFile(name.as_posix(), tuple(sending.send(data) for data in chunks_of(path.read_bytes())))
         for path, name in named
         if name.parts[0] != NOT_MODEL
     )
@@ -247,8 +247,8 @@ def _announced(
         raise ChainError(f"{remote.address}: another centre has published there just now; nothing was changed")
     with catalogue.logged(f"publish snapshot {number}", by=by):
         remote.write_head(Head(number, listed, snapshot.made).signed(key))
-    total = sum(piece.size for piece in set(snapshot.pieces()))
-    return Published(number, listed.name, True, sending.pieces, sending.sent, total)
+    total = sum(chunk.size for chunk in set(snapshot.chunks()))
+    return Published(number, listed.name, True, sending.chunks, sending.sent, total)
 
 
 def _notes(catalogue: Catalogue) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retail_seg.chain.packing import Piece, unwrapped, wrapped
+from retail_seg.chain.packing import Chunk, unwrapped, wrapped
 from retail_seg.errors import ChainError, MissingExtraError
 from retail_seg.system.files import replace_file
 
@@ -18,14 +18,14 @@ T = TypeVar("T")
 HEAD = "head.json"
 #: A head is smaller than this, in bytes.
 _HEAD_BYTES = 2**16
-#: Pieces that are fetched or laid down at once.
+#: Chunks that are fetched or laid down at once.
 _LANES = 8
 #: Seconds until an address counts as one where nothing listens, and until an answer counts as broken off.
 _CONNECT, _SILENCE = 15, 60
 
 
 class Remote:
-    """A place for snapshots: its head, and pieces under their names. Nothing is opened before it is asked for."""
+    """A place for snapshots: its head, and chunks under their names. Nothing is opened before it is asked for."""
 
     def __init__(self, address: str | Path) -> None:
         self.address = str(address)
@@ -44,34 +44,34 @@ class Remote:
         """Say which snapshot is today's, in one step; raises ChainError."""
         self._write(HEAD, data)
 
-    def piece(self, piece: Piece) -> bytes:
-        """The bytes of a piece, which are these or none; raises ChainError."""
-        stored = self._read(_place(piece), piece.size + piece.size // 100 + 1024)
+    def chunk(self, chunk: Chunk) -> bytes:
+        """The bytes of a chunk, which are these or none; raises ChainError."""
+        stored = self._read(_place(chunk), chunk.size + chunk.size // 100 + 1024)
         if stored is None:
-            raise ChainError(f"{self.address}: piece {piece.name[:12]} is missing there")
+            raise ChainError(f"{self.address}: chunk {chunk.name[:12]} is missing there")
         try:
-            return unwrapped(stored, piece)
+            return unwrapped(stored, chunk)
         except ChainError as error:
             raise ChainError(f"{self.address}: {error}") from None
 
-    def pieces(self, wanted: Iterable[Piece]) -> Iterator[tuple[Piece, bytes]]:
-        """The bytes of many pieces, some fetched at once, in their order; raises ChainError at the first that fails."""
+    def chunks(self, wanted: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+        """The bytes of many chunks, some fetched at once, in their order; raises ChainError at the first that fails."""
         todo = iter(wanted)
         with ThreadPoolExecutor(_LANES) as pool:
             while batch := list(islice(todo, _LANES)):
-                yield from zip(batch, pool.map(self.piece, batch), strict=True)
+                yield from zip(batch, pool.map(self.chunk, batch), strict=True)
 
-    def put(self, piece: Piece, data: bytes, there: dict[str, int]) -> int:
-        """Lay a piece down, unless it is `there` (stored bytes by name) whole; returns how many bytes went."""
+    def put(self, chunk: Chunk, data: bytes, there: dict[str, int]) -> int:
+        """Lay a chunk down, unless it is `there` (stored bytes by name) whole; returns how many bytes went."""
         stored = wrapped(data)
-        if there.get(piece.name) == len(stored):
+        if there.get(chunk.name) == len(stored):
             return 0
-        self._write(_place(piece), stored)
+        self._write(_place(chunk), stored)
         return len(stored)
 
     def stored(self) -> dict[str, int]:
-        """Name and stored bytes of every piece that lies there; raises ChainError."""
-        return self._listed("pieces")
+        """Name and stored bytes of every chunk that lies there; raises ChainError."""
+        return self._listed("chunks")
 
     def contributions(self) -> dict[str, int]:
         """Name and bytes of every contribution that shops have laid down; raises ChainError."""
@@ -81,9 +81,9 @@ class Remote:
         """The bytes of a contribution, at most so many, None where it is gone; raises ChainError."""
         return self._read(f"contributions/{name}", most)
 
-    def contribute(self, piece: Piece, data: bytes) -> None:
+    def contribute(self, chunk: Chunk, data: bytes) -> None:
         """Lay a contribution down; raises ChainError."""
-        self._write(f"contributions/{piece.name}", data)
+        self._write(f"contributions/{chunk.name}", data)
 
     def _listed(self, folder: str) -> dict[str, int]:
         found = self._asked(lambda: self._fs.find(f"{self._base}/{folder}", detail=True), missing={})
@@ -144,8 +144,8 @@ async def _first_bytes(fs: Any, url: str, most: int) -> bytes:
     return bytes(read)
 
 
-def _place(piece: Piece) -> str:
-    return f"pieces/{piece.name[:2]}/{piece.name}"
+def _place(chunk: Chunk) -> str:
+    return f"chunks/{chunk.name[:2]}/{chunk.name}"
 
 
 def _opened(address: str) -> tuple[Any, str]:

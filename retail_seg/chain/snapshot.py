@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from retail_seg.chain.keys import PublicKey, SigningKey
-from retail_seg.chain.packing import Piece
+from retail_seg.chain.packing import Chunk
 from retail_seg.errors import ChainError
 
 #: The form of snapshots that this version writes and reads.
@@ -27,17 +27,17 @@ HISTORY = 200
 class Part:
     """Rows of one table: where they begin (an SKU or a reference id), and a mark that is the same while they are."""
 
-    piece: Piece
+    chunk: Chunk
     first: Any
     mark: str = ""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file of the segmenter's folder, in pieces."""
+    """A file of the segmenter's folder, in chunks."""
 
     name: str
-    pieces: tuple[Piece, ...]
+    chunks: tuple[Chunk, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Snapshot:
     centre      identity of the store that it was made of
     revision    of that store's catalogue
     embedder    name, fingerprint and dimension; its weights come with the program
-    settings    what the centre has learned and stated (projection, calibration, certainty), a JSON object in pieces
+    settings    what the centre has learned and stated (projection, calibration, certainty), a JSON object in chunks
     products    parts by SKU; references: parts by id
     segmenter   name and fingerprint, and the files of its folder
     history     (number, name) of the snapshots before it, the latest first
@@ -61,7 +61,7 @@ class Snapshot:
     revision: int
     embedder: tuple[str, str, int]
     index: str
-    settings: tuple[Piece, ...]
+    settings: tuple[Chunk, ...]
     products: tuple[Part, ...]
     references: tuple[Part, ...]
     segmenter: str
@@ -77,20 +77,20 @@ class Snapshot:
         """The name of its segmenter's folder in a store: the same for the same files."""
         return sha256(repr(self.files).encode()).hexdigest()[:16]
 
-    def pieces(self) -> Iterator[Piece]:
-        """All that it is made of; a piece may come twice."""
+    def chunks(self) -> Iterator[Chunk]:
+        """All that it is made of; a chunk may come twice."""
         yield from self.settings
-        yield from (part.piece for part in (*self.products, *self.references))
-        yield from (piece for file in self.files for piece in file.pieces)
+        yield from (part.chunk for part in (*self.products, *self.references))
+        yield from (chunk for file in self.files for chunk in file.chunks)
 
     def to_bytes(self) -> bytes:
         """As it is published; the bytes' hash is the snapshot's name."""
         values = asdict(self) | {
             "form": FORM,
-            "settings": _pieces_out(self.settings),
+            "settings": _chunks_out(self.settings),
             "products": [_part_out(part) for part in self.products],
             "references": [_part_out(part) for part in self.references],
-            "files": [[file.name, _pieces_out(file.pieces)] for file in self.files],
+            "files": [[file.name, _chunks_out(file.chunks)] for file in self.files],
         }
         return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
@@ -101,7 +101,7 @@ class Snapshot:
         try:
             values |= {
                 "embedder": _embedder(values["embedder"]),
-                "settings": _pieces_in(values["settings"]),
+                "settings": _chunks_in(values["settings"]),
                 "products": tuple(_part_in(part, str) for part in values["products"]),
                 "references": tuple(_part_in(part, int) for part in values["references"]),
                 "files": tuple(_file_in(*file) for file in values["files"]),
@@ -117,7 +117,7 @@ class Head:
     """Which snapshot is today's; it grows by number, and never goes back."""
 
     number: int
-    snapshot: Piece
+    snapshot: Chunk
     made: str
 
     def signed(self, key: SigningKey) -> bytes:
@@ -150,8 +150,8 @@ def read_head(data: bytes, address: str, trusted: PublicKey | None) -> tuple[Hea
         raise ChainError(f"{address}: its head does not bear the signature of key {key.fingerprint}; nothing was taken")
     values = _values(payload)
     try:
-        piece = Piece(_name(values["snapshot"]), int(values["size"]))
-        return Head(int(values["number"]), piece, str(values["made"])), key
+        chunk = Chunk(_name(values["snapshot"]), int(values["size"]))
+        return Head(int(values["number"]), chunk, str(values["made"])), key
     except (KeyError, TypeError, ValueError):
         raise _strange() from None
 
@@ -183,31 +183,31 @@ def _embedder(values: Sequence[Any]) -> tuple[str, str, int]:
 
 
 def _part_out(part: Part) -> list[Any]:
-    return [part.piece.name, part.piece.size, part.first, part.mark]
+    return [part.chunk.name, part.chunk.size, part.first, part.mark]
 
 
 def _part_in(values: Sequence[Any], kind: type) -> Part:
     name, size, first, mark = values
-    return Part(Piece(_name(name), int(size)), kind(first), str(mark))
+    return Part(Chunk(_name(name), int(size)), kind(first), str(mark))
 
 
-def _file_in(name: str, pieces: Sequence[Any]) -> ModelFile:
+def _file_in(name: str, chunks: Sequence[Any]) -> ModelFile:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name:
         raise ValueError(name)
-    return ModelFile(name, _pieces_in(pieces))
+    return ModelFile(name, _chunks_in(chunks))
 
 
-def _pieces_out(pieces: Sequence[Piece]) -> list[list[Any]]:
-    return [[piece.name, piece.size] for piece in pieces]
+def _chunks_out(chunks: Sequence[Chunk]) -> list[list[Any]]:
+    return [[chunk.name, chunk.size] for chunk in chunks]
 
 
-def _pieces_in(pieces: Sequence[Any]) -> tuple[Piece, ...]:
-    return tuple(Piece(_name(one), int(size)) for one, size in pieces)
+def _chunks_in(chunks: Sequence[Any]) -> tuple[Chunk, ...]:
+    return tuple(Chunk(_name(one), int(size)) for one, size in chunks)
 
 
 def _name(text: str) -> str:
-    """A piece's name, which becomes part of a path: hexadecimal digits and nothing else."""
+    """A chunk's name, which becomes part of a path: hexadecimal digits and nothing else."""
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise ValueError(text)
     return text

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from catalogue import Catalogue, following
-from catalogue.following import FOLLOWING, Incoming, Taken
+from catalogue.following import FOLLOWING, Arrivals, Incoming
 from catalogue.snapshot import Moment, at_one_moment
-from retail_seg.chain.packing import PART, Piece, pack, piece_of, unpack
-from retail_seg.chain.pieces import Pieces, no_room
+from retail_seg.chain.chunks import Chunks, no_room
+from retail_seg.chain.packing import PART, Chunk, chunk_of, pack, unpack
 from retail_seg.chain.remote import Remote
 from retail_seg.chain.snapshot import Part, Snapshot
 from retail_seg.errors import ChainError
@@ -29,10 +29,10 @@ class Switch:
     """The way of one store from where it stood (None: from nothing) to a snapshot: `ready`, `fetch`, `take`."""
 
     def __init__(self, store: Path, stood: Followed | None, remote: Callable[[], Remote]) -> None:
-        self.pieces = Pieces(store / CHAIN / "pieces")
+        self.chunks = Chunks(store / CHAIN / "chunks")
         self._store, self._stood, self._remote = store, stood, remote
         self._old = self._stood_on()
-        self._known = set() if self._old is None else set(self._old.pieces())
+        self._known = set() if self._old is None else set(self._old.chunks())
         self._settings: dict[str, str] = {}
         self._weights: Path | None = None
 
@@ -51,21 +51,21 @@ class Switch:
         self._weights = weights
         self._settings = _embedder_for(self._store, snapshot, weights) | ({} if there else {"index": snapshot.index})
 
-    def fetch(self, snapshot: Snapshot, on_piece: Callable[[int, int], None]) -> int:
+    def fetch(self, snapshot: Snapshot, on_chunk: Callable[[int, int], None]) -> int:
         """Fetch what the snapshot has and the store has not, segmenter included; returns bytes. Raises ChainError."""
-        wanted = [*snapshot.settings, *(part.piece for part in self._new(snapshot.products))]
-        wanted += [part.piece for part in self._new(snapshot.references)]
+        wanted = [*snapshot.settings, *(part.chunk for part in self._new(snapshot.products))]
+        wanted += [part.chunk for part in self._new(snapshot.references)]
         folder = model_folder(self._store, snapshot.model_name)
         if not folder.is_dir():
-            wanted += [piece for file in snapshot.files for piece in file.pieces]
-        fetched = self.pieces.fetch(wanted, self._remote, on_piece)
+            wanted += [chunk for file in snapshot.files for chunk in file.chunks]
+        fetched = self.chunks.fetch(wanted, self._remote, on_chunk)
         if not folder.is_dir():
             self._lay_model(snapshot, folder)
         return fetched
 
-    def take(self, snapshot: Snapshot, stands: Followed, by: str) -> Taken:
+    def take(self, snapshot: Snapshot, stands: Followed, by: str) -> Arrivals:
         """Stand on the snapshot: all of it or nothing; then drop what neither it nor the way back needs."""
-        settings = json.loads(b"".join(self.pieces.need(piece) for piece in snapshot.settings))
+        settings = json.loads(b"".join(self.chunks.need(chunk) for chunk in snapshot.settings))
         incoming = Incoming(
             embedder=snapshot.embedder[1],
             dim=snapshot.embedder[2],
@@ -103,29 +103,29 @@ class Switch:
         """The snapshot that the store stands on, None where it is not known: then all parts count as new."""
         if self._stood is None:
             return None
-        data = self.pieces.get(Piece(self._stood.snapshot, self._stood.size))
+        data = self.chunks.get(Chunk(self._stood.snapshot, self._stood.size))
         return None if data is None else Snapshot.from_bytes(data)
 
     def _new(self, parts: Iterable[Part]) -> list[Part]:
-        return [part for part in parts if part.piece not in self._known]
+        return [part for part in parts if part.chunk not in self._known]
 
     def _rows(self, parts: Sequence[Part]) -> Iterator[list[dict[str, Any]]]:
         for part in parts:
-            yield unpack(self.pieces.need(part.piece))
+            yield unpack(self.chunks.need(part.chunk))
 
     def _gone_skus(self, snapshot: Snapshot) -> list[tuple[str, str | None]]:
         """SKUs of the parts that are no more, as ranges; all of them where the former snapshot is not known."""
         if self._old is None:
             return [("", None)]
-        there = {part.piece for part in snapshot.products}
+        there = {part.chunk for part in snapshot.products}
         ranges = zip(self._old.products, _ends(self._old.products), strict=True)
-        return [(part.first, end) for part, end in ranges if part.piece not in there]
+        return [(part.first, end) for part, end in ranges if part.chunk not in there]
 
     def _gone_ids(self, snapshot: Snapshot) -> list[tuple[int, int]]:
         if self._old is None:
             return [(0, following.OWN_FROM)]
-        there = {part.piece for part in snapshot.references}
-        return [(part.first, part.first + PART) for part in self._old.references if part.piece not in there]
+        there = {part.chunk for part in snapshot.references}
+        return [(part.first, part.first + PART) for part in self._old.references if part.chunk not in there]
 
     def _keep_old(self, catalogue: Catalogue, snapshot: Snapshot) -> None:
         """Lay aside the parts that the new snapshot has not, made of the rows while they are still there.
@@ -134,19 +134,19 @@ class Switch:
         """
         if self._old is None:
             return
-        there = {part.piece for part in (*snapshot.products, *snapshot.references)}
+        there = {part.chunk for part in (*snapshot.products, *snapshot.references)}
         with at_one_moment(catalogue) as moment:
-            for piece, rows in _old_rows(self._old, moment, there):
-                if self.pieces.get(piece) is None and piece_of(data := pack(rows)) == piece:
-                    self.pieces.put(piece, data)
+            for chunk, rows in _old_rows(self._old, moment, there):
+                if self.chunks.get(chunk) is None and chunk_of(data := pack(rows)) == chunk:
+                    self.chunks.put(chunk, data)
 
     def _tidy(self, snapshot: Snapshot, stands: Followed) -> None:
-        keep = {Piece(stands.snapshot, stands.size), *snapshot.settings}
+        keep = {Chunk(stands.snapshot, stands.size), *snapshot.settings}
         models = {snapshot.model_name}
         if self._old is not None and stands.previous:
-            keep |= {Piece(*stands.previous[1:]), *self._old.settings, *self._known.difference(snapshot.pieces())}
+            keep |= {Chunk(*stands.previous[1:]), *self._old.settings, *self._known.difference(snapshot.chunks())}
             models.add(self._old.model_name)
-        self.pieces.keep_only(keep)
+        self.chunks.keep_only(keep)
         with suppress(OSError):
             for path in (self._store / CHAIN / "models").iterdir():
                 if path.name not in models:
@@ -161,7 +161,7 @@ class Switch:
             for file in snapshot.files:
                 path = made / "model" / file.name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(b"".join(self.pieces.need(piece) for piece in file.pieces))
+                path.write_bytes(b"".join(self.chunks.need(chunk) for chunk in file.chunks))
             (made / "model").rename(folder)
         except OSError as error:
             raise no_room(folder.parent, error) from None
@@ -192,10 +192,10 @@ def _ends(parts: Sequence[Part]) -> list[str | None]:
     return [part.first for part in parts[1:]] + [None] if parts else []
 
 
-def _old_rows(old: Snapshot, moment: Moment, there: set[Piece]) -> Iterator[tuple[Piece, list[dict[str, Any]]]]:
+def _old_rows(old: Snapshot, moment: Moment, there: set[Chunk]) -> Iterator[tuple[Chunk, list[dict[str, Any]]]]:
     for part, end in zip(old.products, _ends(old.products), strict=True):
-        if part.piece not in there:
-            yield part.piece, list(moment.products(part.first, end))
+        if part.chunk not in there:
+            yield part.chunk, list(moment.products(part.first, end))
     for part in old.references:
-        if part.piece not in there:
-            yield part.piece, moment.references(part.first, part.first + PART)
+        if part.chunk not in there:
+            yield part.chunk, moment.references(part.first, part.first + PART)

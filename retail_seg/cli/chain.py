@@ -57,7 +57,7 @@ def show_key(file: Path | None) -> None:
 @click.option(
     "--key", "key_path", type=key_file, help="Key that signs; the one that `retail-seg key new` makes without."
 )
-@click.option("--again", is_flag=True, help="Send every piece anew, after damage at DEST.")
+@click.option("--again", is_flag=True, help="Send every chunk anew, after damage at DEST.")
 @click.option("--take-over", is_flag=True, help="Go on from what another store has published at DEST with this key.")
 @by_option
 def publish(dest: str, store: Path, key_path: Path | None, again: bool, take_over: bool, by: str) -> None:
@@ -74,7 +74,7 @@ def publish(dest: str, store: Path, key_path: Path | None, again: bool, take_ove
     if done.fresh:
         say(
             f"{dest}: snapshot {done.number} ({done.name[:12]}) by key {signing.public.fingerprint}; "
-            f"{done.pieces} pieces, {_size(done.sent)} of {_size(done.total)} sent"
+            f"{done.chunks} chunks, {_size(done.sent)} of {_size(done.total)} sent"
         )
     else:
         say(f"{dest}: nothing is new since snapshot {done.number} ({done.name[:12]})")
@@ -122,7 +122,7 @@ def follow(
     else:
         key_ = PublicKey.read(trusted) if trusted else None
         with _Bar() as bar:
-            step = following.follow(store, source, key=key_, weights=weights, again=again, by=by, on_piece=bar.show)
+            step = following.follow(store, source, key=key_, weights=weights, again=again, by=by, on_chunk=bar.show)
         _say_step(store, step)
 
 

@@ -14,7 +14,7 @@ from catalogue import Catalogue
 from retail_seg.chain import contributions
 from retail_seg.chain.contributions import Contribution, contribute, open_contributions
 from retail_seg.chain.following import follow
-from retail_seg.chain.packing import pack, piece_of
+from retail_seg.chain.packing import chunk_of, pack
 from retail_seg.chain.publishing import publish
 from retail_seg.cli import cli
 from retail_seg.errors import ChainError
@@ -112,7 +112,7 @@ def test_what_nobody_sent_honestly(chain: Chain) -> None:
         b'RSEGPART1\n[{"picture":9},{"picture":-9}]\n',
     ]  # fmt: skip
     for data in bad:
-        (folder / piece_of(data).name).write_bytes(data)
+        (folder / chunk_of(data).name).write_bytes(data)
     (folder / "letter").write_bytes(honest.read_bytes())
     honest.write_bytes(honest.read_bytes()[:-1] + b"?")
     found = chain.waiting()
@@ -124,7 +124,7 @@ def test_a_picture_that_is_none_is_named_and_the_rest_taken(chain: Chain) -> Non
     about = {"shop": "x", "sku": "p1", "name": "", "brand": "", "category": "", "gtin": "", "attributes": {}}
     data = pack([about, {"content_hash": "0" * 64, "source": "a", "mask": None, "picture": b"no picture"}])
     (chain.place / "contributions").mkdir()
-    (chain.place / "contributions" / piece_of(data).name).write_bytes(data)
+    (chain.place / "contributions" / chunk_of(data).name).write_bytes(data)
     (one,) = by_sku(chain.waiting())["p1"]
     before = held(chain.centre)
     with open_matcher(chain.centre) as matcher:

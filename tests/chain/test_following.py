@@ -78,8 +78,8 @@ def remove(store: Path, sku: str) -> None:
         catalogue.remove_product(sku)
 
 
-def pieces(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "pieces").rglob("*") if path.is_file())
+def chunks(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "chunks").rglob("*") if path.is_file())
 
 
 def test_a_shop_holds_what_the_centre_holds(chain: Chain) -> None:
@@ -93,12 +93,12 @@ def test_a_shop_holds_what_the_centre_holds(chain: Chain) -> None:
 
 
 def test_only_what_is_new_goes_over_the_line(chain: Chain) -> None:
-    before = len(pieces(chain.place))
+    before = len(chunks(chain.place))
     enrol(chain.centre, "p7", "p7 more")
     remove(chain.centre, "p9")
     done = chain.publish()
     # a part of products, the part of references that lost some, the part that got one, and the list of all
-    assert (done.number, done.pieces) == (2, 4) and len(pieces(chain.place)) == before + 4
+    assert (done.number, done.chunks) == (2, 4) and len(chunks(chain.place)) == before + 4
     step = chain.follow()
     assert step.taken is not None
     assert (step.taken.products, step.taken.references, step.taken.removed) == (1, 1, 2)
@@ -310,11 +310,11 @@ def refused(chain: Chain, match: str, **how: object) -> None:
     assert (held(chain.shop), standing(chain.shop)) == (before, number)
 
 
-def test_one_bit_of_any_piece_changed(chain: Chain) -> None:
-    known = set(pieces(chain.place))
+def test_one_bit_of_any_chunk_changed(chain: Chain) -> None:
+    known = set(chunks(chain.place))
     enrol(chain.centre, "p7", "p7 more")
     chain.publish()
-    fresh = [path for path in pieces(chain.place) if path not in known]
+    fresh = [path for path in chunks(chain.place) if path not in known]
     assert len(fresh) == 2  # the part of references that got one, and the list of all parts
     for path in fresh:
         data = path.read_bytes()
@@ -414,7 +414,7 @@ def test_a_store_of_another_embedder(chain: Chain, tmp_path: Path) -> None:
     other = new_store(tmp_path / "other", FINGERPRINTS[1])
     with pytest.raises(ChainError, match=f"another embedder .{FINGERPRINTS[1]}. than the snapshot"):
         follow(other, str(chain.place))
-    assert held(other) == {} and standing(other) == 0 and not (other / CHAIN / "pieces").exists()
+    assert held(other) == {} and standing(other) == 0 and not (other / CHAIN / "chunks").exists()
 
 
 def test_a_store_with_products_and_a_folder_that_is_none(chain: Chain, tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_a_store_with_products_and_a_folder_that_is_none(chain: Chain, tmp_path:
 
 
 def test_damage_at_the_place_is_mended_by_publishing_again(chain: Chain, tmp_path: Path) -> None:
-    for path in pieces(chain.place):
+    for path in chunks(chain.place):
         path.write_bytes(b"\0 damaged")
     with pytest.raises(ChainError, match="damaged"):
         chain.publish()
@@ -448,7 +448,7 @@ def test_a_place_that_is_no_folder(chain: Chain, tmp_path: Path) -> None:
     other = new_store(tmp_path / "other")
     assert follow(other, place).stands.source == f"memory:///{tmp_path.name}" and held(other) == held(chain.centre)
     enrol(chain.centre, "p1", "p1 more")
-    assert publishing.publish(chain.centre, place, chain.key).pieces == 2
+    assert publishing.publish(chain.centre, place, chain.key).chunks == 2
     assert follow(other).taken.references == 1  # type: ignore[union-attr]
 
 
