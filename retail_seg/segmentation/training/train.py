@@ -19,11 +19,11 @@ from torch import nn
 
 from retail_seg.errors import TrainingError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.instances.grouping import Thresholds, group
+from retail_seg.segmentation.instances.grouping import Thresholds
+from retail_seg.segmentation.instances.wholeness import LEAST_WORTH, Wholeness
 from retail_seg.segmentation.network.architectures import build
 from retail_seg.segmentation.network.config import UNET
 from retail_seg.segmentation.samples import at_working_size, doubted, resized_sample
-from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import (
     SHIPPED,
     WEIGHTS,
@@ -35,7 +35,7 @@ from retail_seg.segmentation.training.cards import training_card
 from retail_seg.segmentation.training.fitting import Fit, Sample, cosine, to_tensors
 from retail_seg.segmentation.training.manifest import held_back, labels_hash
 from retail_seg.segmentation.training.synthesis import OVERSAMPLING, SceneSource, SceneStyle, compose, joined, source_of
-from retail_seg.segmentation.training.tuning import HeldSample, look_at, tune
+from retail_seg.segmentation.training.tuning import look_at, score_held, tune
 from retail_seg.system.interrupts import sigterm_interrupts
 
 MIN_PHOTOS = 3
@@ -190,6 +190,7 @@ class _Run:
         self.clock, self.begun, self.limit, self.steps = clock, clock(), seconds, steps
         self.config = recipe.config
         self.thresholds = Thresholds()
+        self.wholeness: Wholeness | None = None
         self.scores: dict[str, float] = {}
         self.scene_scores: dict[str, float] = {}
         self.history: list[float] = []
@@ -228,7 +229,9 @@ class _Run:
             return build(self.config)
         model = Segmenter.load(start)
         self.start = f"{model.name} {model.fingerprint}"
-        self.config = model.config
+        self.config, self.wholeness = model.config, model.wholeness
+        if self.wholeness:
+            self.thresholds = Thresholds(min_confidence=LEAST_WORTH)
         return model.net
 
     def _held_back(self, wanted: bool | Collection[Path]) -> list[int]:
@@ -303,7 +306,7 @@ class _Run:
         before = self.clock()
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes[: self.recipe.composed_checks])
-        value = 0.5 * (score_held(photos, self.thresholds)["f1_75"] + score_held(scenes, self.thresholds)["f1_75"])
+        value = 0.5 * sum(score_held(seen, self.thresholds, self.wholeness)["f1_75"] for seen in (photos, scenes))
         self.history.append(value)
         self.evaluation_seconds = max(self.evaluation_seconds, self.clock() - before)
         self.progress(TrainingStep("check", self.fit.steps, loss, value, self.seconds, share))
@@ -318,15 +321,15 @@ class _Run:
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
         # A fixed amount of work is done to its end, so that its result hangs on no clock.
         seconds = min(60.0, 0.06 * self.limit) if self.steps is None else float("inf")
-        self.thresholds = tune([*photos, *scenes], self.thresholds, seconds, self.clock)
-        self.scores = score_held(photos, self.thresholds) if self.held else {}
-        self.scene_scores = score_held(scenes, self.thresholds)
+        self.thresholds = tune([*photos, *scenes], self.thresholds, seconds, self.clock, self.wholeness)
+        self.scores = score_held(photos, self.thresholds, self.wholeness) if self.held else {}
+        self.scene_scores = score_held(scenes, self.thresholds, self.wholeness)
         self.tuned = True
         self.progress(TrainingStep("tune", self.fit.steps, 0.0, self.scene_scores["f1_75"], self.seconds, self.share()))
         self.evaluation_seconds = max(self.evaluation_seconds, 0.3 * (self.clock() - before))
 
     def _model(self) -> Segmenter:
-        return Segmenter(self.config, self.thresholds, self.fit.average, self.folder.name)
+        return Segmenter(self.config, self.thresholds, self.fit.average, self.folder.name, self.wholeness)
 
     # -- interrupted and resumed -----------------------------------------------------------------------------
 
@@ -391,8 +394,3 @@ class _Run:
         )
         self._model().save(self.folder, training_card(result.to_json(), self.config))
         return result
-
-
-def score_held(held: Sequence[HeldSample], thresholds: Thresholds) -> dict[str, float]:
-    """Scores at working size of held-back samples, see scores.Scores."""
-    return dict(score((h.labels, group(h.maps, thresholds)[0]) for h in held).rounded())
