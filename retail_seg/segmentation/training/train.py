@@ -23,7 +23,7 @@ from retail_seg.segmentation.instances.grouping import Thresholds
 from retail_seg.segmentation.instances.wholeness import LEAST_WORTH, Wholeness
 from retail_seg.segmentation.network.architectures import build
 from retail_seg.segmentation.network.config import UNET
-from retail_seg.segmentation.samples import at_working_size, doubted, resized_sample
+from retail_seg.segmentation.samples import at_working_size, resized_sample
 from retail_seg.segmentation.segmenter import (
     SHIPPED,
     WEIGHTS,
@@ -49,9 +49,8 @@ class Recipe:
     """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels.
 
     `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on. A model's
-    pretrained encoder keeps its first `frozen` blocks; the others learn at `encoder_rate` times the learning rate.
-    `doubt` leaves what may be background in a box out of the loss; without it, which measured better, all of a box is
-    product.
+    pretrained encoder keeps its first `frozen` blocks; the others learn at `encoder_rate` times the learning rate. All
+    of a box is product: leaving its corners, or what GrabCut finds to be shelf, out of the loss measured worse.
     """
 
     batch: int = 4
@@ -64,7 +63,6 @@ class Recipe:
     tuning_scenes: int = 32
     frozen: int = 7
     encoder_rate: float = 0.3
-    doubt: bool = False
     style: SceneStyle = field(default_factory=SceneStyle)
     config: SegmenterConfig = field(default_factory=SegmenterConfig)
 
@@ -208,14 +206,10 @@ class _Run:
         else:
             frozen, slower = self.recipe.frozen, self.recipe.encoder_rate
             self.fit = Fit(self.config, net, self.recipe.rate_pretrained, frozen=frozen, encoder_rate=slower)
-        whole = [at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
-        samples = whole
-        if self.recipe.doubt:
-            samples = [doubted(one, a) for one, a in zip(whole, self.annotated, strict=True)]
+        samples = [at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
         self.held = self._held_back(hold_back)
         checked = self.held or list(range(len(samples)))
-        # A cut-out is all of its box: pasted, its corners belong to it.
-        sources = [source_of(*one, soft) for one, (_, soft) in zip(whole, samples, strict=True)]
+        sources = [source_of(*one) for one in samples]
         self.everything = joined(sources)
         self.source = joined([s for i, s in enumerate(sources) if i not in self.held])
         self.checks = [resized_sample(samples[i], self.config.side) for i in checked]
