@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 #: What an instance must be worth to be one, where nothing was tuned: a piece more costs as much as it may gain.
-LEAST_WORTH = 0.45
+LEAST_WORTH = 0.4
 #: The arrays of a file of trees.
 ARRAYS = ("feature", "limit", "lower", "upper", "value", "roots")
 
