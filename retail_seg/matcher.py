@@ -23,6 +23,7 @@ from retail_seg.store.among import Among, among_of
 from retail_seg.store.answering import Answering
 from retail_seg.store.asked import checked_facings, photographed
 from retail_seg.store.enrolment import (
+    Enrolled,
     OnPicture,
     Prepared,
     Refused,
@@ -304,10 +305,10 @@ class Matcher:
 
     def enrol_readable(
         self, sku: str, pictures: Sequence[Upload], *, by: str = "", on_picture: OnPicture = unwatched
-    ) -> list[int | Refused]:
+    ) -> list[Enrolled | Refused]:
         """Give a product that exists those of the pictures that can be used, all in one change.
 
-        Each picture's reference id in its place, or why there is none. What `on_picture` raises ends the work before
+        Each picture's reference in its place, or why there is none. What `on_picture` raises ends the work before
         anything is written. Raises UnknownProduct; only a manager may.
         """
         by = sign("manager", by)
@@ -317,7 +318,7 @@ class Matcher:
         fresh = [one for one in found if not isinstance(one, Refused)]
         ids = iter(self.catalogue.enrol(product, fresh, by=by) if fresh else [])
         self.refresh()
-        return [one if isinstance(one, Refused) else next(ids) for one in found]
+        return [one if isinstance(one, Refused) else Enrolled(next(ids), one.gtins) for one in found]
 
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
         sku = product if isinstance(product, str) else product.sku

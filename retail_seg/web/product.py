@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -12,7 +13,7 @@ from catalogue import Product
 from catalogue.history import Change
 from catalogue.records import TEXT_FIELDS
 from retail_seg.photos.load import SUFFIXES
-from retail_seg.products import browsing, editing
+from retail_seg.products import barcodes, browsing, editing
 from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
 from retail_seg.system.jobs import Job
 from retail_seg.system.progress import DONE
@@ -122,7 +123,7 @@ def _add(found: Matcher, product: Product) -> None:
         widgets.watch(job)
         return
     if job is not None:
-        _added(job)
+        _added(found, product, job)
     with st.expander("Add pictures", icon=":material/add_a_photo:", expanded=job is None):
         limit = st.get_option("server.maxUploadSize")
         uploads: list[Any] = st.file_uploader(
@@ -150,7 +151,7 @@ def _start(found: Matcher, sku: str, uploads: list[tuple[str, bytes]]) -> None:
     widgets.open_job(job)
 
 
-def _added(job: Job) -> None:
+def _added(found: Matcher, product: Product, job: Job) -> None:
     widgets.failure(job)
     if job.state != DONE:
         return
@@ -161,6 +162,21 @@ def _added(job: Job) -> None:
     for one in results:
         if one.reference_id is None:
             st.warning(f"{plain(one.name)}: {plain(one.reason)}", icon=":material/warning:")
+    _barcode(found, product, [gtin for one in results for gtin in one.gtins])
+
+
+def _barcode(found: Matcher, product: Product, gtins: list[str]) -> None:
+    """What the pictures' barcodes say about the product's GTIN, and a button that gives it the one proposed."""
+    remark = barcodes.remark(found, product.sku, gtins)
+    if remark is None:
+        return
+    if not remark.proposed:
+        st.warning(plain(f"A picture {remark.text}."), icon=":material/barcode_scanner:")
+        return
+    st.info(plain(f"A picture {remark.text}."), icon=":material/barcode_scanner:")
+    if st.button("Take it as its GTIN", icon=":material/check:", key="take_gtin"):
+        wanted = replace(product, gtin=remark.proposed)
+        widgets.act(partial(editing.change_product, found, product, wanted), "It has its GTIN.")
 
 
 # -- what it is confused with

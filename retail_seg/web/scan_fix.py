@@ -14,6 +14,7 @@ from retail_seg.report import ReportLine
 from retail_seg.scans import corrections
 from retail_seg.scans.review import Review, crop_of, reference_picture
 from retail_seg.scans.view import draw_parts, squared
+from retail_seg.web import barcode
 from retail_seg.web.shared import errors_as_sentences, may
 from retail_seg.web.text import plain
 
@@ -114,6 +115,7 @@ def _product(found: Matcher, choice: str, line: ReportLine) -> Product | None:
     text = st.text_input(
         "Name, SKU or GTIN", key=f"search {line.id}", placeholder="for example cola, or the barcode's digits"
     )
+    barcode.scan_into(f"search {line.id}")
     hits = corrections.find_products(found, text)
     if text.strip() and not hits:
         st.caption("No product has that. Try fewer letters, or make a new product.")

@@ -248,3 +248,30 @@ def test_json_lines(catalogue: Catalogue, folder: Path) -> None:
     assert catalogue.product("A") == Product("A", "Té", attributes={"bags": "20"})
     assert catalogue.product("7").attributes == {"organic": "true"}
     assert len(catalogue.references("A")) == 2
+
+
+def test_barcodes_of_pictures_that_contradict_are_said_before_and_while_importing(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    for name, shown in (("own", b"4006381333931"), ("other", b"036000291452"), ("none", b"no code")):
+        (tmp_path / f"{name}.jpg").write_bytes(shown)
+    text = """sku,name,gtin,image
+    A,Agrees,4006381333931,own.jpg
+    B,Differs,96385074,other.jpg
+    C,Says nothing,,none.jpg
+    """.replace("    ", "")
+    done, _ = run(catalogue, table(tmp_path, text))
+    assert [outcome.remark for outcome in done if outcome.sku != "B"] == ["", ""]
+    (remark,) = [outcome.remark for outcome in done if outcome.sku == "B"]
+    assert "036000291452" in remark and "96385074" in remark and not done[1].refused
+    assert catalogue.product("B").gtin == "00000096385074", "the table is believed"
+    (tmp_path / "new.jpg").write_bytes(b"(01)04006381333931")
+    done, _ = run(catalogue, table(tmp_path, "sku,name,image\nD,New,new.jpg\n"))
+    assert "the GTIN of A" in done[0].remark
+
+
+def test_a_product_without_a_gtin_is_proposed_that_of_its_picture(catalogue: Catalogue, tmp_path: Path) -> None:
+    (tmp_path / "own.jpg").write_bytes(b"4006381333931")
+    done, _ = run(catalogue, table(tmp_path, "sku,name,image\nA,New,own.jpg\n"))
+    assert "4006381333931" in done[0].remark and "no GTIN" in done[0].remark
+    assert catalogue.product("A").gtin == ""
