@@ -17,6 +17,7 @@ from retail_seg.scans import keeping
 from retail_seg.scans.review import Review, crop_of, open_review, photo_of
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.splitting import parts_by_maps, parts_by_outline, split_at
+from retail_seg.store.among import choice_again
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import Upload, decode_kept
 
@@ -223,7 +224,8 @@ def split(matcher: Matcher, review: Review, number: int, parts: np.ndarray) -> i
     instances = Instances.from_labels(np.where(mask, parts, 0).astype(np.int32))
     if len(instances) < 2 or int(instances.boxes[:, 2:].min()) < 4:
         raise CorrectionError("the parts are too small to be products; mark other points")
-    found = matcher.report(crop, instances, review.scan.image)
+    among = choice_again(matcher.catalogue, review.scan.details)
+    found = matcher.report(crop, instances, review.scan.image, among=among)
     first = scans.next_number(matcher.catalogue, review.scan.id)
     x, y = line.box[:2]
     new = []

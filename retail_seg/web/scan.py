@@ -91,8 +91,8 @@ def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> No
         def finished(so_far: ScanBatch) -> None:
             job.result = so_far
 
-        among = found.only([f"category={category}"] if category else [])
-        return scan_photos(found, photos, job.report, force=force, among=among, finished=finished)
+        only = [f"category={category}"] if category else []
+        return scan_photos(found, photos, job.report, force=force, only=only, finished=finished)
 
     release(jobs())
     job = jobs().start("scan", "Scan", work, by=person().name)

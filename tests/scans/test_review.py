@@ -143,7 +143,7 @@ def test_the_list_finds_scans_and_forgets_deleted_ones(matcher: Matcher) -> None
     name = opened(matcher).line(known(matcher)).name.split()[1]  # type: ignore[union-attr]
     (row,) = review.list_scans(matcher, f"{name.lower()} stefan")
     assert review.count_scans(matcher, f"{name.lower()} stefan") == 1
-    assert row.scan.id == 1 and row.known == sum(opened(matcher).report.counts.values())
+    assert row.scan.id == 1 and row.totals == opened(matcher).totals
     assert row.thumbnail is not None and max(load_photo(row.thumbnail).shape) <= 256
     assert review.list_scans(matcher, "nowhere") == [] and review.count_scans(matcher, "nowhere") == 0
     review.delete_scan(matcher, 1)
