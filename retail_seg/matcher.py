@@ -18,7 +18,7 @@ from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Report
-from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.active_model import load_in_use, stamp
 from retail_seg.store.among import Among, among_of
 from retail_seg.store.answering import Answering
 from retail_seg.store.asked import checked_facings, photographed
@@ -150,8 +150,8 @@ class Matcher:
         if self._segmenter is not None:
             return self._segmenter
         loaded = self._loaded
-        while loaded is None or loaded[0] != stamp(self.folder):  # a switch while it was read: read again
-            loaded = self._loaded = (stamp(self.folder), load_segmenter(model_in_use(self.folder)))
+        if loaded is None or loaded[0] != stamp(self.folder):
+            loaded = self._loaded = load_in_use(self.folder, load_segmenter)
         return loaded[1]
 
     # -- answers
@@ -225,9 +225,11 @@ class Matcher:
         require("staff")
         return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, among, on_stage)[0]
 
-    def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
+    def report(
+        self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5, among: Among | None = None
+    ) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
-        return self._answer([outline(photo, instances, name)], top)[0].report
+        return self._answer([outline(photo, instances, name)], top, among)[0].report
 
     def match(
         self,

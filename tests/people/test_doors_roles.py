@@ -42,10 +42,11 @@ READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
     "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "opening.own_references", "among.among_of",
+    "among.choice_again",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
     "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
-    "active_model.own_model", "active_model.previous_model", "active_model.stamp",
+    "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
