@@ -8,8 +8,8 @@ import zxingcpp
 
 
 def barcode(text: str, kind: str = "") -> np.ndarray:
-    """RGB uint8 (h, w, 3) of a code in its white field; without a kind an EAN of as many digits."""
-    kind = kind or f"EAN{len(text)}"
+    """RGB uint8 (h, w, 3) of a code in its white field; without a kind an EAN or UPC of as many digits."""
+    kind = kind or {8: "EAN8", 12: "UPCA", 13: "EAN13"}[len(text)]
     drawn = np.asarray(zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, kind)).to_image(scale=2))
     framed = cv2.copyMakeBorder(drawn, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=255)
     return np.repeat(framed[..., None], 3, axis=2)
