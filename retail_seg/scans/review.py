@@ -258,7 +258,7 @@ def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int 
 
 def _totals(scan: Scan, answers: Sequence[tuple[int, str, float, bool]]) -> dict[str, int]:
     said = scan.details.get("lines", {})
-    called = [_called(*answer, said.get(str(number))) for number, *answer in answers]
+    called = [_called(sku, chance, decided, said.get(str(number))) for number, sku, chance, decided in answers]
     return {kind: called.count(kind) for kind in CERTAINTIES}
 
 

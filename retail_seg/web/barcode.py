@@ -17,20 +17,27 @@ NONE_READ = "No barcode can be read there. Hold it closer, level and in good lig
 
 def scan_into(key: str) -> None:
     """A button that fills the text input of this key with what a barcode says; the input comes after it or before."""
-    with st.popover("Barcode", icon=":material/barcode_scanner:"):
+    # Each barcode that was read makes another button, which is closed and empty: what was found lies under it.
+    mine = f"{key} barcode {st.session_state.get(_read(key), 0)}"
+    with st.popover("Barcode", icon=":material/barcode_scanner:", key=mine):
         if not barcodes.available():
             st.caption(sentence(f"{barcodes.MISSING[0].upper()}{barcodes.MISSING[1:]}"))
             return
-        if st.toggle("Use the camera", key=f"{key} barcode camera on"):
-            taken = f"{key} barcode camera"
+        if st.toggle("Use the camera", key=f"{mine} camera on"):
+            taken = f"{mine} camera"
             st.camera_input("Hold the barcode before the camera", key=taken, on_change=partial(_fill, key, taken))
-        chosen = f"{key} barcode picture"
+        chosen = f"{mine} picture"
         st.file_uploader(
             "A picture of the barcode",
             type=[suffix.removeprefix(".") for suffix in SUFFIXES],
             key=chosen,
             on_change=partial(_fill, key, chosen),
         )
+
+
+def _read(key: str) -> str:
+    """The key under which a session counts the barcodes that filled an input."""
+    return f"{key} barcodes read"
 
 
 def _fill(key: str, picture: str) -> None:
@@ -45,5 +52,6 @@ def _fill(key: str, picture: str) -> None:
         return
     if number:
         st.session_state[key] = number
+        st.session_state[_read(key)] = st.session_state.get(_read(key), 0) + 1
     else:
         widgets.say(NONE_READ, ok=False, once=True)
