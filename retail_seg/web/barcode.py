@@ -25,7 +25,8 @@ def scan_into(key: str) -> None:
             return
         if st.toggle("Use the camera", key=f"{mine} camera on"):
             taken = f"{mine} camera"
-            st.camera_input("Hold the barcode before the camera", key=taken, on_change=partial(_fill, key, taken))
+            fill = partial(_fill, key, taken)
+            st.camera_input("Hold the barcode before the camera", key=taken, on_change=fill, resolution="1080p")
         chosen = f"{mine} picture"
         st.file_uploader(
             "A picture of the barcode",

@@ -134,7 +134,8 @@ def _add(found: Matcher, product: Product) -> None:
             help=f"JPEG, PNG, WebP, TIFF, BMP or HEIC; at most {MAX_PICTURES} at once, {limit} MB each.",
         )
         if st.toggle("Use the camera", key="camera"):
-            taken = st.camera_input("Take a picture", key=f"camera_{product.sku}_{job.id if job else ''}")
+            mine = f"camera_{product.sku}_{job.id if job else ''}"
+            taken = st.camera_input("Take a picture", key=mine, resolution="1080p")
             uploads = [*uploads, taken] if taken else uploads
         label = "Add this picture" if len(uploads) == 1 else f"Add {len(uploads)} pictures"
         if uploads and st.button(label, type="primary", icon=":material/add:"):
