@@ -13,6 +13,7 @@ from catalogue.errors import UndoError
 from index.views import upright
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
+from retail_seg.photos.words import words_of
 from retail_seg.scans import keeping
 from retail_seg.scans.review import Review, crop_of, open_review, photo_of
 from retail_seg.segmentation.instances.instances import Instances
@@ -57,6 +58,14 @@ class LookAlike:
 def find_products(matcher: Matcher, text: str, limit: int = 20) -> list[Product]:
     """Products by name, SKU or GTIN, best first; none for an empty text."""
     return listing.search(matcher.catalogue, text, limit=limit)
+
+
+def words_on(matcher: Matcher, scan_id: int, number: int) -> str:
+    """What stands on an instance, the largest first, for a new product's name; empty where nothing can be read.
+
+    Raises UnknownScan.
+    """
+    return " ".join(word.text for word in words_of(crop_of(matcher, scan_id, number)[0]))
 
 
 def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike]:

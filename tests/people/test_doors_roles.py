@@ -55,7 +55,8 @@ READS = {
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
     # scans
-    "corrections.find_products", "corrections.uploads", "corrections.parts_at", "review.crop_of", "review.list_scans",
+    "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
+    "review.crop_of", "review.list_scans",
     "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # the annotation set and its trainings

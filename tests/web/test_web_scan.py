@@ -261,6 +261,7 @@ def test_a_manager_makes_a_product_of_an_unknown_crop(store: Path) -> None:
     app = opened(_scans_page, MANAGER, scan="1")
     unknown = next(n for n, one in enumerate(_options(app), 1) if " ? " in one)
     app = checked(picked(app, unknown).radio[0].set_value("new").run())
+    assert "Read on it: " in text(app)
     for label, value in (("SKU", "SOUP-1"), ("Name", "Tomato soup")):
         app = checked(next(box for box in app.text_input if box.label == label).set_value(value).run())
     app = button(app, "Make the product")
