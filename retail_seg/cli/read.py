@@ -24,15 +24,15 @@ def read(images: tuple[Path, ...], json_file: Path | None) -> int:
     an empty box is the whole picture. Give pictures of single products or labels: of a large photo only what is largest
     is read. Words are read with the extra `text`, barcodes with the extra `codes`; needs no store.
     """
-    from retail_seg.errors import PhotoError
+    from retail_seg.errors import MissingExtraError, PhotoError
     from retail_seg.photos import codes, words
     from retail_seg.store.crop_lists import as_rows, load_crops
 
-    for reader in (words, codes):
-        if not reader.available():
-            say(reader.MISSING[0].upper() + reader.MISSING[1:])
-    if not (words.available() or codes.available()):
-        return 2
+    missing = [reader.MISSING for reader in (words, codes) if not reader.available()]
+    if len(missing) == 2:
+        raise MissingExtraError("; ".join(missing))
+    for sentence in missing:
+        say(f"{sentence[0].upper()}{sentence[1:]}")
     rows = as_rows(expand(images))
     failed = 0
     with output(json_file) as out:

@@ -11,6 +11,7 @@ from typing import Any
 from catalogue import Catalogue, listing
 from catalogue.listing import Filter
 from retail_seg.errors import StoreError
+from retail_seg.system.files import bounded_lines
 
 #: SKUs that can be there, each with how much likelier than others it is.
 Among = Mapping[str, float]
@@ -103,7 +104,8 @@ def _listed(catalogue: Catalogue, path: Path) -> list[tuple[str, float]]:
     """SKUs and weights of a list."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(file), 1)]
+            lines = csv.reader(bounded_lines(file))
+            rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(lines, 1)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise StoreError(f"{path}: is no list of SKUs; save it as CSV in UTF-8, one SKU a line") from error
     rows = [(number, row) for number, row in rows if any(row)]
