@@ -6,7 +6,7 @@ Source: GS1 General Specifications, sections 1.4 (prefixes), 2.1 (restricted cir
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from catalogue.errors import GtinError
@@ -105,14 +105,18 @@ class Remark:
     proposed: str = ""
 
 
-def remark_on(gtin: str, read: Iterable[str], owners: Callable[[str], Iterable[str]]) -> Remark | None:
-    """What is to be said of a product whose pictures show the GTINs `read`; None where they agree, or show none.
+def remark_on(gtin: str, pictures: Iterable[Sequence[str]], owners: Callable[[str], Iterable[str]]) -> Remark | None:
+    """What is to be said of a product whose pictures show these GTINs each; None where they agree, or show none.
 
     `gtin` is the product's own (14 digits, empty for none). `owners` gives the SKUs of other products that a GTIN
-    belongs to. Numbers of one article's packaging levels agree: they differ in their first and their check digit.
+    belongs to. A picture agrees that shows the product's own number among others. Numbers of one article's packaging
+    levels are the same: they differ in their first and their check digit.
     """
-    numbers = list(dict.fromkeys(read))
-    if not numbers or any(gtin[1:13] == number[1:13] for number in numbers):
+    read = list(pictures)
+    if gtin:
+        read = [shown for shown in read if shown and not any(gtin[1:13] == number[1:13] for number in shown)][:1]
+    numbers = list(dict.fromkeys(number for shown in read for number in shown))
+    if not numbers:
         return None
     shown = " and ".join(map(printed, numbers))
     what = f"shows the barcode {shown}"

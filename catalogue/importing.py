@@ -313,7 +313,7 @@ class Import:
                     prepared.refused.append(Refusal(picture.line, picture.name, str(result)))
                 else:
                     good.append(result)
-            remark = self._remark(prepared, [number for one in good for number in one.gtins])
+            remark = self._remark(prepared, [one.gtins for one in good])
             change = None
             if self._embed is not None:
                 change = self._write(prepared, [one for one in good if isinstance(one, NewReference)])
@@ -330,9 +330,9 @@ class Import:
         except PictureRefused as error:
             return error
 
-    def _remark(self, prepared: _Prepared, shown: list[str]) -> str:
+    def _remark(self, prepared: _Prepared, shown: list[tuple[str, ...]]) -> str:
         """What the barcodes in a product's new pictures say about the GTIN that it will have."""
-        if not shown:
+        if not any(shown):
             return ""
         sku = prepared.wanted.sku
         product = prepared.current or Product(sku)

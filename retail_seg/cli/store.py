@@ -57,7 +57,7 @@ def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: s
         before = browsing.count_references(matcher)
         matcher.enrol(product, good, by=by)
         added = browsing.count_references(matcher) - before
-        remark = barcodes.remark(matcher, sku, [gtin for one in good for gtin in one.gtins])
+        remark = barcodes.remark(matcher, sku, [one.gtins for one in good])
     say(f"{sku}: {added} references added, {len(good) - added} were there already")
     if remark:
         say(f"? {sku}: a picture {remark.text}")

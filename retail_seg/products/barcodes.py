@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from catalogue import listing
@@ -13,11 +13,11 @@ from retail_seg.photos.load import PhotoSource, load_photo
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
 
-__all__ = ["MISSING", "available", "number_on", "remark"]
+__all__ = ["MISSING", "available", "gtins_on", "number_on", "remark"]
 
 
-def remark(matcher: Matcher, sku: str, gtins: Iterable[str]) -> Remark | None:
-    """What is to be said where pictures of a product show these GTINs (14 digits); None where all is well."""
+def remark(matcher: Matcher, sku: str, pictures: Iterable[Sequence[str]]) -> Remark | None:
+    """What is to be said where pictures of a product show these GTINs (14 digits) each; None where all is well."""
     product = matcher.catalogue.find_product(sku)
     if product is None:
         return None
@@ -25,7 +25,13 @@ def remark(matcher: Matcher, sku: str, gtins: Iterable[str]) -> Remark | None:
     def owners(gtin: str) -> list[str]:
         return [other for other in listing.skus_with_gtin(matcher.catalogue, gtin) if other != sku]
 
-    return remark_on(product.gtin, gtins, owners)
+    return remark_on(product.gtin, pictures, owners)
+
+
+def gtins_on(matcher: Matcher, reference_id: int) -> tuple[str, ...]:
+    """The GTINs (14 digits) that a reference shows in the size in which it is kept; raises UnknownReference."""
+    picture = load_photo(matcher.catalogue.reference_picture(reference_id), name="reference")
+    return gtins_in(code.text for code in codes_of(picture))
 
 
 def number_on(photo: PhotoSource, name: str) -> str:

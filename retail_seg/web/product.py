@@ -18,7 +18,7 @@ from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
 from retail_seg.system.jobs import Job
 from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
-from retail_seg.web.shared import errors_as_sentences, jobs, may
+from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 from retail_seg.web.text import plain
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def _add(found: Matcher, product: Product) -> None:
         widgets.watch(job)
         return
     if job is not None:
-        _added(found, product, job)
+        _added(job)
+    _barcode(found, product, job)
     with st.expander("Add pictures", icon=":material/add_a_photo:", expanded=job is None):
         limit = st.get_option("server.maxUploadSize")
         uploads: list[Any] = st.file_uploader(
@@ -152,7 +153,7 @@ def _start(found: Matcher, sku: str, uploads: list[tuple[str, bytes]]) -> None:
     widgets.open_job(job)
 
 
-def _added(found: Matcher, product: Product, job: Job) -> None:
+def _added(job: Job) -> None:
     widgets.failure(job)
     if job.state != DONE:
         return
@@ -163,12 +164,14 @@ def _added(found: Matcher, product: Product, job: Job) -> None:
     for one in results:
         if one.reference_id is None:
             st.warning(f"{plain(one.name)}: {plain(one.reason)}", icon=":material/warning:")
-    _barcode(found, product, [gtin for one in results for gtin in one.gtins])
 
 
-def _barcode(found: Matcher, product: Product, gtins: list[str]) -> None:
+def _barcode(found: Matcher, product: Product, job: Job | None) -> None:
     """What the pictures' barcodes say about the product's GTIN, and a button that gives it the one proposed."""
-    remark = barcodes.remark(found, product.sku, gtins)
+    added: list[AddedPicture] = job.result if job is not None and job.state == DONE else []
+    kept = browsing.references(found, product.sku)[-SIZE:]
+    shown = [one.gtins for one in added] + [_gtins_on(found.identity, reference.id) for reference in kept]
+    remark = barcodes.remark(found, product.sku, shown)
     if remark is None:
         return
     if not remark.proposed:
@@ -178,6 +181,12 @@ def _barcode(found: Matcher, product: Product, gtins: list[str]) -> None:
     if st.button("Take it as its GTIN", icon=":material/check:", key="take_gtin"):
         wanted = replace(product, gtin=remark.proposed)
         widgets.act(partial(editing.change_product, found, product, wanted), "It has its GTIN.")
+
+
+@st.cache_data(max_entries=3000, show_spinner=False)
+def _gtins_on(store: str, reference_id: int) -> tuple[str, ...]:
+    """The GTINs that a reference shows; its picture never changes."""
+    return barcodes.gtins_on(matcher(store_folder()), reference_id)
 
 
 # -- what it is confused with

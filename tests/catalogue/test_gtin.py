@@ -115,7 +115,7 @@ OWN, OTHER = "04006381333931", "00036000291452"
 
 
 def remarked(gtin: str, *read: str, owners: dict[str, list[str]] | None = None) -> Remark | None:
-    return remark_on(gtin, read, lambda number: (owners or {}).get(number, []))
+    return remark_on(gtin, [read], lambda number: (owners or {}).get(number, []))
 
 
 def test_pictures_that_agree_or_show_no_number_say_nothing() -> None:
@@ -135,3 +135,14 @@ def test_a_number_that_contradicts_is_said_and_one_that_is_missing_is_proposed()
     assert several is not None and not several.proposed and "036000291452 and 4006381333931" in several.text
     taken = remarked("", OTHER, owners={OTHER: ["B"]})
     assert taken is not None and not taken.proposed and "the GTIN of B" in taken.text
+
+
+def test_each_picture_has_to_agree() -> None:
+    one_is_wrong = remark_on(OWN, [(OWN,), (), (OTHER,)], lambda number: [])
+    assert (
+        one_is_wrong is not None and "036000291452" in one_is_wrong.text and "4006381333931," not in one_is_wrong.text
+    )
+    two = remark_on("", [(OWN,), (), (OWN, OTHER)], lambda number: [])
+    assert two is not None and not two.proposed
+    same = remark_on("", [(OWN,), (OWN,)], lambda number: [])
+    assert same is not None and same.proposed == OWN

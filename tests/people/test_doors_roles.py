@@ -50,8 +50,8 @@ READS = {
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
-    "browsing.thumbnail", "browsing.last_changes", "barcodes.remark", "editing.rivals", "settings.stated_policy",
-    "health.neighbours",
+    "browsing.thumbnail", "browsing.last_changes", "barcodes.remark", "barcodes.gtins_on", "editing.rivals",
+    "settings.stated_policy", "health.neighbours",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
     # scans

@@ -38,19 +38,20 @@ def pack(digits: str = "4006381333931", size: tuple[int, int] = (420, 420)) -> b
 def test_an_added_picture_proposes_the_gtin_that_it_shows(matcher: Matcher) -> None:
     (added,) = editing.add_pictures(matcher, "A", [("back.jpg", pack())])
     assert added.reference_id is not None and added.gtins == (GTIN,)
-    remark = barcodes.remark(matcher, "A", added.gtins)
+    remark = barcodes.remark(matcher, "A", [added.gtins])
     assert remark is not None and remark.proposed == GTIN
+    assert barcodes.gtins_on(matcher, added.reference_id) == (GTIN,)
     product = matcher.catalogue.product("A")
     editing.change_product(matcher, product, product.with_fields({"gtin": remark.proposed}))
-    assert barcodes.remark(matcher, "A", added.gtins) is None
+    assert barcodes.remark(matcher, "A", [added.gtins]) is None
 
 
 def test_one_that_contradicts_is_said(matcher: Matcher) -> None:
     (added,) = editing.add_pictures(matcher, "B", [("back.jpg", pack())])
-    remark = barcodes.remark(matcher, "B", added.gtins)
+    remark = barcodes.remark(matcher, "B", [added.gtins])
     assert remark is not None and "96385074" in remark.text and "4006381333931" in remark.text and not remark.proposed
     (other,) = editing.add_pictures(matcher, "A", [("back.jpg", pack("96385074"))])
-    told = barcodes.remark(matcher, "A", other.gtins)
+    told = barcodes.remark(matcher, "A", [other.gtins])
     assert told is not None and "the GTIN of B" in told.text
 
 
@@ -74,4 +75,4 @@ def test_without_the_extra_pictures_are_added_as_before(matcher: Matcher, monkey
     monkeypatch.setattr(codes, "PACKAGE", "zxing_that_is_not_there")
     (added,) = editing.add_pictures(matcher, "A", [("back.jpg", pack())])
     assert added.reference_id is not None and added.gtins == ()
-    assert barcodes.remark(matcher, "A", added.gtins) is None and barcodes.number_on(pack(), "x") == ""
+    assert barcodes.remark(matcher, "A", [added.gtins]) is None and barcodes.number_on(pack(), "x") == ""

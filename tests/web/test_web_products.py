@@ -187,4 +187,5 @@ def test_a_gtin_that_a_new_picture_shows_is_taken_over(store: Path) -> None:
         assert matcher.catalogue.product("S-3").gtin == "04006381333931"
     checked(app.file_uploader[0].set_value(shown("96385074")).run())
     app = press(app, "Add this picture")
-    assert any("96385074" in one.value and "4006381333931" in one.value for one in app.warning)
+    for later in (app, opened("products", sku="S-3")):
+        assert any("96385074" in one.value and "4006381333931" in one.value for one in later.warning)
