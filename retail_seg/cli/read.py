@@ -57,6 +57,6 @@ def _read(picture: np.ndarray) -> dict[str, list[dict[str, Any]]]:
     if codes.available():
         found["codes"] = [
             {"text": one.text, "kind": one.kind, "gtin": next(iter(gtins_in([one.text])), ""), "box": list(one.box)}
-            for one in codes.codes_of(picture, all_kinds=True)
+            for one in codes.codes_of(picture, thorough=True)
         ]
     return found

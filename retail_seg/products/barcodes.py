@@ -30,6 +30,8 @@ def remark(matcher: Matcher, sku: str, pictures: Iterable[Sequence[str]]) -> Rem
 
 def gtins_on(matcher: Matcher, reference_id: int) -> tuple[str, ...]:
     """The GTINs (14 digits) that a reference shows in the size in which it is kept; raises UnknownReference."""
+    if not available():
+        return ()
     picture = load_photo(matcher.catalogue.reference_picture(reference_id), name="reference")
     return gtins_in(code.text for code in codes_of(picture))
 
@@ -39,5 +41,5 @@ def number_on(photo: PhotoSource, name: str) -> str:
 
     Empty where no code can be read. Raises PhotoError for a photo that cannot be read.
     """
-    texts = [code.text for code in codes_of(load_photo(photo, name=name), all_kinds=True)]
+    texts = [code.text for code in codes_of(load_photo(photo, name=name), thorough=True)]
     return next(map(printed, gtins_in(texts)), texts[0] if texts else "")

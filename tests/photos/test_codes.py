@@ -37,12 +37,12 @@ def test_bars_of_the_colours_that_printers_use_are_seen() -> None:
 def test_codes_of_other_kinds_are_read_when_they_are_asked_for() -> None:
     picture = on_pack(barcode("https://id.gs1.org/01/04006381333931", "QRCode"), at=(60, 60))
     assert codes.codes_of(picture) == []
-    assert [code.kind for code in codes.codes_of(picture, all_kinds=True)] == ["QRCode"]
+    assert [code.kind for code in codes.codes_of(picture, thorough=True)] == ["QRCode"]
 
 
 def test_a_picture_without_codes_has_none() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
-    assert codes.codes_of(noise, all_kinds=True) == []
+    assert codes.codes_of(noise, thorough=True) == []
 
 
 def test_without_the_extra_nothing_is_read_and_the_sentence_says_what_to_install(
@@ -52,3 +52,18 @@ def test_without_the_extra_nothing_is_read_and_the_sentence_says_what_to_install
     assert not codes.available()
     assert codes.codes_of(on_pack(barcode("4006381333931"), at=(60, 200))) == []
     assert "retail-seg[codes]" in codes.MISSING
+
+
+def test_a_thorough_look_reads_a_code_at_any_angle_and_says_where_it_is() -> None:
+    picture = on_pack(barcode("4006381333931"), at=(60, 200))
+    middle = np.array([picture.shape[1] / 2, picture.shape[0] / 2])
+    turned = cv2.getRotationMatrix2D(middle.tolist(), 45, 1)
+    askew = cv2.warpAffine(picture, turned, picture.shape[1::-1], borderValue=(180, 40, 30))
+    assert codes.codes_of(askew) == []
+    (found,) = codes.codes_of(askew, thorough=True)
+    assert found.text == "4006381333931"
+    (level,) = codes.codes_of(picture)
+    x, y, w, h = level.box
+    expected = turned @ [x + w / 2, y + h / 2, 1]
+    x, y, w, h = found.box
+    assert np.hypot(*(expected - [x + w / 2, y + h / 2])) < 12
