@@ -14,7 +14,7 @@ PACKAGE, EXTRA = "zxingcpp", "codes"
 MISSING = f'barcodes cannot be read here; install what reads them: pip install "retail-seg[{EXTRA}]"'
 
 _CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
-_AS_IT_IS = np.float32([[1, 0, 0], [0, 1, 0]])
+_AS_IT_IS = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
 
 @dataclass(frozen=True)
