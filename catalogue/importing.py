@@ -15,9 +15,10 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from catalogue import formats, sources, tables
+from catalogue import formats, listing, sources, tables
 from catalogue.errors import CatalogueError, ImportFileError, PictureRefused
 from catalogue.formats import CropBox, PictureName
+from catalogue.gtin import remark_on
 from catalogue.records import NewReference, Product, clean_text
 from catalogue.store import Catalogue
 
@@ -65,6 +66,15 @@ class ImportFile:
         """SKU ► the product's name, of those that the file gives one."""
         return {wanted.sku: wanted.fields["name"] for wanted in self.wanted if wanted.fields.get("name")}
 
+    @cached_property
+    def skus_by_gtin(self) -> dict[str, list[str]]:
+        """GTIN of 14 digits ► the SKUs that the file gives it to."""
+        found: dict[str, list[str]] = {}
+        for wanted in self.wanted:
+            if number := wanted.fields.get("gtin"):
+                found.setdefault(number, []).append(wanted.sku)
+        return found
+
     @property
     def pictures(self) -> int:
         """How many pictures the file names."""
@@ -93,7 +103,8 @@ class Outcome:
 
     `changes` holds (field, old, new); on an existing product they are written only where `applied`. `pictures` counts
     new references, `known` those that were there, `named` the pictures that the file names for it. `change` is the
-    log's number of what was written, None where nothing was.
+    log's number of what was written, None where nothing was. `remark` says where barcodes in its pictures contradict
+    its GTIN, or what GTIN they would give it.
     """
 
     sku: str
@@ -106,9 +117,11 @@ class Outcome:
     named: int
     refused: list[Refusal]
     change: int | None = None
+    remark: str = ""
 
 
-Check = Callable[[LoadedPicture], None]
+#: Raises PictureRefused; gives the GTINs that the picture shows.
+Check = Callable[[LoadedPicture], Sequence[str]]
 Embed = Callable[[Sequence[LoadedPicture]], Sequence[NewReference | PictureRefused]]
 Fetch = Callable[[str], bytes]
 
@@ -194,6 +207,13 @@ class _Prepared:
     pictures: list[LoadedPicture] = field(default_factory=list)
     known: int = 0
     refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture that can be used, of which nothing is written, and the GTINs that it shows."""
+
+    gtins: tuple[str, ...]
 
 
 class Import:
@@ -286,30 +306,45 @@ class Import:
         loaded = [picture for prepared in waiting for picture in prepared.pictures]
         results = iter(self._results(loaded))
         for prepared in waiting:
-            references = []
+            good: list[NewReference | _Read] = []
             for picture in prepared.pictures:
                 result = next(results)
                 if isinstance(result, PictureRefused):
                     prepared.refused.append(Refusal(picture.line, picture.name, str(result)))
                 else:
-                    references.append(result)
+                    good.append(result)
+            remark = self._remark(prepared, [one.gtins for one in good])
             change = None
             if self._embed is not None:
-                change = self._write(prepared, [r for r in references if r is not None])
-            yield self._outcome(prepared, len(references), change)
+                change = self._write(prepared, [one for one in good if isinstance(one, NewReference)])
+            yield self._outcome(prepared, len(good), change, remark)
 
-    def _results(self, loaded: list[LoadedPicture]) -> Sequence[NewReference | PictureRefused | None]:
+    def _results(self, loaded: list[LoadedPicture]) -> Sequence[NewReference | _Read | PictureRefused]:
         if self._embed is not None:
             return self._embed(loaded) if loaded else []
         return [self._checked(picture) for picture in loaded]
 
-    def _checked(self, picture: LoadedPicture) -> PictureRefused | None:
+    def _checked(self, picture: LoadedPicture) -> _Read | PictureRefused:
         try:
-            if self._check is not None:
-                self._check(picture)
+            return _Read(tuple(self._check(picture)) if self._check is not None else ())
         except PictureRefused as error:
             return error
-        return None
+
+    def _remark(self, prepared: _Prepared, shown: list[tuple[str, ...]]) -> str:
+        """What the barcodes in a product's new pictures say about the GTIN that it will have."""
+        if not any(shown):
+            return ""
+        sku = prepared.wanted.sku
+        product = prepared.current or Product(sku)
+        if prepared.current is None or self._replace:
+            product = product.with_fields(prepared.wanted.fields).cleaned()
+        found = remark_on(product.gtin, shown, lambda gtin: self._owners(gtin, sku))
+        return found.text if found else ""
+
+    def _owners(self, gtin: str, but: str) -> list[str]:
+        """SKUs of other products with this GTIN, in the catalogue or in the file."""
+        found = {*listing.skus_with_gtin(self._catalogue, gtin), *self._file.skus_by_gtin.get(gtin, ())}
+        return sorted(found - {but})
 
     def _write(self, prepared: _Prepared, references: list[NewReference]) -> int | None:
         """Write a product, if the file brings anything for it; the log's number of that."""
@@ -319,7 +354,7 @@ class Import:
             return self._catalogue.enrol_logged(product, references, by=self._by)[1]
         return self._catalogue.enrol_logged(sku, references, by=self._by)[1] if references else None
 
-    def _outcome(self, prepared: _Prepared, pictures: int, change: int | None) -> Outcome:
+    def _outcome(self, prepared: _Prepared, pictures: int, change: int | None, remark: str) -> Outcome:
         status = "added" if prepared.current is None else "changed" if prepared.changes or pictures else "unchanged"
         return Outcome(
             prepared.wanted.sku,
@@ -332,4 +367,5 @@ class Import:
             len(prepared.wanted.pictures),
             prepared.refused,
             change,
+            remark,
         )

@@ -111,6 +111,12 @@ def count_search(catalogue: Catalogue, text: str) -> int:
     return count(catalogue, wanted) if wanted.query else len(_exact(catalogue, wanted))
 
 
+def skus_with_gtin(catalogue: Catalogue, gtin: str) -> list[str]:
+    """SKUs of the products that have this GTIN (14 digits)."""
+    sql = "SELECT sku FROM products WHERE gtin = ? AND gtin != '' AND deleted IS NULL ORDER BY id"  # '' is not indexed
+    return [row[0] for row in catalogue.db.execute(sql, [gtin]).fetchall()]
+
+
 def covers(catalogue: Catalogue, skus: Sequence[str]) -> dict[str, tuple[int, int]]:
     """(first reference in use, number of references) per SKU; products without any are left out."""
     if not skus:

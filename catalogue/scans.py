@@ -165,13 +165,15 @@ def thumbnails(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, bytes
     return {row[0]: bytes(row[1]) for row in catalogue.db.execute(sql, [int(i) for i in scan_ids]).fetchall()}
 
 
-def totals(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """(instances with a product, instances without) of each of these scans."""
+def answers(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, list[tuple[int, str, float, bool]]]:
+    """(number, SKU, probability, whether a person decided) of the instances of each of these scans."""
     marks = ",".join("?" * len(scan_ids))
-    sql = f"""SELECT scan_id, sum(sku != ''), sum(sku = '') FROM instances
-        WHERE gone IS NULL AND scan_id IN ({marks}) GROUP BY scan_id"""
-    found = {row[0]: (row[1], row[2]) for row in catalogue.db.execute(sql, [int(i) for i in scan_ids]).fetchall()}
-    return {int(i): found.get(int(i), (0, 0)) for i in scan_ids}
+    sql = f"""SELECT scan_id, number, sku, probability, coalesce(decided_at, '') != '' FROM instances
+        WHERE gone IS NULL AND scan_id IN ({marks}) ORDER BY scan_id, number"""
+    found: dict[int, list[tuple[int, str, float, bool]]] = {int(i): [] for i in scan_ids}
+    for scan_id, number, sku, probability, decided in catalogue.db.execute(sql, list(found)).fetchall():
+        found[scan_id].append((number, sku, probability, bool(decided)))
+    return found
 
 
 def instances(catalogue: Catalogue, scan_id: int) -> list[ScanInstance]:

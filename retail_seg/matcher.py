@@ -18,11 +18,12 @@ from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Report
-from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.active_model import load_in_use, stamp
 from retail_seg.store.among import Among, among_of
 from retail_seg.store.answering import Answering
 from retail_seg.store.asked import checked_facings, photographed
 from retail_seg.store.enrolment import (
+    Enrolled,
     OnPicture,
     Prepared,
     Refused,
@@ -149,8 +150,8 @@ class Matcher:
         if self._segmenter is not None:
             return self._segmenter
         loaded = self._loaded
-        while loaded is None or loaded[0] != stamp(self.folder):  # a switch while it was read: read again
-            loaded = self._loaded = (stamp(self.folder), load_segmenter(model_in_use(self.folder)))
+        if loaded is None or loaded[0] != stamp(self.folder):
+            loaded = self._loaded = load_in_use(self.folder, load_segmenter)
         return loaded[1]
 
     # -- answers
@@ -224,9 +225,11 @@ class Matcher:
         require("staff")
         return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, among, on_stage)[0]
 
-    def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
+    def report(
+        self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5, among: Among | None = None
+    ) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
-        return self._answer([outline(photo, instances, name)], top)[0].report
+        return self._answer([outline(photo, instances, name)], top, among)[0].report
 
     def match(
         self,
@@ -304,10 +307,10 @@ class Matcher:
 
     def enrol_readable(
         self, sku: str, pictures: Sequence[Upload], *, by: str = "", on_picture: OnPicture = unwatched
-    ) -> list[int | Refused]:
+    ) -> list[Enrolled | Refused]:
         """Give a product that exists those of the pictures that can be used, all in one change.
 
-        Each picture's reference id in its place, or why there is none. What `on_picture` raises ends the work before
+        Each picture's reference in its place, or why there is none. What `on_picture` raises ends the work before
         anything is written. Raises UnknownProduct; only a manager may.
         """
         by = sign("manager", by)
@@ -317,7 +320,7 @@ class Matcher:
         fresh = [one for one in found if not isinstance(one, Refused)]
         ids = iter(self.catalogue.enrol(product, fresh, by=by) if fresh else [])
         self.refresh()
-        return [one if isinstance(one, Refused) else next(ids) for one in found]
+        return [one if isinstance(one, Refused) else Enrolled(next(ids), one.gtins) for one in found]
 
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
         sku = product if isinstance(product, str) else product.sku

@@ -98,7 +98,7 @@ def test_no_sql_stands_outside_the_catalogue() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ["web", "cli", "api"])
+@pytest.mark.parametrize("room", ["web", "cli", "api", "bench", "demo"])
 def test_the_faces_leave_a_matchers_catalogue_to_the_rooms_below(room: str) -> None:
     found = modules(f"retail_seg/{room}")
     assert found or f"retail_seg/{room}/" in COMING

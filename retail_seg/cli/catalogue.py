@@ -65,6 +65,7 @@ class Tally:
         self.pictures = 0
         self.refused = refused
         self.held_back = 0
+        self.remarks = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one product."""
@@ -72,6 +73,7 @@ class Tally:
         self.pictures += outcome.pictures
         self.refused += len(outcome.refused)
         self.held_back += bool(outcome.changes) and not outcome.applied
+        self.remarks += bool(outcome.remark)
 
     def summary(self) -> str:
         """The line."""
@@ -79,6 +81,8 @@ class Tally:
         text = f"{counts}; {self.pictures} new pictures, {self.refused} lines or pictures refused"
         if self.held_back:
             text += f"; changed fields of {self.held_back} products were left as they are (--replace applies them)"
+        if self.remarks:
+            text += f"; barcodes of {self.remarks} products say something else (lines with ?)"
         return f"Dry run, nothing written: {text}" if self.dry_run else text
 
 
@@ -107,6 +111,8 @@ def _diff(outcome: Outcome) -> Iterator[str]:
         held_back = "" if outcome.applied or not outcome.changes else " (not applied)"
         yield f"~ {outcome.sku}{pictures}{held_back}"
         yield from (f"    {field}: {old!r} -> {new!r}" for field, old, new in outcome.changes)
+    if outcome.remark:
+        yield f"? {outcome.sku}: a picture {outcome.remark}"
     yield from (f"! {refusal}" for refusal in outcome.refused)
 
 

@@ -61,12 +61,14 @@ def scan(
     from retail_seg.matcher import Matcher
     from retail_seg.report import write_counts_csv
     from retail_seg.scans.keeping import keep as keep_scan
+    from retail_seg.store.among import kept_choice
 
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0
     with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
         paths, among = expand(photos), matcher.only(only)
+        chosen = kept_choice(only, among)
         scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
             if isinstance(found, PhotoError):
@@ -75,7 +77,7 @@ def scan(
                 continue
             kept: dict[str, int] = {}
             if keep:
-                kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by)
+                kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by, details=chosen)
             write_json_line(out, {**found.report.to_dict(), **kept})
             reports.append(found.report)
             overlays.write(path, found.seen.picture, found.report)

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalogue import Product, scans
+from catalogue import Product
 from retail_seg.demo.making import (
     DemoResult,
     Row,
@@ -124,7 +124,8 @@ def _shares(box: list[float], image: dict[str, Any]) -> tuple[float, float, floa
 def _keep(matcher: Matcher, scanned: Scanned, data: bytes) -> None:
     """Keep the scan, once for each segmenter."""
     from retail_seg.scans.keeping import keep
+    from retail_seg.scans.review import list_scans
 
-    before = scans.latest(matcher.catalogue, SCANNED, limit=1)
-    if not before or before[0].model != scanned.report.versions["segmenter"]:
+    before = list_scans(matcher, SCANNED, limit=1)
+    if not before or before[0].scan.model != scanned.report.versions["segmenter"]:
         keep(matcher, scanned, data=data, by="demo")

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -142,13 +143,11 @@ def opened_picture(source: Path | BinaryIO, name: str, max_pixels: int = MAX_PIX
     """
     from PIL import Image, UnidentifiedImageError
 
-    _register_heif()
+    _prepare_pillow()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning: the pixel limit below is stricter
-            with Image.open(source, formats=DECODERS) as image:
-                _check_size(image.width, image.height, name, max_pixels)
-                yield image
+        with Image.open(source, formats=DECODERS) as image:
+            _check_size(image.width, image.height, name, max_pixels)
+            yield image
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -212,10 +211,16 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _register_heif() -> None:
+@cache
+def _prepare_pillow() -> None:
+    """Once a process: Pillow reads HEIC, and keeps its warnings, which threads could not switch off each for itself.
+
+    They tell of large and of odd pictures: of the first, the limit here is stricter, the second are errors here.
+    """
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:

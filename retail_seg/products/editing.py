@@ -28,11 +28,15 @@ class TooManyPictures(RetailSegError):
 
 @dataclass(frozen=True)
 class AddedPicture:
-    """What became of one uploaded picture: the reference that it is now, or why there is none."""
+    """What became of one uploaded picture: the reference that it is now, or why there is none.
+
+    `gtins` are those (14 digits) that barcodes in it hold.
+    """
 
     name: str
     reference_id: int | None
     reason: str = ""
+    gtins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,9 @@ def add_pictures(
 
     found = matcher.enrol_readable(sku, [Upload(data, name) for name, data in uploads], on_picture=on_picture)
     return [
-        AddedPicture(name, None, one.reason) if isinstance(one, Refused) else AddedPicture(name, one)
+        AddedPicture(name, None, one.reason)
+        if isinstance(one, Refused)
+        else AddedPicture(name, one.reference_id, gtins=one.gtins)
         for name, one in zip(names, found, strict=True)
     ]
 

@@ -35,7 +35,7 @@ ENDINGS = (*TABLE_SUFFIXES, ".zip")
 WAITING = 5
 #: What a line of the file comes to, in the order in which people ask for it.
 STATUSES = ("added", "changed", "unchanged", "refused")
-COLUMNS = ("line", "sku", "result", "product", "changes", "new pictures", "problems")
+COLUMNS = ("line", "sku", "result", "product", "changes", "new pictures", "problems", "remarks")
 
 
 class UploadRefused(RetailSegError):
@@ -47,7 +47,7 @@ class UploadLine:
     """What becomes of one product of the file, or of a line that is none (`status` "refused", `sku` empty).
 
     `changes` holds (field, old, new), `pictures` counts new ones, `change` is the log's number of what was written
-    (None: nothing was). `name` is the product's, as the file gives it.
+    (None: nothing was). `name` is the product's, as the file gives it. `remark` is what its pictures' barcodes say.
     """
 
     line: int
@@ -58,6 +58,7 @@ class UploadLine:
     pictures: int = 0
     problems: tuple[str, ...] = ()
     change: int | None = None
+    remark: str = ""
 
     def writes(self, *, replace: bool) -> bool:
         """Whether importing the line changes anything in the catalogue."""
@@ -74,7 +75,7 @@ class UploadLine:
         """The line as text, in the order of COLUMNS."""
         line, pictures = str(self.line or ""), str(self.pictures or "")
         problems = "; ".join(self.problems)
-        return (line, self.sku, self.status, self.name, self.text(replace=replace), pictures, problems)
+        return (line, self.sku, self.status, self.name, self.text(replace=replace), pictures, problems, self.remark)
 
 
 @dataclass
@@ -240,10 +241,11 @@ def take_back(matcher: Matcher, done: ImportRun, report: OnProgress) -> ImportRu
 
 
 def counts(lines: Iterable[UploadLine]) -> dict[str, int]:
-    """How many lines have each status of STATUSES, and under "problems" how many have one."""
+    """How many lines have each status of STATUSES, and under "problems" and "remarks" how many have one."""
     found = list(lines)
     number = Counter(line.status for line in found)
-    return {status: number[status] for status in STATUSES} | {"problems": sum(bool(line.problems) for line in found)}
+    told = {"problems": sum(bool(line.problems) for line in found), "remarks": sum(bool(line.remark) for line in found)}
+    return {status: number[status] for status in STATUSES} | told
 
 
 def to_csv(lines: Iterable[UploadLine], *, replace: bool) -> str:
@@ -273,9 +275,8 @@ def _line(file: ImportFile, outcome: Outcome) -> UploadLine:
     problems = tuple(str(refusal) for refusal in outcome.refused)
     changes = tuple(outcome.changes)
     name = file.names.get(outcome.sku, "")
-    return UploadLine(
-        outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, outcome.change
-    )
+    told = (outcome.pictures, problems, outcome.change, outcome.remark and f"a picture {outcome.remark}")
+    return UploadLine(outcome.line, outcome.sku, outcome.status, name, changes, *told)
 
 
 class _Counter:
@@ -303,9 +304,12 @@ class _Counter:
 
 
 def portion(lines: list[UploadLine], status: str, start: int, size: int) -> tuple[list[UploadLine], int]:
-    """Some lines of a status ("" for all, "problems" for those with one), as the file has them, and how many of it."""
-    if status == "problems":
-        found = [line for line in lines if line.problems]
+    """Some lines of a status, as the file has them, and how many of it.
+
+    "" stands for all, "problems" and "remarks" for those with one.
+    """
+    if status in ("problems", "remarks"):
+        found = [line for line in lines if (line.problems if status == "problems" else line.remark)]
     else:
         found = [line for line in lines if status in ("", line.status)]
     return sorted(found, key=lambda line: line.line)[start : start + size], len(found)

@@ -13,10 +13,12 @@ from catalogue.errors import UndoError
 from index.views import upright
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
+from retail_seg.photos.words import words_of
 from retail_seg.scans import keeping
 from retail_seg.scans.review import Review, crop_of, open_review, photo_of
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.splitting import parts_by_maps, parts_by_outline, split_at
+from retail_seg.store.among import choice_again
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import Upload, decode_kept
 
@@ -56,6 +58,14 @@ class LookAlike:
 def find_products(matcher: Matcher, text: str, limit: int = 20) -> list[Product]:
     """Products by name, SKU or GTIN, best first; none for an empty text."""
     return listing.search(matcher.catalogue, text, limit=limit)
+
+
+def words_on(matcher: Matcher, scan_id: int, number: int) -> str:
+    """What stands on an instance, the largest first, for a new product's name; empty where nothing can be read.
+
+    Raises UnknownScan.
+    """
+    return " ".join(word.text for word in words_of(crop_of(matcher, scan_id, number)[0]))
 
 
 def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike]:
@@ -223,7 +233,8 @@ def split(matcher: Matcher, review: Review, number: int, parts: np.ndarray) -> i
     instances = Instances.from_labels(np.where(mask, parts, 0).astype(np.int32))
     if len(instances) < 2 or int(instances.boxes[:, 2:].min()) < 4:
         raise CorrectionError("the parts are too small to be products; mark other points")
-    found = matcher.report(crop, instances, review.scan.image)
+    among = choice_again(matcher.catalogue, review.scan.details)
+    found = matcher.report(crop, instances, review.scan.image, among=among)
     first = scans.next_number(matcher.catalogue, review.scan.id)
     x, y = line.box[:2]
     new = []

@@ -33,9 +33,10 @@ def plan(
     """A dry run: iterate it for what an import of the file would do; nothing is written, every picture is read."""
     require("manager")
 
-    def check(picture: LoadedPicture) -> None:
-        check_picture(picture)
+    def check(picture: LoadedPicture) -> tuple[str, ...]:
+        gtins = check_picture(picture)
         pulse(1)
+        return gtins
 
     return Import(catalogue, file, check=check, replace=replace, fetch=Fetcher() if fetch else None)
 
@@ -73,10 +74,10 @@ def apply_to(
     matcher.refresh()
 
 
-def check_picture(picture: LoadedPicture) -> None:
-    """Raise PictureRefused where `embed_pictures` would."""
+def check_picture(picture: LoadedPicture) -> tuple[str, ...]:
+    """Raise PictureRefused where `embed_pictures` would; the GTINs that the picture shows."""
     try:
-        read_upload(_upload(picture))
+        return read_upload(_upload(picture)).gtins
     except PhotoError as error:  # the import's report names the picture itself
         raise PictureRefused(str(error).removeprefix(f"{picture.name}: ")) from None
 

@@ -207,6 +207,8 @@ def _table(lines: list[UploadLine], key: str, *, replace: bool, file_name: str) 
     number = uploads.counts(lines)
     choices = {"": f"All ({len(lines):,})"}
     choices |= {status: f"{plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
+    if number["remarks"]:
+        choices["remarks"] = f"▥ with barcodes that differ ({number['remarks']:,})"
     if number["problems"]:
         choices["problems"] = f"⚠ with problems ({number['problems']:,})"
     status = st.segmented_control(
@@ -235,6 +237,7 @@ def _row(line: UploadLine, replace: bool) -> dict[str, object]:
         "SKU": line.sku,
         "Product": line.name,
         "Problems": "; ".join(line.problems),
+        "Barcodes": line.remark,
         "New pictures": line.pictures,
         "Changes": line.text(replace=replace),
     }

@@ -80,9 +80,9 @@ def _row(row: Listed) -> None:
         if row.thumbnail is not None:
             st.image(row.thumbnail, width=96, alt=f"Photo {scan.image}")
         by = f" by {plain(scan.by)}" if scan.by else ""
+        totals = ", ".join(f"{count} {kind}" for kind, count in row.totals.items())
         st.markdown(
-            f"**{scan.id} · {plain(scan.image)}**  \n{row.known} known, {row.unknown} unknown  \n"
-            f":small[{scan.at[:16].replace('T', ' ')} UTC{by}]"
+            f"**{scan.id} · {plain(scan.image)}**  \n{totals}  \n:small[{scan.at[:16].replace('T', ' ')} UTC{by}]"
         )
         if st.button("Open", key=f"open {scan.id}", help=f"Open scan {scan.id}", icon=":material/open_in_full:"):
             st.query_params["scan"] = str(scan.id)

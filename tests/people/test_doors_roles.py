@@ -42,18 +42,21 @@ READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
     "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "opening.own_references", "among.among_of",
+    "among.choice_again",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
     "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
-    "active_model.own_model", "active_model.previous_model", "active_model.stamp",
+    "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
-    "browsing.thumbnail", "browsing.last_changes", "editing.rivals", "settings.stated_policy", "health.neighbours",
+    "browsing.thumbnail", "browsing.last_changes", "barcodes.remark", "barcodes.gtins_on", "editing.rivals",
+    "settings.stated_policy", "health.neighbours",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
     # scans
-    "corrections.find_products", "corrections.uploads", "corrections.parts_at", "review.crop_of", "review.list_scans",
+    "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
+    "review.crop_of", "review.list_scans",
     "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # the annotation set and its trainings

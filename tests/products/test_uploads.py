@@ -67,7 +67,14 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
     assert a.text(replace=False).startswith("kept as it is, not overwritten: name")
     assert (b.status, b.pictures, len(b.problems)) == ("added", 1, 1) and "missing.png" in b.problems[0]
     assert c.status == "added" and "leaves the import folder" in c.problems[0]
-    assert uploads.counts(upload.lines) == {"added": 2, "changed": 1, "unchanged": 0, "refused": 1, "problems": 3}
+    assert uploads.counts(upload.lines) == {
+        "added": 2,
+        "changed": 1,
+        "unchanged": 0,
+        "refused": 1,
+        "problems": 3,
+        "remarks": 0,
+    }
     assert uploads.portion(upload.lines, "problems", 2, 1) == ([bad], 3)
     assert (
         uploads.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and uploads.portion(upload.lines, "", 0, 2)[1] == 4
