@@ -20,6 +20,7 @@ COMMANDS = {
     "add": ("store", "add", "Add reference pictures of one product."),
     "scan": ("scan", "scan", "Count the products in photos."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
+    "discover": ("discover", "discover", "Group what photos show by looks, for products without pictures."),
     "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
     "train": ("segmentation", "train", "Train a segmenter on a few annotated photos."),
     "manifest": ("manifest", "manifest", "Write a training set to a file that notices what changes."),

@@ -1,0 +1,116 @@
+"""Crops that nobody has named ► groups that show one product each, without a number of groups to state.
+
+Average linkage (Sokal & Michener 1958) on the log-odds that two crops are one product. It is done twice: the vectors of
+the groups that are beyond doubt teach a projection, as references teach it to a store, and by that all are compared
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from index.projection import Projection, ProjectionRecipe, fit_projection
+from index.sameness import (
+    MOST,
+    Compared,
+    Crops,
+    OnPairs,
+    count_agreeing,
+    lay_over,
+    log_odds,
+    near_pairs,
+)
+
+#: Neighbours of each crop that it is compared with.
+NEIGHBOURS = 30
+#: Mean log-odds of two groups from which on they are one.
+EVEN = 2.0
+#: Mean log-odds that a group needs to teach.
+SURE = 3.5
+#: Pairs of less than that are not laid on each other: they are as good as decided.
+WORTH = -2.5
+
+_TAUGHT = ProjectionRecipe("within", 0.6)
+_FEWEST_TAUGHT = 20  # groups of at least two that teach a projection
+
+
+def unwatched(items: Iterable[Any], total: int) -> Iterable[Any]:
+    """The OnPairs of who does not watch."""
+    return items
+
+
+def look_alikes(crops: Crops, on_pairs: OnPairs = unwatched, even: float = EVEN) -> list[np.ndarray]:
+    """Groups of crops that show one product each, as rows in rising order; the largest group first, all crops in one.
+
+    Crops that resemble nothing are groups of one. Higher `even` makes purer and more groups. A thousand crops take
+    half a minute of one core.
+    """
+    if len(crops) == 0:
+        return []
+    plain = Projection(crops.vectors.shape[1], "centre", crops.vectors.mean(axis=0)).apply(crops.vectors)
+    compared = count_agreeing(crops, Compared.none_of(near_pairs(plain, NEIGHBOURS)), on_pairs)
+    sure = _linked(len(crops), compared.pairs, log_odds(crops, plain, compared), SURE)
+    taught = _taught(crops.vectors, sure)
+    if taught is not None:
+        plain = taught.apply(crops.vectors)
+        compared = count_agreeing(crops, compared.extended(near_pairs(plain, NEIGHBOURS)), on_pairs)
+    odds = log_odds(crops, plain, compared)
+    compared = lay_over(crops, compared, odds > WORTH, on_pairs)
+    return _groups(_linked(len(crops), compared.pairs, log_odds(crops, plain, compared), even))
+
+
+def _taught(vectors: np.ndarray, group: np.ndarray) -> Projection | None:
+    """What groups (n,) of unit vectors (n, dim) teach; None where too few have two members."""
+    counts = np.bincount(group)
+    several = counts[group] > 1
+    if (counts > 1).sum() < _FEWEST_TAUGHT:
+        return None
+    return fit_projection(_TAUGHT, vectors[several], group[several])
+
+
+def _linked(count: int, pairs: np.ndarray, odds: np.ndarray, even: float) -> np.ndarray:
+    """The group (count,) of each crop: average linkage of pairs' log-odds, pairs that are not named counting -MOST.
+
+    Crops that no chain of pairs joins are never one group, so every part of the graph is done by itself.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    kept = odds > -MOST
+    pairs, odds = pairs[kept], odds[kept]
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    parts, part = connected_components(graph, directed=False)
+    by_part = np.argsort(part[pairs[:, 0]], kind="stable")
+    ends = np.cumsum(np.bincount(part[pairs[:, 0]], minlength=parts))
+    starts, order = ends - np.diff(ends, prepend=0), np.argsort(part, kind="stable")
+    group, next_group = np.zeros(count, int), 0
+    for at, rows in enumerate(np.split(order, np.cumsum(np.bincount(part, minlength=parts))[:-1])):
+        inside = by_part[starts[at] : ends[at]]
+        group[rows] = next_group + _linked_part(rows, pairs[inside], odds[inside], even)
+        next_group = int(group[rows].max()) + 1
+    return group
+
+
+def _linked_part(rows: np.ndarray, pairs: np.ndarray, odds: np.ndarray, even: float) -> np.ndarray:
+    """Groups from 0 of the crops `rows` in rising order, all pairs among them."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    if len(rows) < 2:
+        return np.zeros(len(rows), int)
+    apart = np.full((len(rows), len(rows)), 2 * MOST, np.float32)
+    one, other = np.searchsorted(rows, pairs).T
+    apart[one, other] = apart[other, one] = MOST - odds
+    np.fill_diagonal(apart, 0)
+    tree = linkage(squareform(apart, checks=False), "average")
+    return np.asarray(fcluster(tree, MOST - even, "distance")) - 1
+
+
+def _groups(group: np.ndarray) -> list[np.ndarray]:
+    """The rows of each group; larger groups first, those of one size by their first row."""
+    order = np.argsort(group, kind="stable")
+    found = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    return sorted(found, key=lambda rows: (-len(rows), int(rows[0])))
