@@ -41,5 +41,9 @@ class UnknownScan(CatalogueError):
     """No scan has this number, or it has no such instance."""
 
 
+class UnknownGroup(CatalogueError):
+    """A group of facings is not there any more: somebody has named, merged or changed it."""
+
+
 class BackupError(CatalogueError):
     """A backup cannot be written or restored there."""

@@ -27,7 +27,7 @@ from index.sameness import (
 #: Neighbours of each crop that it is compared with.
 NEIGHBOURS = 30
 #: Mean log-odds of two groups from which on they are one.
-EVEN = 2.0
+EVEN = 2.8
 #: Mean log-odds that a group needs to teach.
 SURE = 3.5
 #: Pairs of less than that are not laid on each other: they are as good as decided.

@@ -107,7 +107,7 @@ def _means(values: np.ndarray) -> np.ndarray:
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Normalised correlation (PARTS, PARTS) of parts, at the best of all small shifts; NaN where a part has no lines."""
+    """Normalised correlation (PARTS, PARTS) of parts, at the best of small shifts; NaN where a part has no lines."""
     level = np.kron(_means(one), np.ones((SIDE // PARTS, SIDE // PARTS), np.float32))
     flat = one - level
     own = _means(flat * flat)

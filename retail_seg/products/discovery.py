@@ -92,7 +92,7 @@ def facings_of_list(
             errors.append(crop)
             continue
         waiting.append((crop, None))
-        facings.append(Facing(at, photos[rows[at].path], rows[at].box, _as_compared((crop, None))))
+        facings.append(Facing(at, photos[rows[at].path], rows[at].box, as_compared((crop, None))))
         if len(waiting) == BATCH:
             parts.append(embed_views(matcher.embedder, waiting))
             waiting = []
@@ -118,7 +118,7 @@ def facings_of_photos(
         parts.append(found.vectors)
         for line, view in zip(found.report.instances, found.seen.views, strict=True):
             item = {"image": found.report.image, "box": list(line.box)}
-            facings.append(Facing(item, number, line.box, _as_compared(view)))
+            facings.append(Facing(item, number, line.box, as_compared(view)))
     return facings, np.concatenate(parts), errors
 
 
@@ -131,8 +131,7 @@ def discover(
     """
     require("staff")
     groups = look_alikes(compared_as(facings, vectors), on_pairs)
-    known = not browsing.is_empty(matcher)
-    return [Cluster(tuple(rows.tolist()), _proposal(matcher, facings, rows) if known else None) for rows in groups]
+    return [Cluster(tuple(rows.tolist()), proposed(matcher, _largest(facings, rows))) for rows in groups]
 
 
 def compared_as(facings: Sequence[Facing], vectors: np.ndarray) -> Crops:
@@ -148,7 +147,7 @@ def compared_as(facings: Sequence[Facing], vectors: np.ndarray) -> Crops:
     )
 
 
-def _as_compared(view: Crop) -> Crop:
+def as_compared(view: Crop) -> Crop:
     """A crop with its mask, no larger than its local features are sought at."""
     crop, mask = view
     less = np.ascontiguousarray(shrink(crop, FEATURE_SIDE))
@@ -159,13 +158,17 @@ def _as_compared(view: Crop) -> Crop:
     return less, mask[np.ix_(rows, columns)]
 
 
-def _proposal(matcher: Matcher, facings: Sequence[Facing], rows: np.ndarray) -> Proposal | None:
-    """What the catalogue calls a cluster's largest facings, taken together; None where they are probably none of it."""
-    largest = sorted(rows.tolist(), key=lambda row: -facings[row].view[0].size)[:ASKED]
-    views = [facings[row].view for row in largest]
+def proposed(matcher: Matcher, views: Sequence[Crop]) -> Proposal | None:
+    """What the catalogue calls crops of one product, taken together; None where they are probably none of it."""
+    if browsing.is_empty(matcher):
+        return None
     chances: dict[tuple[str, str], float] = {}
     for found in matcher.match([crop for crop, _ in views], masks=[mask for _, mask in views]):
         for one in found.matches:
             chances[one.sku, one.name] = chances.get((one.sku, one.name), 0.0) + one.probability / len(views)
     (sku, name), most = max(chances.items(), key=lambda each: each[1], default=(("", ""), 0.0))
     return Proposal(sku, name, most) if most >= PROPOSED else None
+
+
+def _largest(facings: Sequence[Facing], rows: np.ndarray) -> list[Crop]:
+    return [facings[row].view for row in sorted(rows.tolist(), key=lambda row: -facings[row].view[0].size)[:ASKED]]
