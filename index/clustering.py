@@ -27,13 +27,14 @@ from index.sameness import (
 #: Neighbours of each crop that it is compared with.
 NEIGHBOURS = 30
 #: Mean log-odds of two groups from which on they are one.
-EVEN = 2.8
+EVEN = 2.5
 #: Mean log-odds that a group needs to teach.
 SURE = 3.5
 #: Pairs of less than that are not laid on each other: they are as good as decided.
 WORTH = -2.5
 
 _TAUGHT = ProjectionRecipe("within", 0.6)
+_CENTRE_PRIOR = 300.0  # crops that the shrunk mean counts against
 _FEWEST_TAUGHT = 20  # groups of at least two that teach a projection
 
 
@@ -45,12 +46,12 @@ def unwatched(items: Iterable[Any], total: int) -> Iterable[Any]:
 def look_alikes(crops: Crops, on_pairs: OnPairs = unwatched, even: float = EVEN) -> list[np.ndarray]:
     """Groups of crops that show one product each, as rows in rising order; the largest group first, all crops in one.
 
-    Crops that resemble nothing are groups of one. Higher `even` makes purer and more groups. A thousand crops take
-    half a minute of one core.
+    Crops that resemble nothing are groups of one. Higher `even` makes purer, smaller and more groups. A thousand crops
+    take half a minute of one core.
     """
     if len(crops) == 0:
         return []
-    plain = Projection(crops.vectors.shape[1], "centre", crops.vectors.mean(axis=0)).apply(crops.vectors)
+    plain = _centred(crops.vectors)
     compared = count_agreeing(crops, Compared.none_of(near_pairs(plain, NEIGHBOURS)), on_pairs)
     sure = _linked(len(crops), compared.pairs, log_odds(crops, plain, compared), SURE)
     taught = _taught(crops.vectors, sure)
@@ -60,6 +61,12 @@ def look_alikes(crops: Crops, on_pairs: OnPairs = unwatched, even: float = EVEN)
     odds = log_odds(crops, plain, compared)
     compared = lay_over(crops, compared, odds > WORTH, on_pairs)
     return _groups(_linked(len(crops), compared.pairs, log_odds(crops, plain, compared), even))
+
+
+def _centred(vectors: np.ndarray) -> np.ndarray:
+    """Unit vectors (n, dim) around their mean, as far as there are enough of them: one shelf's own look is no mean."""
+    mean = vectors.mean(axis=0) * (len(vectors) / (len(vectors) + _CENTRE_PRIOR))
+    return Projection(vectors.shape[1], "centre", mean.astype(np.float32)).apply(vectors)
 
 
 def _taught(vectors: np.ndarray, group: np.ndarray) -> Projection | None:

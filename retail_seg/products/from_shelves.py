@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 #: So many facings are grouped at once, those of the newest scans: three minutes of one core.
 MAX_FACINGS = 5000
+#: Mean log-odds from which on groups are one, see `look_alikes`: lower than in a file, for a person sees a stranger at
+#: once, and takes it out with two clicks, where each group more is another name to type.
+EVEN = 1.2
 #: Crops that become references of a product.
 MAX_REFERENCES = corrections.MAX_REFERENCES
 #: Longer side, in pixels, at which the sharpness of crops is compared.
@@ -84,7 +87,7 @@ def group_unknown(matcher: Matcher, on_pairs: OnPairs = unwatched) -> int:
         if one.vector and one.embedder == current:
             vectors[at] = np.frombuffer(one.vector, np.float32)
     vectors[fresh] = embed_views(matcher.embedder, [views[at] for at in fresh])
-    found = look_alikes(compared_as(facings, vectors), on_pairs)
+    found = look_alikes(compared_as(facings, vectors), on_pairs, EVEN)
     groups.regroup(matcher.catalogue, [[waiting[at].place for at in rows.tolist()] for rows in found], by=by)
     return len(waiting)
 

@@ -15,6 +15,7 @@ from retail_seg.products import from_shelves
 from retail_seg.products.from_shelves import Named
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, ScanBatch, scan_photos
 from retail_seg.system.jobs import Job
+from retail_seg.system.progress import OnProgress
 from retail_seg.web import widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, page_guard, person, store_folder
 from retail_seg.web.text import counted, plain, sentence
@@ -64,15 +65,19 @@ def photos(found: Matcher) -> None:
 
 
 def start(found: Matcher, given: list[tuple[str, bytes]]) -> None:
-    """Scan photos, keep them, and group what nobody has named, in the background; the address names the job."""
+    """Scan photos, keep them, and group what nobody has named."""
+    start_with(found, lambda tell: scan_photos(found, given, tell, force=True))
+
+
+def start_with(found: Matcher, make: Callable[[OnProgress], ScanBatch]) -> None:
+    """Make scans and group what nobody has named, in the background; the address names the job."""
 
     def work(job: Job) -> ScanBatch:
-        done = scan_photos(found, given, lambda share, text: job.report(0.7 * share, text), force=True)
+        done = make(lambda share, text: job.report(0.7 * share, text))
         from_shelves.group_unknown(found, _told(job))
         return done
 
-    job = jobs().start(KIND, "Photos", work, by=person().name)
-    widgets.open_job(job)
+    widgets.open_job(jobs().start(KIND, "Photos", work, by=person().name))
 
 
 def regroup(found: Matcher) -> None:
@@ -164,10 +169,10 @@ def _naming(found: Matcher, one: Group) -> None:
     """Where a group is named: what it may be, a field for a name, and what came near what was typed."""
     proposal = _proposal(str(found.folder), found.identity, found.revision, one.places)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        with st.form(f"name {one.id}", border=False, width="stretch"):
-            with st.container(horizontal=True, vertical_alignment="bottom"):
-                text = st.text_input("Name, SKU or GTIN", key=f"typed {one.id}", max_chars=200)
-                sent = st.form_submit_button("Save", type="primary", icon=":material/check:")
+        form = st.form(f"name {one.id}", border=False, width="stretch")
+        with form, st.container(horizontal=True, vertical_alignment="bottom"):
+            text = st.text_input("Name, SKU or GTIN", key=f"typed {one.id}", max_chars=200)
+            sent = st.form_submit_button("Save", type="primary", icon=":material/check:")
         if proposal is not None:
             sku, name, probability = proposal
             if st.button(f"{plain(name or sku)} ({probability:.0%})", key=f"is {one.id}", icon=":material/lightbulb:"):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from retail_seg.demo.shelf_demo import REFERENCES, SCANNED, load_shelf
+from retail_seg.demo.shelf_demo import keep_samples
 from retail_seg.products import browsing, from_shelves
-from retail_seg.scans.review import count_scans
+from retail_seg.scans.review import ScanBatch, count_scans
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.web import from_shelves as shelves
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
@@ -74,9 +74,10 @@ def _first_photo(found: Matcher) -> None:
         "A list of products, with or without pictures, is taken under **Import**."
     )
     shelves.photos(found)
-    if st.button("Try it on a sample shelf", icon=":material/shelves:", help="Two photos of a biscuit shelf"):
-        sample = load_shelf()
-        shelves.start(found, [(REFERENCES, sample.references), (SCANNED, sample.scanned)])
+    if st.button(
+        "Try it on a sample shelf", icon=":material/shelves:", help="Two photos of a biscuit shelf, with boxes we drew"
+    ):
+        shelves.start_with(found, lambda tell: ScanBatch(tuple(keep_samples(found, tell))))
 
 
 def _ready() -> None:
