@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from catalogue import Product
-from retail_seg.cli import cli
+from retail_seg.cli import main
 from retail_seg.demo.shelf_demo import REFERENCES, SCANNED
 from retail_seg.matcher import Matcher
 from retail_seg.store.enrolment import Upload
@@ -19,8 +19,20 @@ from retail_seg.store.enrolment import Upload
 SHELF = Path(str(files("retail_seg") / "demo" / "shelf"))
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Call `retail-seg` with arguments: exit code, stdout, stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["retail-seg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return int(stopped.value.code or 0), *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +52,12 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return path, [names[one["category_id"]] for one in rows]
 
 
-def test_a_list_is_grouped_by_its_row_numbers(listed: tuple[Path, list[str]], tmp_path: Path) -> None:
+def test_a_list_is_grouped_by_its_row_numbers(run: Run, listed: tuple[Path, list[str]], tmp_path: Path) -> None:
     path, labels = listed
     Matcher.create(tmp_path / "store").close()
     out = tmp_path / "clusters.jsonl"
-    result = run("discover", path, "--store", tmp_path / "store", "--json", out)
-    assert result.exit_code == 1 and "outside the picture" in result.stderr  # the broken row stops no other
+    code, _, said = run("discover", path, "--store", tmp_path / "store", "--json", out)
+    assert code == 1 and "outside the picture" in said  # the broken row stops no other
     lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert sorted(item for line in lines for item in line["items"]) == list(range(len(labels)))
     assert [line["cluster"] for line in lines] == list(range(1, len(lines) + 1))
@@ -56,19 +68,19 @@ def test_a_list_is_grouped_by_its_row_numbers(listed: tuple[Path, list[str]], tm
     assert right >= 0.95 * sum(map(len, several))
 
 
-def test_photos_are_grouped_by_image_and_box_with_proposals(tmp_path: Path) -> None:
+def test_photos_are_grouped_by_image_and_box_with_proposals(run: Run, tmp_path: Path) -> None:
     photo = SHELF / SCANNED
     with Matcher.create(tmp_path / "store") as matcher:
         matcher.enrol(Product("BIX", "Bixit"), [Upload(str(photo), box=(0.0, 0.5, 0.3, 0.8))])
-    result = run("discover", photo, "--store", tmp_path / "store")
-    assert result.exit_code == 0, result.stderr
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    code, out, said = run("discover", photo, "--store", tmp_path / "store")
+    assert code == 0, said
+    lines = [json.loads(line) for line in out.splitlines()]
     items = [item for line in lines for item in line["items"]]
     assert {item["image"] for item in items} == {str(photo)} and all(len(item["box"]) == 4 for item in items)
     offered = [line["proposal"] for line in lines if line["proposal"]]
     assert all(one["sku"] == "BIX" and 0.2 <= one["probability"] <= 1 for one in offered)
 
 
-def test_lists_and_photos_together_are_refused(listed: tuple[Path, list[str]], tmp_path: Path) -> None:
-    result = run("discover", listed[0], SHELF / SCANNED, "--store", tmp_path / "store")
-    assert result.exit_code == 2 and "not both" in result.stderr
+def test_lists_and_photos_together_are_refused(run: Run, listed: tuple[Path, list[str]], tmp_path: Path) -> None:
+    code, _, said = run("discover", listed[0], SHELF / SCANNED, "--store", tmp_path / "store")
+    assert code == 2 and "not both" in said
