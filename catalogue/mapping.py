@@ -51,7 +51,7 @@ def propose(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> dict[s
     for field in FIELDS:
         names = {field, *_CALLED[field].split()}
         for column in columns:
-            if re.sub(r"[^a-z0-9]", "", _plain(column)) in names and column not in found.values():
+            if re.sub(r"[^a-z0-9]", "", plain(column)) in names and column not in found.values():
                 found.setdefault(field, column)
     filled = {column: [row[column].strip() for row in rows if (row.get(column) or "").strip()] for column in columns}
     for field, fits in (("gtin", _gtins), ("image", _pictures), ("sku", _numbers), ("name", _names)):
@@ -114,14 +114,14 @@ def owners(pictures: Sequence[str], products: Sequence[tuple[str, str, str]]) ->
     return found
 
 
-def _plain(text: str) -> str:
-    """Lower case without accents."""
+def plain(text: str) -> str:
+    """Text in lower case of ASCII letters: without accents, letters of other alphabets left out."""
     folded = text.casefold().replace("ø", "o").replace("æ", "ae").replace("ı", "i").replace("ł", "l")
     return unicodedata.normalize("NFKD", folded).encode("ascii", "ignore").decode()
 
 
 def _words(text: str) -> str:
-    return " ".join(re.findall(r"[a-z0-9]+", _plain(text)))
+    return " ".join(re.findall(r"[a-z0-9]+", plain(text)))
 
 
 def _share(good: int, values: Sequence[str], least: float) -> float:

@@ -7,7 +7,6 @@ or nothing is. Every step is kept, can be taken back, and holds for everybody at
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from catalogue import Product, groups, listing, scan_history, scans
 from catalogue.errors import GtinError, UnknownGroup
 from catalogue.groups import Group, GroupChange, Place
 from catalogue.gtin import normal_gtin
+from catalogue.mapping import plain
 from index.clustering import look_alikes, unwatched
 from index.sameness import OnPairs
 from index.views import upright
@@ -289,8 +289,7 @@ def _is_gtin(product: Product, text: str) -> bool:
 
 def _free_sku(matcher: Matcher, name: str) -> str:
     """A SKU made of a name's letters and digits, with a number where it is taken."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    base = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").upper()[:40] or "PRODUCT"
+    base = re.sub(r"[^a-z0-9]+", "-", plain(name)).strip("-").upper()[:40] or "PRODUCT"
     sku, number = base, 2
     while matcher.catalogue.find_product(sku) is not None:
         sku, number = f"{base}-{number}", number + 1

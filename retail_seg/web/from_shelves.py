@@ -29,6 +29,8 @@ PER_PAGE, SHOWN, SHOWN_ALIKE = 8, 12, 4
 #: Height, in pixels, of the facings in a strip.
 TALL = 120
 KIND = "shelves"
+#: Two facings stand side by side on a phone, whole ones.
+_FACING = "height:96px;max-width:150px;object-fit:contain;border-radius:4px"
 _SAID, _TYPED, _CHANGING = "shelves said", "shelves typed", "shelves changing"
 
 
@@ -285,7 +287,7 @@ def _facings(store: str, identity: str, places: tuple[tuple[int, int], ...]) -> 
     cards = []
     for number, place in enumerate(places, 1):
         data = b64encode(from_shelves.small_crop(found, place, TALL)).decode()
-        image = f'<img src="data:image/jpeg;base64,{data}" alt="facing {number}" style="height:96px;border-radius:4px">'
+        image = f'<img src="data:image/jpeg;base64,{data}" alt="facing {number}" style="{_FACING}">'
         cards.append(f'<figure style="margin:0;text-align:center;font-size:12px">{image}<br>{number}</figure>')
     return f'<div style="display:flex;flex-wrap:wrap;gap:6px">{"".join(cards)}</div>'
 
