@@ -15,9 +15,9 @@ import numpy as np
 from index.projection import Projection, ProjectionRecipe, fit_projection
 from index.sameness import (
     MOST,
-    Compared,
     Crops,
     OnPairs,
+    Pairs,
     around_mean,
     count_agreeing,
     guessed,
@@ -57,7 +57,7 @@ def look_alikes(crops: Crops, on_pairs: OnPairs = unwatched, even: float = EVEN)
     if len(crops) == 0:
         return []
     plain = _centred(crops.vectors)
-    compared = count_agreeing(crops, Compared.none_of(near_pairs(plain, NEIGHBOURS)), on_pairs)
+    compared = count_agreeing(crops, Pairs.none_of(near_pairs(plain, NEIGHBOURS)), on_pairs)
     sure = _linked(crops, plain, compared, SURE)
     taught = _taught(crops.vectors, sure)
     if taught is not None:
@@ -83,7 +83,7 @@ def _taught(vectors: np.ndarray, group: np.ndarray) -> Projection | None:
     return fit_projection(_TAUGHT, vectors[several], group[several])
 
 
-def _linked(crops: Crops, vectors: np.ndarray, compared: Compared, even: float) -> np.ndarray:
+def _linked(crops: Crops, vectors: np.ndarray, compared: Pairs, even: float) -> np.ndarray:
     """The group (n,) of each crop: average linkage of pairs' log-odds, those of pairs that are no neighbours guessed.
 
     Crops that no chain of neighbours joins are never one group, so every part of the graph is done by itself.

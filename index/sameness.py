@@ -57,7 +57,7 @@ class Crops:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Pairs:
     """Pairs int (m, 2) of crops, lower number first and in order, how many local features agree (m,), -1 where they
     were not compared, and the measures (m, MEASURES) of `laid_over`, NaN where they were not laid on each other.
     """
@@ -67,13 +67,13 @@ class Compared:
     measures: np.ndarray
 
     @classmethod
-    def none_of(cls, pairs: np.ndarray) -> Compared:
+    def none_of(cls, pairs: np.ndarray) -> Pairs:
         """Pairs of which nothing has been compared yet."""
         return cls(pairs, np.full(len(pairs), -1), np.full((len(pairs), MEASURES), np.nan))
 
-    def extended(self, pairs: np.ndarray) -> Compared:
+    def extended(self, pairs: np.ndarray) -> Pairs:
         """Other pairs, with what is known of those among these."""
-        fresh = Compared.none_of(pairs)
+        fresh = Pairs.none_of(pairs)
         most = int(max(self.pairs.max(initial=0), pairs.max(initial=0))) + 1
         _, mine, theirs = np.intersect1d(_keys(self.pairs, most), _keys(pairs, most), return_indices=True)
         fresh.agreeing[theirs], fresh.measures[theirs] = self.agreeing[mine], self.measures[mine]
@@ -95,7 +95,7 @@ def near_pairs(vectors: np.ndarray, count: int) -> np.ndarray:
     return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
-def count_agreeing(crops: Crops, compared: Compared, on_pairs: OnPairs) -> Compared:
+def count_agreeing(crops: Crops, compared: Pairs, on_pairs: OnPairs) -> Pairs:
     """The same with the local features of every pair counted; half a millisecond for each that is new."""
     agreeing = compared.agreeing.copy()
     missing = np.flatnonzero(agreeing < 0).tolist()
@@ -105,7 +105,7 @@ def count_agreeing(crops: Crops, compared: Compared, on_pairs: OnPairs) -> Compa
     return replace(compared, agreeing=agreeing)
 
 
-def lay_over(crops: Crops, compared: Compared, wanted: np.ndarray, on_pairs: OnPairs) -> Compared:
+def lay_over(crops: Crops, compared: Pairs, wanted: np.ndarray, on_pairs: OnPairs) -> Pairs:
     """The same with the pairs of the mask `wanted` bool (m,) laid on each other; 1.5 milliseconds for each."""
     measures = compared.measures.copy()
     missing = np.flatnonzero(wanted & np.isnan(measures[:, 0])).tolist()
@@ -116,7 +116,7 @@ def lay_over(crops: Crops, compared: Compared, wanted: np.ndarray, on_pairs: OnP
     return replace(compared, measures=measures)
 
 
-def log_odds(crops: Crops, vectors: np.ndarray, compared: Compared) -> np.ndarray:
+def log_odds(crops: Crops, vectors: np.ndarray, compared: Pairs) -> np.ndarray:
     """Log-odds (m,) that each pair is one product, within ±MOST; `vectors` (n, dim) are those whose cosines count."""
     evidence = _evidence(crops, vectors, compared)
     first = evidence @ np.array(FIRST)
@@ -134,7 +134,7 @@ def guessed(vectors: np.ndarray, colours: np.ndarray) -> np.ndarray:
     return np.asarray(found.clip(-MOST, MOST), np.float32)
 
 
-def _evidence(crops: Crops, vectors: np.ndarray, compared: Compared) -> np.ndarray:
+def _evidence(crops: Crops, vectors: np.ndarray, compared: Pairs) -> np.ndarray:
     """Of each pair (m, 6): one, the cosine, agreeing features (log, root of their share), likeness of the colours
     around the mean of all, whether they stand beside each other.
     """

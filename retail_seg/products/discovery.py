@@ -33,7 +33,7 @@ PROPOSED = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Facing:
+class Unnamed:
     """A crop that is to be grouped: what it is called in answers, its photo's number, its box x, y, width, height (None
     for a whole picture), and the crop with its mask, as small as it is compared.
     """
@@ -45,7 +45,7 @@ class Facing:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Offer:
     """A product of the catalogue that a cluster may show, and how probably."""
 
     sku: str
@@ -62,9 +62,9 @@ class Cluster:
     """Facings that look alike, by their rows, and what they may be (None: nothing of the catalogue)."""
 
     rows: tuple[int, ...]
-    proposal: Proposal | None
+    proposal: Offer | None
 
-    def to_dict(self, number: int, facings: Sequence[Facing]) -> dict[str, Any]:
+    def to_dict(self, number: int, facings: Sequence[Unnamed]) -> dict[str, Any]:
         """As plain values, with the cluster's number."""
         proposal = self.proposal.to_dict() if self.proposal else None
         items = [facings[row].item for row in self.rows]
@@ -77,13 +77,13 @@ OnReading = Callable[[Iterable[Any], int], Iterable[Any]]
 
 def facings_of_list(
     matcher: Matcher, rows: Sequence[LabelledCrop], on_reading: OnReading = unwatched
-) -> tuple[list[Facing], np.ndarray, list[PhotoError]]:
+) -> tuple[list[Unnamed], np.ndarray, list[PhotoError]]:
     """The pictures or boxes that a list names, called by their row's number: facings, their raw vectors (n, dim), and
     the errors of the rest.
     """
     require("staff")
     photos = {path: at for at, path in enumerate(dict.fromkeys(row.path for row in rows))}
-    facings: list[Facing] = []
+    facings: list[Unnamed] = []
     errors: list[PhotoError] = []
     parts = [np.zeros((0, matcher.embedder.dim), np.float32)]
     waiting: list[Crop] = []
@@ -92,7 +92,7 @@ def facings_of_list(
             errors.append(crop)
             continue
         waiting.append((crop, None))
-        facings.append(Facing(at, photos[rows[at].path], rows[at].box, as_compared((crop, None))))
+        facings.append(Unnamed(at, photos[rows[at].path], rows[at].box, as_compared((crop, None))))
         if len(waiting) == BATCH:
             parts.append(embed_views(matcher.embedder, waiting))
             waiting = []
@@ -102,13 +102,13 @@ def facings_of_list(
 
 def facings_of_photos(
     matcher: Matcher, photos: Sequence[Path], on_reading: OnReading = unwatched, side: int | None = None
-) -> tuple[list[Facing], np.ndarray, list[PhotoError]]:
+) -> tuple[list[Unnamed], np.ndarray, list[PhotoError]]:
     """The instances of photos, called by image and box: facings, their raw vectors (n, dim), and the errors of photos
     that cannot be read.
     """
     require("staff")
     sources: Sequence[PhotoSource] = photos
-    facings: list[Facing] = []
+    facings: list[Unnamed] = []
     errors: list[PhotoError] = []
     parts = [np.zeros((0, matcher.embedder.dim), np.float32)]
     for number, found in enumerate(on_reading(matcher.scan_each(sources, side=side), len(photos))):
@@ -118,12 +118,12 @@ def facings_of_photos(
         parts.append(found.vectors)
         for line, view in zip(found.report.instances, found.seen.views, strict=True):
             item = {"image": found.report.image, "box": list(line.box)}
-            facings.append(Facing(item, number, line.box, as_compared(view)))
+            facings.append(Unnamed(item, number, line.box, as_compared(view)))
     return facings, np.concatenate(parts), errors
 
 
 def discover(
-    matcher: Matcher, facings: Sequence[Facing], vectors: np.ndarray, on_pairs: OnPairs = unwatched
+    matcher: Matcher, facings: Sequence[Unnamed], vectors: np.ndarray, on_pairs: OnPairs = unwatched
 ) -> list[Cluster]:
     """Clusters of facings with raw vectors (n, dim) float32, the largest first; every facing is in one.
 
@@ -134,7 +134,7 @@ def discover(
     return [Cluster(tuple(rows.tolist()), proposed(matcher, _largest(facings, rows))) for rows in groups]
 
 
-def compared_as(facings: Sequence[Facing], vectors: np.ndarray) -> Crops:
+def compared_as(facings: Sequence[Unnamed], vectors: np.ndarray) -> Crops:
     """Facings as they are compared with each other."""
     boxes = np.array([one.box or (0, 0, 0, 0) for one in facings], float).reshape(-1, 4)
     return Crops(
@@ -158,7 +158,7 @@ def as_compared(view: Crop) -> Crop:
     return less, mask[np.ix_(rows, columns)]
 
 
-def proposed(matcher: Matcher, views: Sequence[Crop]) -> Proposal | None:
+def proposed(matcher: Matcher, views: Sequence[Crop]) -> Offer | None:
     """What the catalogue calls crops of one product, taken together; None where they are probably none of it."""
     if browsing.is_empty(matcher):
         return None
@@ -167,8 +167,8 @@ def proposed(matcher: Matcher, views: Sequence[Crop]) -> Proposal | None:
         for one in found.matches:
             chances[one.sku, one.name] = chances.get((one.sku, one.name), 0.0) + one.probability / len(views)
     (sku, name), most = max(chances.items(), key=lambda each: each[1], default=(("", ""), 0.0))
-    return Proposal(sku, name, most) if most >= PROPOSED else None
+    return Offer(sku, name, most) if most >= PROPOSED else None
 
 
-def _largest(facings: Sequence[Facing], rows: np.ndarray) -> list[Crop]:
+def _largest(facings: Sequence[Unnamed], rows: np.ndarray) -> list[Crop]:
     return [facings[row].view for row in sorted(rows.tolist(), key=lambda row: -facings[row].view[0].size)[:ASKED]]

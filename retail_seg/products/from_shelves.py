@@ -26,7 +26,7 @@ from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
 from retail_seg.photos.load import encode_picture, shrink
 from retail_seg.photos.quality import sharpness
-from retail_seg.products.discovery import ASKED, Facing, Proposal, as_compared, compared_as, proposed
+from retail_seg.products.discovery import ASKED, Offer, Unnamed, as_compared, compared_as, proposed
 from retail_seg.scans import corrections, review
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import decode_kept
@@ -78,7 +78,7 @@ def group_unknown(matcher: Matcher, on_pairs: OnPairs = unwatched) -> int:
         return 0
     views = [upright(*decode_kept(one.crop, one.mask)) for one in waiting]
     facings = [
-        Facing(one.place, one.place[0], one.box, as_compared(view)) for one, view in zip(waiting, views, strict=True)
+        Unnamed(one.place, one.place[0], one.box, as_compared(view)) for one, view in zip(waiting, views, strict=True)
     ]
     current = _embedder(matcher)
     vectors = np.zeros((len(waiting), matcher.embedder.dim), np.float32)
@@ -130,7 +130,7 @@ def nearest_groups(matcher: Matcher, group: Group, others: Sequence[Group], coun
     return [one for _, one in sorted(scored, key=lambda each: -each[0])[:count]]
 
 
-def proposal(matcher: Matcher, places: Sequence[Place]) -> Proposal | None:
+def proposal(matcher: Matcher, places: Sequence[Place]) -> Offer | None:
     """The product of the catalogue that facings of a group may be, None where it is probably none of it."""
     views = [upright(*review.crop_of(matcher, *place)) for place in places[:ASKED]]
     return proposed(matcher, views)

@@ -82,7 +82,7 @@ def test_places_that_agree_are_those_that_are_counted() -> None:
 
 
 def test_what_is_known_of_pairs_is_carried_over() -> None:
-    known = sameness.Compared(np.array([[0, 1], [2, 5]]), np.array([7, 9]), np.ones((2, laid_over.MEASURES)))
+    known = sameness.Pairs(np.array([[0, 1], [2, 5]]), np.array([7, 9]), np.ones((2, laid_over.MEASURES)))
     more = known.extended(np.array([[0, 1], [0, 2], [2, 5]]))
     assert more.agreeing.tolist() == [7, -1, 9]
     assert np.isnan(more.measures[1]).all() and (more.measures[[0, 2]] == 1).all()
