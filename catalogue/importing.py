@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from catalogue import formats, listing, sources, tables
-from catalogue.errors import CatalogueError, ImportFileError, PictureRefused
+from catalogue import formats, listing, mapping, sources, tables
+from catalogue.errors import CatalogueError, ImportFileError, PictureRefused, UnknownColumns
 from catalogue.formats import CropBox, PictureName
 from catalogue.gtin import remark_on
-from catalogue.records import NewReference, Product, clean_text
+from catalogue.records import NewReference, Product, clean_text, column_key
 from catalogue.store import Catalogue
 
 #: So many pictures, or so many bytes of them, are embedded at a time: bounded memory at full speed.
@@ -126,10 +126,12 @@ Embed = Callable[[Sequence[LoadedPicture]], Sequence[NewReference | PictureRefus
 Fetch = Callable[[str], bytes]
 
 
-def read_file(path: str | Path) -> ImportFile:
+def read_file(path: str | Path, columns: Mapping[str, str] | None = None) -> ImportFile:
     """Recognise a file, folder or zip and read which products it wants; raises ImportFileError.
 
-    Single bad lines are listed in `refused`; everything else goes on without them.
+    Single bad lines are listed in `refused`; everything else goes on without them. `columns` says which of the table's
+    columns are ours (ours ► its own); UnknownColumns, which proposes some, is raised where that has to be said. Where
+    no column names pictures, those of a folder or zip belong to the rows that their file names begin with.
     """
     source, table = sources.open_source(Path(path))
     if table is None:
@@ -137,13 +139,45 @@ def read_file(path: str | Path) -> ImportFile:
     base = table.rpartition("/")[0]
     try:
         content = tables.read_table(lambda: source.open(table), table, formats.headless)
-        format_, written = formats.recognise(content.columns, table)
+        content = mapping.renamed(content, columns) if columns else content
+        format_, written = _recognised(content, table)
         wanted, refused = _group(content, format_, written)
     except (zipfile.BadZipFile, zlib.error, OSError) as error:
         raise ImportFileError(f"{path}: cannot be read ({error}); copy or pack it again") from None
     unused = [column for key, column in written.items() if format_.uses and key not in format_.uses]
     notes = content.notes + ([f"columns not used: {', '.join(unused)}"] if unused else [])
+    if Path(path).is_dir() or isinstance(source, sources.ZipSource):
+        notes += _pictures_by_name(source, base, wanted)
     return ImportFile(format_.title, source, base, wanted, refused, notes)
+
+
+def _recognised(content: tables.Table, name: str) -> tuple[formats.Format, dict[str, str]]:
+    """The format of a table's columns, and how they are written; raises UnknownColumns with a proposal."""
+    try:
+        return formats.recognise(content.columns, name)
+    except ImportFileError as error:
+        if len({column_key(column) for column in content.columns if column}) < len(list(filter(None, content.columns))):
+            raise
+        rows = mapping.sample(content)
+        proposed = mapping.propose([column for column in content.columns if column], rows)
+        samples = {column: [row[column] for row in rows if row.get(column)][:3] for column in content.columns if column}
+        raise UnknownColumns(str(error), list(samples), proposed, samples) from None
+
+
+def _pictures_by_name(source: sources.Source, base: str, wanted: Sequence[Wanted]) -> list[str]:
+    """Give rows the pictures whose file names begin with their SKU, GTIN or name, where none names any; a note."""
+    folder = f"{base}/" if base else ""
+    names = [name for name in source.names() if name.startswith(folder)]
+    pictures = [name for name in names if name.lower().endswith(sources.PICTURE_SUFFIXES)]
+    if not pictures or any(one.pictures for one in wanted):
+        return []
+    rows = [(one.sku, one.fields.get("name", ""), one.fields.get("gtin", "")) for one in wanted]
+    owners = mapping.owners(pictures, rows)
+    by_sku = {one.sku: one for one in wanted}
+    for name, sku in owners.items():
+        by_sku[sku].pictures.append((by_sku[sku].line, PictureName(name.removeprefix(folder))))
+    left = len(pictures) - len(owners)
+    return [f"{len(owners)} pictures matched to rows by their file names" + (f", {left} match none" if left else "")]
 
 
 def _folders(source: sources.Source) -> ImportFile:
@@ -356,16 +390,8 @@ class Import:
 
     def _outcome(self, prepared: _Prepared, pictures: int, change: int | None, remark: str) -> Outcome:
         status = "added" if prepared.current is None else "changed" if prepared.changes or pictures else "unchanged"
+        wanted, applied = prepared.wanted, prepared.current is None or self._replace
+        counts = (pictures, prepared.known, len(wanted.pictures))
         return Outcome(
-            prepared.wanted.sku,
-            prepared.wanted.line,
-            status,
-            prepared.changes,
-            prepared.current is None or self._replace,
-            pictures,
-            prepared.known,
-            len(prepared.wanted.pictures),
-            prepared.refused,
-            change,
-            remark,
+            wanted.sku, wanted.line, status, prepared.changes, applied, *counts, prepared.refused, change, remark
         )

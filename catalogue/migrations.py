@@ -119,6 +119,21 @@ def _dark_pictures_and_accepted_findings(db: Database) -> None:
         PRIMARY KEY (kind, one, two))""")
 
 
+def _groups_of_facings(db: Database) -> None:
+    # On the way from unknown facings to products; `before` of a step is what it is taken back to.
+    db.execute("""CREATE TABLE groups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, state TEXT NOT NULL,
+        arranged INTEGER NOT NULL, sku TEXT NOT NULL)""")
+    db.execute("""CREATE TABLE group_members (
+        scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, number INTEGER NOT NULL,
+        group_id INTEGER NOT NULL REFERENCES groups (id) ON DELETE CASCADE, PRIMARY KEY (scan_id, number))""")
+    db.execute("CREATE INDEX group_members_group ON group_members (group_id)")
+    db.execute("""CREATE TABLE group_changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, action TEXT NOT NULL,
+        sku TEXT NOT NULL, before TEXT NOT NULL, made TEXT NOT NULL, scan_changes TEXT NOT NULL, refs TEXT NOT NULL,
+        undone_by TEXT, undone_at TEXT)""")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -129,6 +144,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _attachments,
     _scan_corrections,
     _dark_pictures_and_accepted_findings,
+    _groups_of_facings,
 )
 VERSION = len(STEPS)
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "scan": ("scan", "scan", "Count the products in photos."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
     "read": ("read", "read", "Read the words and barcodes on pictures."),
+    "discover": ("discover", "discover", "Group what photos show by looks, for products without pictures."),
     "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
     "train": ("segmentation", "train", "Train a segmenter on a few annotated photos."),
     "manifest": ("manifest", "manifest", "Write a training set to a file that notices what changes."),

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from catalogue import history
-from catalogue.errors import ImportFileError, UndoError
-from catalogue.importing import ImportFile, Outcome, read_file
+from catalogue.errors import ImportFileError, UndoError, UnknownColumns
+from catalogue.importing import ImportFile, Outcome
 from catalogue.sources import TABLE_SUFFIXES, ZipSource, open_zip
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
@@ -80,7 +80,10 @@ class UploadLine:
 
 @dataclass
 class ImportUpload:
-    """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it."""
+    """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it.
+
+    `question` is there where a person has to say which column is which, `columns` (ours ► the table's) what they said.
+    """
 
     name: str
     fetch: bool
@@ -88,6 +91,8 @@ class ImportUpload:
     folder: tempfile.TemporaryDirectory[str]
     lines: list[UploadLine] = field(default_factory=list)
     file: ImportFile | None = None
+    question: UnknownColumns | None = None
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def packed(self) -> bool:
@@ -182,11 +187,17 @@ def _check_zip(upload: ImportUpload) -> None:
 def check(matcher: Matcher, upload: ImportUpload, report: OnProgress) -> ImportUpload:
     """Find out what an import of the upload would do; nothing is written, every picture is read.
 
-    `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
+    `report` hears the share that is done and may raise to end it. Where a person has to say which column is which,
+    `question` of the upload says so, and nothing else is found out. Raises ImportFileError for an unreadable file.
     """
     require("manager")
     report(0.0, f"Reading {upload.name}")
-    upload.file = file = _read(upload)
+    upload.question = None
+    try:
+        upload.file = file = _read(matcher, upload)
+    except UnknownColumns as question:
+        upload.question = question
+        return upload
     upload.lines = _refused(file)
     counter = _Counter(file, report, "Checked")
     for outcome in importing.plan(matcher.catalogue, file, fetch=upload.fetch, pulse=counter.pictures):
@@ -257,9 +268,11 @@ def to_csv(lines: Iterable[UploadLine], *, replace: bool) -> str:
     return out.getvalue()
 
 
-def _read(upload: ImportUpload) -> ImportFile:
+def _read(matcher: Matcher, upload: ImportUpload) -> ImportFile:
     try:
-        return read_file(upload.path)
+        return importing.read(matcher.catalogue, upload.path, upload.columns or None)
+    except UnknownColumns:
+        raise
     except ImportFileError as error:
         # People know the name that they gave the file, not the one under which it is kept.
         text = str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)

@@ -266,17 +266,21 @@ def undo(matcher: Matcher, change: int) -> scan_history.ScanChange:
     with matcher.catalogue.change():  # the references and the scan, or neither
         done = scan_history.undo(matcher.catalogue, change, by=by)
         if entry.action == "new product":
-            _take_product_out(matcher, entry, by)
+            take_product_out(matcher, entry.sku, entry.references)
         elif entry.references:
             matcher.catalogue.remove_references(entry.references, by=by)
     matcher.refresh()
     return done
 
 
-def _take_product_out(matcher: Matcher, entry: scan_history.ScanChange, by: str) -> None:
-    if matcher.catalogue.find_product(entry.sku) is None:
+def take_product_out(matcher: Matcher, sku: str, references: Iterable[int]) -> None:
+    """Remove a product that was made of instances, if it still has no pictures but these; raises UndoError otherwise.
+
+    Part of an undo, whose caller has opened the transaction.
+    """
+    by = require("manager")
+    if matcher.catalogue.find_product(sku) is None:
         return
-    own = {reference.id for reference in matcher.catalogue.references(entry.sku)}
-    if own - set(entry.references):
-        raise UndoError(f"{entry.sku} has got other pictures since; remove it under Products, or take those out first")
-    matcher.catalogue.remove_product(entry.sku, by=by)
+    if {reference.id for reference in matcher.catalogue.references(sku)} - set(references):
+        raise UndoError(f"{sku} has got other pictures since; remove it under Products, or take those out first")
+    matcher.catalogue.remove_product(sku, by=by)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalogue import NewReference
-from catalogue.errors import PictureRefused
+from catalogue.errors import PictureRefused, UnknownColumns
 from catalogue.fetching import Fetcher
-from catalogue.importing import Import, ImportFile, LoadedPicture
+from catalogue.importing import Import, ImportFile, LoadedPicture, read_file
+from catalogue.mapping import shape
 from retail_seg.errors import PhotoError
 from retail_seg.people.roles import require, sign
 from retail_seg.store.enrolment import Refused, Upload, read_upload, references_of
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from index import Embedder
     from retail_seg.matcher import Matcher
 
+#: Before the name of a setting that remembers the columns of tables of one shape.
+_REMEMBERED = "import columns "
 #: Hears how many pictures have been looked at or embedded since it was called last.
 Pulse = Callable[[int], None]
 
@@ -64,6 +69,29 @@ def apply(
         fetch=Fetcher() if fetch else None,
         by=sign("manager", by),
     )
+
+
+def read(catalogue: Catalogue, path: Path, columns: Mapping[str, str] | None = None) -> ImportFile:
+    """Read an import's file; `columns` says which of a table's columns are ours, and is remembered for its like.
+
+    Without `columns`, what was said of a table with the same columns holds. Raises ImportFileError, UnknownColumns
+    where nobody has said it yet, NotAllowed.
+    """
+    require("manager")
+    if columns:
+        try:
+            read_file(path)
+        except UnknownColumns as unknown:
+            found = read_file(path, columns)
+            catalogue.set_setting(_REMEMBERED + shape(unknown.columns), json.dumps(dict(columns)))
+            return found
+    try:
+        return read_file(path, columns)
+    except UnknownColumns as unknown:
+        kept = catalogue.get_setting(_REMEMBERED + shape(unknown.columns))
+        if kept is None:
+            raise
+        return read_file(path, json.loads(kept))
 
 
 def apply_to(

@@ -45,8 +45,8 @@ def _list(found: Matcher) -> None:
     widgets.show_notices()
     if browsing.is_empty(found, removed=True):
         st.info(
-            "This store has no products yet. Import a table or a zip of pictures on the page Import, or add the first "
-            "product here.",
+            "This store has no products yet. Name what stands on your shelves on the page From shelves, import a table "
+            "or a zip of pictures on the page Import, or add the first product here.",
             icon=":material/inventory_2:",
         )
         _new(found)

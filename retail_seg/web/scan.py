@@ -27,8 +27,8 @@ def page() -> None:
         found = matcher(store_folder())
     if browsing.is_empty(found):
         st.info(
-            "This store has no products yet. Add some under **Import** or **Products** (or with "
-            "`retail-seg import products.csv`), then come back.",
+            "This store has no products yet. Name what stands on your shelves under **From shelves**, or add products "
+            "under **Import** or **Products** (or with `retail-seg import products.csv`), then come back.",
             icon=":material/inventory_2:",
         )
     if may("staff"):

@@ -54,6 +54,9 @@ READS = {
     "settings.stated_policy", "health.neighbours",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
+    "from_shelves.count_unnamed", "from_shelves.open_groups", "from_shelves.later_groups", "from_shelves.small_crop",
+    "from_shelves.where", "from_shelves.nearest_groups", "from_shelves.proposal", "from_shelves.typed_product",
+    "from_shelves.new_product", "from_shelves.last_step", "discovery.proposed",
     # scans
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
     "review.crop_of", "review.list_scans",

@@ -163,7 +163,7 @@ def test_zips_that_unfold_too_far_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("mine.csv", b"colour,size\nred,1\n"), ("mine.csv", b""), ("mine.jsonl", b"[1]"), ("mine.tsv", b"\0\0\0")],
+    [("mine.csv", b""), ("mine.jsonl", b"[1]"), ("mine.tsv", b"\0\0\0")],
 )
 def test_unreadable_files_are_named_as_people_know_them(matcher: Matcher, name: str, content: bytes) -> None:
     upload = uploads.receive(name, io.BytesIO(content))
@@ -198,3 +198,19 @@ def test_only_managers_import(matcher: Matcher) -> None:
         with pytest.raises(NotAllowed):
             uploads.take_back(matcher, ImportRun("goods.zip", False), silent)
     assert [p.sku for p in matcher.catalogue.products()] == ["A"]
+
+
+def test_a_table_of_unknown_columns_is_a_question_asked_once(tmp_path: Path) -> None:
+    table = b"Varenr;Varenavn;EAN\n1001;Kjeks;7038010001185\n"
+    with Matcher.create(tmp_path / "store") as matcher:
+        first = uploads.check(matcher, uploads.receive("liste.csv", io.BytesIO(table)), lambda share, text: None)
+        assert first.file is None and first.question is not None
+        first.columns = first.question.proposed
+        assert first.columns == {"sku": "Varenr", "name": "Varenavn", "gtin": "EAN"}
+        uploads.check(matcher, first, lambda share, text: None)
+        assert [line.sku for line in first.lines] == ["1001"] and first.question is None
+        again = uploads.check(matcher, uploads.receive("neu.csv", io.BytesIO(table)), lambda share, text: None)
+        assert again.question is None and [line.name for line in again.lines] == ["Kjeks"]
+        bad = uploads.receive("bad.csv", io.BytesIO(table))
+        bad.columns = {"name": "Varenavn"}
+        assert uploads.check(matcher, bad, lambda share, text: None).question is not None
