@@ -114,8 +114,8 @@ def _inside(
     ids = regions.ravel()[where]
     y, x = (values.astype(np.float32) for values in np.divmod(where, regions.shape[1]))
     to_x, to_y = x + offsets[0].ravel()[where], y + offsets[1].ravel()[where]
-    weights = (x, y, x * x, y * y, x * y, foreground.ravel()[where], distance.ravel()[where])
-    weights += (to_x, to_y, to_x * to_x + to_y * to_y)
+    weights = [x, y, x * x, y * y, x * y, foreground.ravel()[where], distance.ravel()[where]]
+    weights += [to_x, to_y, to_x * to_x + to_y * to_y]
     sums = [np.bincount(ids, weights=values, minlength=tree.leaves + 1)[1:] for values in weights]
     deepest = np.asarray(maximum(distance, regions, np.arange(1, tree.leaves + 1))).reshape(-1)
     mean = tree.summed(np.stack(sums, 1)).T / areas
