@@ -119,6 +119,13 @@ def _dark_pictures_and_accepted_findings(db: Database) -> None:
         PRIMARY KEY (kind, one, two))""")
 
 
+def _kept_answers(db: Database) -> None:
+    db.execute("""CREATE TABLE kept_answers (
+        who TEXT NOT NULL, key TEXT NOT NULL, asked TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
+        headers TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (who, key))""")
+    db.execute("CREATE INDEX kept_answers_at ON kept_answers (at)")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -129,6 +136,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _attachments,
     _scan_corrections,
     _dark_pictures_and_accepted_findings,
+    _kept_answers,
 )
 VERSION = len(STEPS)
 

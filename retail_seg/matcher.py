@@ -249,23 +249,20 @@ class Matcher:
     ) -> list[Scanned]:
         return self._answering.answer(seen, self.versions, top, among, on_stage)
 
-    def only(self, wanted: Sequence[str]) -> Among | None:
-        """What can be there, for `among`: of categories, brands and lists of SKUs, see `among.among_of`."""
-        return among_of(self.catalogue, wanted)
+    def only(self, wanted: Sequence[str], *, files: bool = True) -> Among | None:
+        """What can be there, for `among`: of categories, brands, SKUs and (`files`) lists, see `among.among_of`."""
+        return among_of(self.catalogue, wanted, files=files)
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""
         state = self._gallery.current()
         return state.index.search(state.ranker.project(vectors), count)
 
-    def versions(self) -> dict[str, str | int]:
-        """What made an answer: program, segmenter, embedder, catalogue revision."""
-        return {
-            "version": __version__,
-            "segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}",
-            "embedder": f"{self.embedder.name}:{self.embedder.fingerprint}",
-            "revision": self.revision,
-        }
+    def versions(self, *, segmented: bool = True) -> dict[str, str | int]:
+        """What made an answer: program, segmenter (of one that was `segmented`), embedder, catalogue revision."""
+        segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
+        embedder = f"{self.embedder.name}:{self.embedder.fingerprint}"
+        return {"version": __version__, **segmenter, "embedder": embedder, "revision": self.revision}
 
     # -- changes
 

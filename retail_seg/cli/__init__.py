@@ -45,6 +45,8 @@ COMMANDS = {
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
     "app": ("app", "app", "Open the web app on a store."),
     "user": ("user", "user", "Say who may log in to the web app, and as what."),
+    "serve": ("serve", "serve", "Answer scripts over HTTP."),
+    "token": ("token", "token", "Say which scripts may use a store over HTTP, and as what."),
 }
 
 

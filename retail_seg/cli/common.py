@@ -36,7 +36,7 @@ only_option = click.option(
     "--only",
     metavar="WHAT",
     multiple=True,
-    help="Answer among these products alone: category=NAME, brand=NAME, or a file with one SKU[,weight] a line; "
+    help="Answer among these alone: category=NAME, brand=NAME, sku=NUMBER, or a file with one SKU[,weight] a line; "
     "may be given several times.",
 )
 json_option = click.option(

@@ -112,7 +112,8 @@ def match(images: tuple[Path, ...], store: Path, top: int, only: tuple[str, ...]
                 say(f"Error: {crop}")
                 failed += 1
                 continue
-            write_json_line(out, {**rows[at].to_dict(), **matcher.match([crop], top=top, among=among)[0].to_dict()})
+            found = matcher.match([crop], top=top, among=among)[0]
+            write_json_line(out, {**rows[at].to_dict(), **found.to_dict(), **matcher.versions(segmented=False)})
     return int(failed > 0)
 
 

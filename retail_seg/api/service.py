@@ -1,0 +1,151 @@
+"""What all requests share: the open store, the threads that own its networks, and who may ask how often."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future
+from contextvars import Context
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retail_seg.api.limits import Capacity
+from retail_seg.api.metrics import Metrics
+from retail_seg.errors import PhotoError
+from retail_seg.matcher import Matcher
+from retail_seg.people.roles import context_of_acting, require
+from retail_seg.people.tokens import Uses
+from retail_seg.photos.load import load_photo
+from retail_seg.store.enrolment import REFERENCE_SIDE
+from retail_seg.system.batching import Batcher
+from retail_seg.system.rates import Rates
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from retail_seg.report import Identification
+    from retail_seg.store.scanning import Scanned
+
+#: Requests that the networks answer: where these wait in number, no more are read.
+ASKING = ("/v1/scan", "/v1/match")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked alike of several photos: `scan` or `match`, and its options."""
+
+    what: str
+    top: int = 5
+    side: int | None = None
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """The bytes of a photo's file, and what answers and errors call it."""
+
+    data: bytes
+    name: str
+
+
+class _File(io.BytesIO):
+    """A photo's bytes as a file with a name."""
+
+    def __init__(self, photo: Photo) -> None:
+        super().__init__(photo.data)
+        self.name = photo.name
+
+
+class Service:
+    """One store, open for as long as the server lives."""
+
+    def __init__(self, store: Path, capacity: Capacity | None = None) -> None:
+        self.capacity = capacity or Capacity()
+        self.store = store
+        self.uses = Uses(store)
+        self.rates = Rates(self.capacity.rate)
+        self.metrics = Metrics(self)
+        self.closing = False
+        self._matcher = Matcher.open(store)
+        self._reopening = threading.Lock()
+        self.answers: Batcher[Photo, Any] = Batcher(
+            "answers",
+            self._answer,
+            most=self.capacity.batch,
+            room=self.capacity.waiting,
+            moment=self.capacity.moment,
+        )
+        self.changes: Batcher[tuple[Context, Callable[[Matcher], Any]], Any] = Batcher(
+            "changes", self._change, most=1, room=self.capacity.writing, moment=0.0
+        )
+
+    @property
+    def matcher(self) -> Matcher:
+        """The open store; opened again where it was reindexed with another embedder meanwhile."""
+        if self._matcher.outdated:
+            with self._reopening:
+                if self._matcher.outdated:
+                    self._matcher = Matcher.open(self.store)  # the former is not closed: others are at work with it
+        return self._matcher
+
+    def admit(self, scope: Scope) -> None:
+        """Raise Busy before a body is read that could not be answered."""
+        if scope["method"] != "POST":
+            return
+        if scope["path"] in ASKING:
+            self.answers.check()
+        elif scope["path"].endswith("/references"):
+            self.changes.check()
+
+    def scan(self, photo: Photo, asked: Asked) -> Future[Scanned]:
+        """The scan to come; only staff may. Raises Busy."""
+        require("staff")
+        return self.answers.ask(asked, photo)
+
+    def match(self, photo: Photo, asked: Asked) -> Future[Identification]:
+        """What a picture shows, to come; only staff may. Raises Busy."""
+        require("staff")
+        return self.answers.ask(asked, photo)
+
+    def change(self, work: Callable[[Matcher], Any]) -> Future[Any]:
+        """What `work` returns, to come: a change that embeds pictures, done by who is acting now. Raises Busy."""
+        return self.changes.ask("change", (context_of_acting(), work))
+
+    def _answer(self, asked: Hashable, photos: Sequence[Photo]) -> Iterator[Any]:
+        assert isinstance(asked, Asked)
+        matcher = self.matcher
+        among = matcher.only(asked.only, files=False)
+        if asked.what == "match":
+            yield from _named(matcher, photos, asked.top, among)
+            return
+        files = [_File(photo) for photo in photos]
+        found = matcher.scan_each(files, top=asked.top, side=asked.side, among=among)
+        for photo, one in zip(photos, found, strict=True):
+            yield one if isinstance(one, PhotoError) else replace(one, report=replace(one.report, image=photo.name))
+
+    def _change(self, key: Hashable, asked: Sequence[tuple[Context, Callable[[Matcher], Any]]]) -> Iterator[Any]:
+        for context, work in asked:
+            yield context.run(work, self.matcher)
+
+    def close(self) -> None:
+        """Finish what was taken, then close the store."""
+        self.closing = True
+        for lane in (self.changes, self.answers):
+            lane.leave(self.capacity.patience)
+        self.uses.write()
+        self._matcher.close()
+
+
+def _named(matcher: Matcher, photos: Sequence[Photo], top: int, among: Any) -> Iterator[Identification | PhotoError]:
+    """What each picture shows, in their order; one that cannot be read stops no other."""
+    crops: list[Any] = []
+    for photo in photos:
+        try:
+            crops.append(load_photo(_File(photo), name=photo.name, max_side=REFERENCE_SIDE))
+        except PhotoError as error:
+            crops.append(error)
+    named = iter(matcher.match([crop for crop in crops if not isinstance(crop, PhotoError)], top=top, among=among))
+    for crop in crops:
+        yield crop if isinstance(crop, PhotoError) else next(named)
