@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -196,16 +197,16 @@ class Matcher:
         top: int = 5,
         side: int | None = None,
         among: Among | None = None,
+        on_stage: OnStage = unheard,
     ) -> Iterator[Scanned | PhotoError]:
-        """As `scan_many`, with the photo, its instances and their vectors beside each report."""
+        """As `scan_many`, with the photo, its instances and their vectors beside each report.
+
+        `on_stage` hears of stages in the thread that they begin in, and of `scanning.WAIT` behind the last of them.
+        """
         require("staff")
         segmenter = self.segmenter
-        return scan_each(
-            photos,
-            lambda photo: take_apart(segmenter, photo, side=side),
-            lambda seen: self._answer(seen, top, among),
-            workers,
-        )
+        take = partial(take_apart, segmenter, side=side, on_stage=on_stage)
+        return scan_each(photos, take, lambda seen: self._answer(seen, top, among, on_stage), workers, on_stage)
 
     def look(
         self,

@@ -56,7 +56,7 @@ class Gate:
 
     async def _pass(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         person = NOBODY if scope["path"] in OPEN else self._person(headers, scope)
-        limit = body_limit(scope["path"])
+        limit = body_limit(scope["path"], headers.get("content-type", ""))
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
@@ -104,7 +104,7 @@ def _token_needed(given: bool) -> Refusal:
 
 
 def _too_large(limit: int) -> Refusal:
-    return Refusal("too-large", f"The body is larger than the {limit:,} bytes that are taken here; send less")
+    return Refusal("too-large", f"The body is larger than the {limit:,} bytes taken here (20 MB a photo); send less")
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

@@ -36,6 +36,19 @@ def health(request: Request) -> Any:
     return JSONResponse(found)
 
 
+@router.get("/v2/health/live", response_class=Response)
+def live() -> Response:
+    """Whether the server lives (Open Inference Protocol)."""
+    return Response()
+
+
+@router.get("/v2/health/ready", response_class=Response, responses={503: {"description": "Not yet, or no more"}})
+def ready(request: Request) -> Response:
+    """Whether the networks are loaded and new requests are taken (Open Inference Protocol)."""
+    service: Service = request.state.service
+    return Response(status_code=200 if service.ready else 503, headers={} if service.ready else {"Retry-After": "2"})
+
+
 @router.get(
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )

@@ -42,10 +42,10 @@ class Capacity:
     patience: float = 30.0
 
 
-def body_limit(path: str) -> int:
-    """Bytes that the body of a request to this path may have, however it is encoded."""
+def body_limit(path: str, media_type: str) -> int:
+    """Bytes that the body of a request to this path may have: a form has a photo as it is, JSON in base64."""
     if path in ("/v1/scan", "/v1/match") or path.endswith("/infer"):
-        return PHOTO_BYTES * 4 // 3 + AROUND
+        return (PHOTO_BYTES if media_type.startswith("multipart/") else PHOTO_BYTES * 4 // 3) + AROUND
     if path == "/v1/imports":
         return IMPORT_BYTES + AROUND
     if path == "/v1/products" or path.endswith("/references"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from catalogue.errors import EditConflict, UndoError, UnknownProduct, UnknownReference, UnknownScan
+from catalogue.errors import EditConflict, GtinError, UndoError, UnknownProduct, UnknownReference, UnknownScan
 from catalogue.kept_answers import KeyUsed
-from retail_seg.errors import PhotoError
+from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import NotAllowed
 from retail_seg.store.once import InHand
 from retail_seg.system.batching import Busy
@@ -62,6 +62,13 @@ RAISED: tuple[tuple[type[Exception], str], ...] = (
     (InHand, "in-hand"),
     (Busy, "busy"),
 )
+#: Which part of a request an error of the rooms is about, where it is a value.
+PLACES: tuple[tuple[type[Exception], tuple[str, ...]], ...] = (
+    (PhotoError, ("body", "photo")),
+    (GtinError, ("body", "gtin")),
+    (StoreError, ("body", "only")),
+    (KeyUsed, ("header", "Idempotency-Key")),
+)
 _BY_STATUS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type"}
 
 
@@ -103,10 +110,9 @@ def refusal_of(error: Exception) -> Refusal | None:
         return None
     kind = next((kind for raised, kind in RAISED if isinstance(error, raised)), "invalid")
     headers = {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else {}
-    place: tuple[tuple[tuple[str | int, ...], str], ...] = ()
-    if kind == "photo-unusable":
-        place = ((("body", "photo"), str(error)),)
-    return Refusal(kind, str(error), place, headers)
+    place = next((place for raised, place in PLACES if isinstance(error, raised)), ("body",))
+    places = ((place, str(error)),) if KINDS[kind][0] == 422 else ()
+    return Refusal(kind, str(error), places, headers)
 
 
 def invalid(error: RequestValidationError | ValidationError, *before: str | int) -> Refusal:
@@ -142,8 +148,3 @@ def unforeseen(error: Exception, request_id: str) -> Refusal:
         f"This did not work because of an error of the program ({kind}); what was acknowledged is safe. Try again; if "
         f"it comes again, tell the manager of this store the request's number",
     )
-
-
-def with_place(refusal: Refusal, *place: str | int) -> Refusal:
-    """The refusal with the place that it is about."""
-    return replace(refusal, errors=((place, refusal.detail),))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from retail_seg.api.limits import Capacity
 from retail_seg.api.metrics import Metrics
@@ -19,6 +22,7 @@ from retail_seg.people.roles import context_of_acting, require
 from retail_seg.people.tokens import Uses
 from retail_seg.photos.load import load_photo
 from retail_seg.store.enrolment import REFERENCE_SIDE
+from retail_seg.store.scanning import WAIT
 from retail_seg.system.batching import Batcher
 from retail_seg.system.rates import Rates
 
@@ -42,6 +46,9 @@ class Asked:
     only: tuple[str, ...] = ()
 
 
+WARM = Asked("warm")
+
+
 @dataclass(frozen=True, eq=False)
 class Photo:
     """The bytes of a photo's file, and what answers and errors call it."""
@@ -56,6 +63,20 @@ class _File(io.BytesIO):
     def __init__(self, photo: Photo) -> None:
         super().__init__(photo.data)
         self.name = photo.name
+
+
+class StageClock:
+    """Hears of the stages of scans, each in its thread, and tells how long they took."""
+
+    def __init__(self, told: Callable[[str, float], None]) -> None:
+        self._told, self._own = told, threading.local()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        before, since = getattr(self._own, "at", (WAIT, now))
+        if before != WAIT:
+            self._told(before, now - since)
+        self._own.at = stage, now
 
 
 class Service:
@@ -80,6 +101,12 @@ class Service:
         self.changes: Batcher[tuple[Context, Callable[[Matcher], Any]], Any] = Batcher(
             "changes", self._change, most=1, room=self.capacity.writing, moment=0.0
         )
+        self._warm = self.answers.ask(WARM, Photo(b"", ""))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the networks are loaded and new requests are taken."""
+        return self._warm.done() and not self.closing
 
     @property
     def matcher(self) -> Matcher:
@@ -116,12 +143,16 @@ class Service:
     def _answer(self, asked: Hashable, photos: Sequence[Photo]) -> Iterator[Any]:
         assert isinstance(asked, Asked)
         matcher = self.matcher
+        if asked == WARM:
+            yield _warmed(matcher)
+            return
         among = matcher.only(asked.only, files=False)
         if asked.what == "match":
             yield from _named(matcher, photos, asked.top, among)
             return
         files = [_File(photo) for photo in photos]
-        found = matcher.scan_each(files, top=asked.top, side=asked.side, among=among)
+        clock = StageClock(self.metrics.stage)
+        found = matcher.scan_each(files, top=asked.top, side=asked.side, among=among, on_stage=clock)
         for photo, one in zip(photos, found, strict=True):
             yield one if isinstance(one, PhotoError) else replace(one, report=replace(one.report, image=photo.name))
 
@@ -136,6 +167,13 @@ class Service:
             lane.leave(self.capacity.patience)
         self.uses.write()
         self._matcher.close()
+
+
+def _warmed(matcher: Matcher) -> None:
+    """Load the networks with a picture that shows nothing, so that the first who asks does not wait for them."""
+    nothing = np.full((256, 256, 3), 127, np.uint8)
+    matcher.scan(nothing)
+    matcher.match([nothing])
 
 
 def _named(matcher: Matcher, photos: Sequence[Photo], top: int, among: Any) -> Iterator[Identification | PhotoError]:

@@ -272,11 +272,16 @@ def _from_array(array: np.ndarray, name: str, max_pixels: int) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def save_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture as PNG at `path` in one step: RGB uint8 (H, W, 3), or grey uint8 or uint16 (H, W)."""
-    from retail_seg.system.files import replace_file
-
+def encode_png(picture: np.ndarray) -> bytes:
+    """A picture as the bytes of a PNG: RGB uint8 (H, W, 3), or grey uint8 or uint16 (H, W)."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
     done, data = cv2.imencode(".png", bgr)
     assert done
-    replace_file(path, data.tobytes())
+    return data.tobytes()
+
+
+def save_png(path: Path, picture: np.ndarray) -> None:
+    """Write a picture as PNG at `path` in one step, see `encode_png`."""
+    from retail_seg.system.files import replace_file
+
+    replace_file(path, encode_png(picture))

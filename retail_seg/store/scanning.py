@@ -68,6 +68,8 @@ class Scanned:
 
 #: The stages of a scan, in their order.
 STAGES = ("decode", "segment", "cut", "embed", "rank", "report")
+#: What a photo does between the stages when several are scanned: nothing.
+WAIT = "wait"
 #: Hears which of STAGES begins; what it raises ends the scan.
 OnStage = Callable[[str], None]
 
@@ -127,11 +129,13 @@ def scan_each(
     take: Callable[[PhotoSource], Seen],
     answer: Callable[[Sequence[Seen]], list[Scanned]],
     workers: int | None = None,
+    on_stage: OnStage = unheard,
 ) -> Iterator[Scanned | PhotoError]:
     """Scan photos, in order: `workers` threads `take` them apart while the caller's thread answers those before.
 
     A photo that fails, by whatever Exception, is a PhotoError in its place. At most `workers` + AHEAD photos wait at a
-    time, however many there are, and crops of photos that are ready together are matched together.
+    time, however many there are, and crops of photos that are ready together are matched together. `on_stage` hears of
+    WAIT in the thread in which a photo was taken apart, and in the caller's when one was answered.
     """
     workers = workers or os.cpu_count() or 1
 
@@ -140,11 +144,15 @@ def scan_each(
             return take(photo)
         except Exception as error:  # noqa: BLE001 - what goes wrong with one photo must not end a folder of them
             return _failure(_name(photo), error)
+        finally:
+            on_stage(WAIT)
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="scan")
     try:
         for batch in _batches(pool, work, iter(photos), workers + AHEAD):
-            yield from _answered(batch, answer)
+            for found in _answered(batch, answer):
+                on_stage(WAIT)
+                yield found
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+import retail_seg.people.tokens
 import retail_seg.people.users
 import retail_seg.products
 import retail_seg.scans
@@ -48,7 +49,8 @@ READS = {
     "active_model.own_model", "active_model.previous_model", "active_model.stamp",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
-    "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
+    "browsing.categories", "browsing.product", "browsing.existing", "browsing.entry", "browsing.picture",
+    "browsing.count_products", "browsing.references", "browsing.names", "browsing.owner",
     "browsing.thumbnail", "browsing.last_changes", "editing.rivals", "settings.stated_policy", "health.neighbours",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
@@ -64,6 +66,7 @@ READS = {
     "judging.overlay",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
+    "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
 }  # fmt: skip
 
 
@@ -72,6 +75,7 @@ def calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         for info in pkgutil.iter_modules(package.__path__):
             yield from functions(importlib.import_module(f"{package.__name__}.{info.name}"))
     yield from functions(retail_seg.people.users)
+    yield from functions(retail_seg.people.tokens)
     for kind in OBJECTS:
         for name, member in vars(kind).items():
             if not name.startswith("_") and callable(getattr(kind, name)) and not isinstance(member, property):
