@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -74,6 +76,20 @@ async def files_of(request: Request, field: str, most: int) -> list[Photo]:
             for number, one in enumerate(found, 1)
             if isinstance(one, UploadFile)
         ]
+
+
+@asynccontextmanager
+async def open_file(request: Request, model: type[M]) -> AsyncIterator[tuple[str, UploadFile, M]]:
+    """A form's one `file` with its name, open in the block, and the other fields by a model."""
+    if media_type(request) != FORM:
+        raise Refusal("media-type", f"Send {FORM} with the file `file`")
+    async with _Form(request, files=1) as form:
+        values: dict[str, Any] = dict(form.items())
+        file = values.pop("file", None)
+        asked = _checked(model, values)
+        if not isinstance(file, UploadFile):
+            raise Refusal("invalid", "file: send the table or zip as a file", ((("body", "file"), "is no file"),))
+        yield file.filename or "file", file, asked
 
 
 class _Form:

@@ -67,6 +67,14 @@ def pictures_request() -> dict[str, Any]:
     return found
 
 
+def file_request(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that is a form with a `file` and what is asked of it."""
+    schema = model.model_json_schema()
+    file = {"type": "string", "format": "binary", "description": "The table or zip; its name's ending says which."}
+    form = {**schema, "properties": {"file": file, **schema["properties"]}, "required": ["file"], "title": "ImportForm"}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
 def json_request(model: type[BaseModel]) -> dict[str, Any]:
     """A body of JSON by a model."""
     name = model.__name__

@@ -24,22 +24,27 @@ def cursor_of(where: str | int) -> str:
 
 def text_after(cursor: str) -> str:
     """Behind which text a page begins, empty at the first; raises Refusal for a cursor that is none."""
-    return str(_where(cursor, str)) if cursor else ""
+    where = _where(cursor) if cursor else ""
+    if not isinstance(where, str):
+        raise _no_cursor()
+    return where
 
 
 def number_after(cursor: str) -> int:
     """Behind which number a page begins, 0 at the first; raises Refusal for a cursor that is none."""
-    found: int = _where(cursor, int) if cursor else 0
-    return found
-
-
-def _where(cursor: str, kind: type) -> Any:
-    try:
-        where = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
-        where = None
-    if type(where) is not kind or (kind is int and not 0 <= where < 2**53):
-        raise Refusal(
-            "invalid", "cursor: is none that a page gave; begin without one", ((("query", "cursor"), "is no cursor"),)
-        )
+    where = _where(cursor) if cursor else 0
+    if type(where) is not int or not 0 <= where < 2**53:
+        raise _no_cursor()
     return where
+
+
+def _where(cursor: str) -> Any:
+    try:
+        return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, RecursionError):
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> Refusal:
+    places = ((("query", "cursor"), "is no cursor"),)
+    return Refusal("invalid", "cursor: is none that a page gave; begin without one", places)

@@ -17,6 +17,7 @@ from catalogue.errors import EditConflict, GtinError, UndoError, UnknownProduct,
 from catalogue.kept_answers import KeyUsed
 from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import NotAllowed
+from retail_seg.products.import_jobs import TooManyImports, UnknownImport
 from retail_seg.store.once import InHand
 from retail_seg.system.batching import Busy
 from retail_seg.system.user_errors import USER_ERRORS
@@ -58,9 +59,11 @@ RAISED: tuple[tuple[type[Exception], str], ...] = (
     (UnknownScan, "not-found"),
     (EditConflict, "duplicate"),
     (UndoError, "conflict"),
+    (UnknownImport, "not-found"),
     (KeyUsed, "key-used"),
     (InHand, "in-hand"),
     (Busy, "busy"),
+    (TooManyImports, "busy"),
 )
 #: Which part of a request an error of the rooms is about, where it is a value.
 PLACES: tuple[tuple[type[Exception], tuple[str, ...]], ...] = (
@@ -109,7 +112,7 @@ def refusal_of(error: Exception) -> Refusal | None:
     if not isinstance(error, USER_ERRORS):
         return None
     kind = next((kind for raised, kind in RAISED if isinstance(error, raised)), "invalid")
-    headers = {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else {}
+    headers = {"Retry-After": str(getattr(error, "seconds", 30))} if kind == "busy" else {}
     place = next((place for raised, place in PLACES if isinstance(error, raised)), ("body",))
     places = ((place, str(error)),) if KINDS[kind][0] == 422 else ()
     return Refusal(kind, str(error), places, headers)

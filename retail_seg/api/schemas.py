@@ -250,6 +250,168 @@ class AddedPictures(Strict):
     references: list[AddedPicture]
 
 
+class ImportIn(Strict):
+    """How a file is to be imported."""
+
+    replace: bool = Field(default=False, description="Write changed fields of products that are there already.")
+    fetch: bool = Field(default=False, description="Get pictures that are web addresses.")
+    dry_run: bool = Field(default=False, description="Only find out what would change.")
+
+
+class ImportOut(ImportIn):
+    """An import, and how far it is."""
+
+    id: str
+    name: str
+    by: str
+    created: str
+    state: Literal["running", "done", "failed", "cancelled"]
+    share: Share
+    text: str
+    error: str
+    counts: dict[str, Count] = Field(description="Lines that were added, changed, unchanged and refused so far.")
+    resumed: Count = Field(description="How often it went on after a restart; lines done before it are not done again.")
+
+
+class Imports(Page):
+    """A page of imports."""
+
+    items: Annotated[list[ImportOut], Field(max_length=PAGE)]
+
+
+class ImportLine(Strict):
+    """What became of a product of the file, or of a line that is none."""
+
+    line: int
+    sku: str
+    status: Literal["added", "changed", "unchanged", "refused"]
+    name: str
+    changes: list[Annotated[list[str], Field(min_length=3, max_length=3)]]
+    pictures: Count
+    problems: list[str]
+    change: int | None = Field(description="The log's number of what was written.")
+
+
+class ImportLines(Page):
+    """A page of an import's lines."""
+
+    items: Annotated[list[ImportLine], Field(max_length=PAGE)]
+
+
+class ScanRow(Strict):
+    """A kept scan in a list."""
+
+    scan: int
+    at: str
+    by: str
+    image: str
+    width: int
+    height: int
+    known: Count
+    unknown: Count
+
+
+class Scans(Page):
+    """A page of kept scans."""
+
+    items: Annotated[list[ScanRow], Field(max_length=PAGE)]
+
+
+class Decided(Instance):
+    """One thing in a kept scan; who said what it is, where somebody did."""
+
+    decided: str = ""
+    decided_by: str = ""
+    decided_at: str = ""
+
+
+class KeptScan(BaseModel):
+    """A kept scan: a line of `retail-seg scan` as it stands today."""
+
+    scan: int
+    at: str
+    by: str
+    image: str
+    width: int
+    height: int
+    box_format: Literal["xywh"]
+    instances: list[Decided]
+    counts: dict[str, Count]
+    likely: dict[str, Count]
+    unknown: Count
+    expected: dict[str, Expected]
+    answered: Share
+    advice: list[str]
+
+
+class Tensor(Strict):
+    """Metadata of an input or output."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ServerOut(Strict):
+    """Metadata of the server."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class ModelOut(Strict):
+    """Metadata of a model."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+
+class Models(Strict):
+    """All models."""
+
+    models: list[ModelOut]
+
+
+class InferInput(Strict):
+    """Photos in base64."""
+
+    name: Literal["photo"]
+    shape: Annotated[list[int], Field(min_length=1, max_length=2)]
+    datatype: Literal["BYTES"]
+    data: Annotated[list[str], Field(min_length=1, max_length=8)] = Field(
+        json_schema_extra={"items": {"type": "string", "format": "photo-base64", "contentEncoding": "base64"}}
+    )
+    parameters: dict[str, Any] = {}
+
+
+class InferIn(Strict):
+    """A question to a model."""
+
+    id: Text = ""
+    inputs: Annotated[list[InferInput], Field(min_length=1, max_length=1)]
+    outputs: list[dict[str, Any]] = []
+    parameters: dict[str, Any] = {}
+
+
+class InferOutput(Tensor):
+    """Answers as texts of JSON."""
+
+    data: list[str]
+
+
+class InferOut(Strict):
+    """What a model answers."""
+
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[InferOutput]
+
+
 class Queues(Strict):
     """How much waits for the networks, and may."""
 

@@ -21,6 +21,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.people.roles import context_of_acting, require
 from retail_seg.people.tokens import Uses
 from retail_seg.photos.load import load_photo
+from retail_seg.products.import_jobs import ImportJobs
 from retail_seg.store.enrolment import REFERENCE_SIDE
 from retail_seg.store.scanning import WAIT
 from retail_seg.system.batching import Batcher
@@ -101,6 +102,7 @@ class Service:
         self.changes: Batcher[tuple[Context, Callable[[Matcher], Any]], Any] = Batcher(
             "changes", self._change, most=1, room=self.capacity.writing, moment=0.0
         )
+        self.imports = ImportJobs(store, lambda: self.matcher)
         self._warm = self.answers.ask(WARM, Photo(b"", ""))
 
     @property
@@ -144,7 +146,8 @@ class Service:
         assert isinstance(asked, Asked)
         matcher = self.matcher
         if asked == WARM:
-            yield _warmed(matcher)
+            _warm_up(matcher)
+            yield None
             return
         among = matcher.only(asked.only, files=False)
         if asked.what == "match":
@@ -163,13 +166,14 @@ class Service:
     def close(self) -> None:
         """Finish what was taken, then close the store."""
         self.closing = True
+        self.imports.leave()
         for lane in (self.changes, self.answers):
             lane.leave(self.capacity.patience)
         self.uses.write()
         self._matcher.close()
 
 
-def _warmed(matcher: Matcher) -> None:
+def _warm_up(matcher: Matcher) -> None:
     """Load the networks with a picture that shows nothing, so that the first who asks does not wait for them."""
     nothing = np.full((256, 256, 3), 127, np.uint8)
     matcher.scan(nothing)

@@ -240,9 +240,11 @@ def certainty(instance: ScanInstance, details: list[Any] | None = None) -> str:
     return SURE_ if instance.probability >= OLD_SURE else LIKELY
 
 
-def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> list[Listed]:
-    """A page of the kept scans that hold every word of `text`, newest first."""
-    page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit)
+def list_scans(
+    matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20, before: int | None = None
+) -> list[Listed]:
+    """A page of the kept scans that hold every word of `text`, newest first; all older than `before` where given."""
+    page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit, before=before)
     ids = [scan.id for scan in page]
     small, totals = scans.thumbnails(matcher.catalogue, ids), scans.totals(matcher.catalogue, ids)
     return [Listed(s, small.get(s.id), *totals[s.id]) for s in page]
