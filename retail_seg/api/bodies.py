@@ -36,7 +36,7 @@ async def json_body(request: Request, model: type[M]) -> M:
     """A body of JSON as the model takes it; raises Refusal."""
     if media_type(request) not in JSON_TYPES:
         raise Refusal("media-type", "Send JSON, with the header `Content-Type: application/json`")
-    return _checked(model, _parsed(await request.body()))
+    return _checked(model, _parsed(await request.body()), strict=True)
 
 
 async def photo_body(request: Request, model: type[M]) -> tuple[Photo, M]:
@@ -133,13 +133,20 @@ def checked_size(data: bytes, *place: str | int) -> bytes:
 
 def _parsed(data: bytes) -> Any:
     try:
-        return json.loads(data)
+        return json.loads(data, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise Refusal("bad-request", f"The body is not JSON ({type(error).__name__}); send one JSON object") from None
 
 
-def _checked(model: type[M], values: Any) -> M:
+def _number(text: str) -> int | float:
+    """5.0 is a whole number in JSON Schema."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _checked(model: type[M], values: Any, *, strict: bool = False) -> M:
+    """The values as the model takes them; those of a form are texts, others are `strict`ly what they are."""
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, strict=strict)
     except ValidationError as error:
         raise invalid(error, "body") from None

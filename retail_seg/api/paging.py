@@ -1,10 +1,9 @@
-"""Pages of at most 100 items, and the cursor that leads to the next: where the last page ended, not how far it was."""
+"""Pages of at most 100 items, and the cursor that leads to the next: behind which item, or how many of a search."""
 
 from __future__ import annotations
 
 import base64
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 
@@ -12,39 +11,34 @@ from retail_seg.api.limits import PAGE, TEXT
 from retail_seg.api.problems import Refusal
 
 Limit = Annotated[int, Query(ge=1, le=PAGE, description="Items on a page.")]
-Cursor = Annotated[
-    str, Query(max_length=4 * TEXT, pattern=r"^[A-Za-z0-9_-]*$", description="`next_cursor` of the page before.")
-]
+_TOLD = "`next_cursor` of the page before."
+#: A number, and for lists by SKU also a text in base64 without the padding.
+_NUMBER, _TEXT = "n[0-9]{1,15}", "t(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?"
+Cursor = Annotated[str, Query(max_length=16, pattern=f"^(?:{_NUMBER})?$", description=_TOLD)]
+TextCursor = Annotated[str, Query(max_length=4 * TEXT, pattern=f"^(?:{_NUMBER}|{_TEXT})?$", description=_TOLD)]
 
 
 def cursor_of(where: str | int) -> str:
     """A text for an address that leads behind `where`."""
-    return base64.urlsafe_b64encode(json.dumps(where).encode()).decode().rstrip("=")
+    if isinstance(where, int):
+        return f"n{where}"
+    return "t" + base64.urlsafe_b64encode(where.encode()).decode().rstrip("=")
 
 
 def text_after(cursor: str) -> str:
-    """Behind which text a page begins, empty at the first; raises Refusal for a cursor that is none."""
-    where = _where(cursor) if cursor else ""
-    if not isinstance(where, str):
-        raise _no_cursor()
-    return where
+    """Behind which text a page begins, empty at the first; raises Refusal for a cursor of another list."""
+    if not cursor.startswith("t") and cursor:
+        raise _of_another_list()
+    return base64.urlsafe_b64decode(cursor[1:] + "=" * (-len(cursor[1:]) % 4)).decode(errors="replace")
 
 
 def number_after(cursor: str) -> int:
-    """Behind which number a page begins, 0 at the first; raises Refusal for a cursor that is none."""
-    where = _where(cursor) if cursor else 0
-    if type(where) is not int or not 0 <= where < 2**53:
-        raise _no_cursor()
-    return where
+    """Behind which number a page begins, 0 at the first; raises Refusal for a cursor of another list."""
+    if not cursor.startswith("n") and cursor:
+        raise _of_another_list()
+    return int(cursor[1:] or 0)
 
 
-def _where(cursor: str) -> Any:
-    try:
-        return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, RecursionError):
-        raise _no_cursor() from None
-
-
-def _no_cursor() -> Refusal:
-    places = ((("query", "cursor"), "is no cursor"),)
-    return Refusal("invalid", "cursor: is none that a page gave; begin without one", places)
+def _of_another_list() -> Refusal:
+    places = ((("query", "cursor"), "is of another list"),)
+    return Refusal("not-found", "cursor: there is no such page of this list; begin without one", places)

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from catalogue.errors import EditConflict, GtinError, UndoError, UnknownProduct, UnknownReference, UnknownScan
 from catalogue.kept_answers import KeyUsed
@@ -136,10 +137,22 @@ def install(app: FastAPI) -> None:
 
     async def answer(request: Request, error: Exception) -> Response:
         found = refusal_of(error) or unforeseen(error, request.state.request_id)
+        if found.kind == "method-not-allowed":
+            found.headers = {"Allow": ", ".join(_allowed(app, request))}
         return found.response(request.scope)
 
     for kind in (Refusal, RequestValidationError, ValidationError, HTTPException, *USER_ERRORS):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods of all routes at a path; Starlette names those of the first alone."""
+    found: set[str] = set()
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in app.routes):
+            found.add(method)
+    return sorted(found)
 
 
 def unforeseen(error: Exception, request_id: str) -> Refusal:

@@ -18,7 +18,8 @@ from retail_seg.api.bodies import decoded, json_body
 from retail_seg.api.limits import PAGE, TEXT
 from retail_seg.api.once import IdempotencyKey, once
 from retail_seg.api.openapi import json_request, problems
-from retail_seg.api.paging import Cursor, Limit, cursor_of, number_after, text_after
+from retail_seg.api.paging import Limit, TextCursor, cursor_of, number_after, text_after
+from retail_seg.api.paths import register_skus
 from retail_seg.api.problems import stale
 from retail_seg.api.schemas import ProductIn, ProductOut, ProductPatch, Products
 from retail_seg.api.service import Service
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from catalogue.listing import Entry
     from retail_seg.matcher import Matcher
 
+register_skus()
 router = APIRouter(prefix="/v1/products", tags=["products"])
 Word = Annotated[str, Query(max_length=TEXT)]
 IfMatch = Annotated[str | None, Header(max_length=TEXT, description="ETag of the product as it was seen.")]
@@ -37,7 +39,7 @@ IfNoneMatch = Annotated[str | None, Header(max_length=TEXT, description="ETag of
 ETAG = {"ETag": {"description": "Differs when the product does.", "schema": {"type": "string"}}}
 
 
-@router.get("", response_model=Products, responses=problems(422))
+@router.get("", response_model=Products, responses=problems(404, 422))
 def list_products(
     request: Request,
     q: Annotated[str, Query(max_length=2000, description="Beginnings of words, an SKU or a GTIN.")] = "",
@@ -45,7 +47,7 @@ def list_products(
     category: Word = "",
     removed: bool = False,
     limit: Limit = PAGE,
-    cursor: Cursor = "",
+    cursor: TextCursor = "",
 ) -> Any:
     """A page of the products by SKU, or of those that `q` finds, the best first."""
     matcher = request.state.service.matcher
@@ -81,7 +83,7 @@ async def create(request: Request, idempotency_key: IdempotencyKey = None) -> An
     return await once(request, idempotency_key, work, heavy=bool(pictures))
 
 
-@router.post("/{sku:path}/undelete", response_model=ProductOut, responses=problems(404, 409, 503))
+@router.post("/{sku:sku}/undelete", response_model=ProductOut, responses=problems(404, 409, 503))
 async def undelete(request: Request, sku: str) -> Any:
     """Bring a removed product back, with the references that went with it. For managers."""
     require("manager")
@@ -96,7 +98,7 @@ async def undelete(request: Request, sku: str) -> Any:
 
 
 @router.get(
-    "/{sku:path}",
+    "/{sku:sku}",
     response_model=ProductOut,
     responses=problems(404, 422) | {200: {"headers": ETAG}, 304: {"description": "As known"}},
 )
@@ -110,7 +112,7 @@ def get(request: Request, sku: str, if_none_match: IfNoneMatch = None) -> Any:
 
 
 @router.patch(
-    "/{sku:path}", response_model=ProductOut, openapi_extra=json_request(ProductPatch),
+    "/{sku:sku}", response_model=ProductOut, openapi_extra=json_request(ProductPatch),
     responses=problems(400, 404, 409, 412, 413, 415, 422) | {200: {"headers": ETAG}},
 )  # fmt: skip
 async def patch(request: Request, sku: str, if_match: IfMatch = None) -> Any:
@@ -131,7 +133,7 @@ async def patch(request: Request, sku: str, if_match: IfMatch = None) -> Any:
     return await run_in_threadpool(work)
 
 
-@router.delete("/{sku:path}", status_code=204, response_class=Response, responses=problems(404, 412, 422, 503))
+@router.delete("/{sku:sku}", status_code=204, response_class=Response, responses=problems(404, 412, 422, 503))
 async def delete(request: Request, sku: str, if_match: IfMatch = None) -> Response:
     """Take a product out with its references; `undelete` brings them back. For managers."""
     require("manager")

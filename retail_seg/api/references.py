@@ -15,6 +15,7 @@ from retail_seg.api.limits import PAGE, PHOTOS
 from retail_seg.api.once import IdempotencyKey, once
 from retail_seg.api.openapi import pictures_request, problems
 from retail_seg.api.paging import Cursor, Limit, cursor_of, number_after
+from retail_seg.api.paths import register_skus
 from retail_seg.api.problems import Refusal
 from retail_seg.api.products import address
 from retail_seg.api.schemas import AddedPictures, PicturesIn, References
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from retail_seg.products.editing import AddedPicture
 
 BINARY = {"type": "string", "format": "binary"}
-router = APIRouter(prefix="/v1/products/{sku:path}/references", tags=["references"])
+register_skus()
+router = APIRouter(prefix="/v1/products/{sku:sku}/references", tags=["references"])
 
 
 @router.get("", response_model=References, responses=problems(404, 422))

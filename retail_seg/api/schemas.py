@@ -19,6 +19,7 @@ Box = Annotated[
     list[int],
     Field(min_length=4, max_length=4, description="Left, top, width, height: pixels of the upright photo (`xywh`)."),
 ]
+Only = Annotated[str, StringConstraints(max_length=1000, pattern=r"^(category|brand|sku)=.+$")]
 Point = Annotated[list[int], Field(min_length=2, max_length=2)]
 #: Number expected, and the lower and upper end of the range that four counts in five fall into.
 Expected = Annotated[list[float], Field(min_length=3, max_length=3)]
@@ -117,7 +118,7 @@ class MatchIn(PhotoIn):
     """A picture to name."""
 
     top: Annotated[int, Field(ge=1, le=100, description="Candidates.")] = 5
-    only: Annotated[list[Text], Field(max_length=100)] = Field(
+    only: Annotated[list[Only], Field(max_length=100)] = Field(
         default=[], description="Answer among these alone: `category=NAME`, `brand=NAME`, `sku=NUMBER`."
     )
 
@@ -125,7 +126,7 @@ class MatchIn(PhotoIn):
 class ScanIn(MatchIn):
     """A photo to count."""
 
-    side: Annotated[int, Field(ge=64, le=16384)] | None = Field(
+    side: Annotated[int, Field(ge=64, le=4096)] | None = Field(
         default=None, description="Longer side in pixels to work at; chosen without it."
     )
     keep: bool = Field(default=False, description="Keep the scan in the store; the answer has its number.")
