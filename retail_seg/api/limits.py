@@ -29,7 +29,8 @@ class Capacity:
     rate     requests a second of one token, twice as many in a burst; 0: no limit
     waiting  questions for the networks that may wait; more are refused with 503
     writing  changes that embed pictures, and wait
-    batch    photos that are answered together
+    longest  seconds of work that may wait, however few questions it is
+    batch    photos that are scanned together; four times as many crops are named together
     moment   seconds that a batch waits for more
     patience seconds that a server which is told to end gives what it took
     """
@@ -37,6 +38,7 @@ class Capacity:
     rate: float = 50.0
     waiting: int = 32
     writing: int = 16
+    longest: float = 10.0
     batch: int = 4
     moment: float = 0.004
     patience: float = 30.0

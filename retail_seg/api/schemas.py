@@ -101,6 +101,7 @@ class ScanAnswer(Versions):
     answered: Share
     segmenter: str = Field(description="Name and fingerprint of the segmenter.")
     scan: int | None = Field(default=None, description="The kept scan's number, where `keep` was asked for.")
+    sha256: str = Field(default="", description="Of the photo's file, in lines of a folder that is watched.")
 
 
 class PhotoIn(Strict):

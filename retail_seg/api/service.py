@@ -95,12 +95,19 @@ class Service:
         self.answers: Batcher[Photo, Any] = Batcher(
             "answers",
             self._answer,
-            most=self.capacity.batch,
+            most=self._together,
+            longest=self.capacity.longest,
+            kind=lambda asked: getattr(asked, "what", asked),
             room=self.capacity.waiting,
             moment=self.capacity.moment,
         )
         self.changes: Batcher[tuple[Context, Callable[[Matcher], Any]], Any] = Batcher(
-            "changes", self._change, most=1, room=self.capacity.writing, moment=0.0
+            "changes",
+            self._change,
+            most=lambda key: 1,
+            room=self.capacity.writing,
+            longest=self.capacity.longest,
+            moment=0.0,
         )
         self.imports = ImportJobs(store, lambda: self.matcher)
         self._warm = self.answers.ask(WARM, Photo(b"", ""))
@@ -141,6 +148,10 @@ class Service:
     def change(self, work: Callable[[Matcher], Any]) -> Future[Any]:
         """What `work` returns, to come: a change that embeds pictures, done by who is acting now. Raises Busy."""
         return self.changes.ask("change", (context_of_acting(), work))
+
+    def _together(self, asked: Hashable) -> int:
+        """How many photos of a kind are answered together: whole ones take memory, crops gain by it."""
+        return self.capacity.batch if getattr(asked, "what", "") == "scan" else 4 * self.capacity.batch
 
     def _answer(self, asked: Hashable, photos: Sequence[Photo]) -> Iterator[Any]:
         assert isinstance(asked, Asked)

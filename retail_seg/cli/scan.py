@@ -27,11 +27,17 @@ if TYPE_CHECKING:
     from retail_seg.report import Report
 
 
+watch_option = click.option(
+    "--watch", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Scan what comes into this folder."
+)
+
+
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path))
 @store_option
 @model_option
 @json_option
+@watch_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
 @side_option
@@ -44,6 +50,7 @@ def scan(
     store: Path,
     model: Path | None,
     json_file: Path | None,
+    watch: Path | None,
     csv_file: Path | None,
     overlay: Path | None,
     side: int | None,
@@ -54,6 +61,9 @@ def scan(
 ) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
 
+    With --watch, scan each photo that comes into DIR, until Ctrl-C: it lies in DIR/done then, or in DIR/failed beside
+    the reason, and its line stands in DIR/done/scans.jsonl, or in --json. Several watchers may share a folder.
+
     Each line holds the instances (box, outline, SKU, probability, candidates), how many are sure (counts) and likely
     per SKU, how many are unknown, and how many of each SKU to expect, with the range of 80 %.
     """
@@ -62,6 +72,15 @@ def scan(
     from retail_seg.report import write_counts_csv
     from retail_seg.scans.keeping import keep as keep_scan
 
+    if bool(photos) == bool(watch):
+        raise click.UsageError("give PHOTOS, or a folder with --watch")
+    if watch:
+        from retail_seg.cli.watching import watch_folder
+
+        return watch_folder(
+            watch, store, model, json_file, refuse=csv_file or overlay, side=side, only=only, workers=workers,
+            keep=keep, by=by,
+        )  # fmt: skip
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0

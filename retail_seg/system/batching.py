@@ -20,7 +20,9 @@ from retail_seg.errors import RetailSegError
 Q = TypeVar("Q")
 A = TypeVar("A")
 #: Of what one question took so far, the newest weighs so much in the mean.
-NEWEST = 0.1
+NEWEST = 0.2
+#: What a question is taken to take, in seconds, before one of its kind was answered.
+FIRST = 0.1
 
 
 class Busy(RetailSegError):
@@ -47,9 +49,11 @@ class Batcher(Generic[Q, A]):
     """Threads of its own that answer questions, a batch at a time, in the order in which the oldest of each came.
 
     work   gets a key and the questions of a batch, and gives an answer, or the error in its place, for each in turn
-    most   questions in a batch
-    room   questions that may wait; beyond it they are refused at once
-    moment seconds that a batch waits for more when nothing else is to be done
+    most    questions in a batch of a key
+    room    questions that may wait; beyond it they are refused at once
+    longest seconds of work that may wait, by what questions of each kind took so far; beyond it they are refused, too
+    moment  seconds that a batch waits for more when nothing else is to be done
+    kind    of a key: what takes about as long
     """
 
     def __init__(
@@ -57,15 +61,18 @@ class Batcher(Generic[Q, A]):
         name: str,
         work: Callable[[Hashable, Sequence[Q]], Iterable[A | Exception]],
         *,
-        most: int = 8,
+        most: Callable[[Hashable], int] = lambda key: 8,
         room: int = 32,
+        longest: float = 10.0,
         moment: float = 0.004,
+        kind: Callable[[Hashable], Hashable] = lambda key: key,
         threads: int = 1,
     ) -> None:
         self._work, self._most, self.room, self._moment = work, most, room, moment
+        self._longest, self._kind = longest, kind
         self._waiting: deque[_Ticket[Q, A]] = deque()
         self._in_hand = 0
-        self._seconds = 0.1
+        self._seconds: dict[Hashable, float] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [threading.Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(threads)]
@@ -81,8 +88,9 @@ class Batcher(Generic[Q, A]):
         """Raise Busy where a question would be refused now: asked before what it needs is read."""
         if self._closed:
             raise Closing(5)
-        if len(self._waiting) >= self.room:
-            raise Busy(self._seconds * len(self._waiting))
+        seconds = sum(self._seconds.get(self._kind(ticket.key), FIRST) for ticket in tuple(self._waiting))
+        if len(self._waiting) >= self.room or seconds > self._longest:
+            raise Busy(seconds)
 
     def ask(self, key: Hashable, question: Q) -> Future[A]:
         """The answer to come; raises Busy at once where too many wait."""
@@ -112,8 +120,8 @@ class Batcher(Generic[Q, A]):
                     _settle(ticket, error)
             with self._changed:
                 self._in_hand -= len(batch)
-                each = (time.monotonic() - start) / len(batch)
-                self._seconds += NEWEST * (each - self._seconds)
+                kind, each = self._kind(batch[0].key), (time.monotonic() - start) / len(batch)
+                self._seconds[kind] = each * NEWEST + self._seconds.get(kind, each) * (1 - NEWEST)
 
     def _batch(self) -> list[_Ticket[Q, A]]:
         """The oldest question with others of its key; empty when there will be none any more."""
@@ -124,7 +132,7 @@ class Batcher(Generic[Q, A]):
                 self._changed.wait()
                 self._gather()
             key = self._waiting[0].key
-            batch = [ticket for ticket in self._waiting if ticket.key == key][: self._most]
+            batch = [ticket for ticket in self._waiting if ticket.key == key][: self._most(key)]
             chosen = set(map(id, batch))
             self._waiting = deque(ticket for ticket in self._waiting if id(ticket) not in chosen)
             self._in_hand += len(batch)
@@ -133,7 +141,12 @@ class Batcher(Generic[Q, A]):
     def _gather(self) -> None:
         """Wait a moment for more, where somebody has just asked; another thread may take it all meanwhile."""
         until = time.monotonic() + self._moment
-        while 0 < len(self._waiting) < self._most and not self._closed and (left := until - time.monotonic()) > 0:
+        while (
+            self._waiting
+            and len(self._waiting) < self._most(self._waiting[0].key)
+            and not self._closed
+            and (left := until - time.monotonic()) > 0
+        ):
             self._changed.wait(left)
 
 
