@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retail_seg.api.limits import DROPPED_BYTES, DROPPED_SECONDS, body_limit
 from retail_seg.api.problems import Refusal, refusal_of, unforeseen
+from retail_seg.api.tracing import spanned, tracer
 from retail_seg.people.roles import Person, acting_as
 from retail_seg.people.tokens import Token, find_token
 
@@ -30,7 +31,7 @@ class Gate:
     """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+        self._app, self._service, self._tracer = app, service, tracer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,16 +44,21 @@ class Gate:
         state |= {"request_id": number, "service": self._service}
         start, tally = time.perf_counter(), _Tally(send, number)
         try:
-            try:
-                await self._pass(scope, headers, receive, tally)
-            except Exception as error:
-                if tally.status:  # half an answer is out: the connection breaks, which the caller can see
-                    raise
-                refusal = refusal_of(error) or unforeseen(error, number)
-                await _refuse(refusal, scope, receive, tally)
+            with spanned(self._tracer, scope):
+                await self._answer(scope, headers, receive, tally)
+                state["status"] = tally.status
         finally:
             self._service.metrics.answered(scope, tally.status, time.perf_counter() - start)
             _log(scope, tally.status, time.perf_counter() - start)
+
+    async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, tally: _Tally) -> None:
+        try:
+            await self._pass(scope, headers, receive, tally)
+        except Exception as error:
+            if tally.status:  # half an answer is out: the connection breaks, which the caller can see
+                raise
+            refusal = refusal_of(error) or unforeseen(error, scope["state"]["request_id"])
+            await _refuse(refusal, scope, receive, tally)
 
     async def _pass(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         person = NOBODY if scope["path"] in OPEN else self._person(headers, scope)
