@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 
 from retail_seg.api.limits import PHOTO_BYTES
-from retail_seg.api.problems import Refusal, invalid
+from retail_seg.api.problems import Rejection, invalid
 from retail_seg.api.service import Photo
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def media_type(request: Request) -> str:
 
 
 async def json_body(request: Request, model: type[M]) -> M:
-    """A body of JSON as the model takes it; raises Refusal."""
+    """A body of JSON as the model takes it; raises Rejection."""
     if media_type(request) not in JSON_TYPES:
-        raise Refusal("media-type", "Send JSON, with the header `Content-Type: application/json`")
+        raise Rejection("media-type", "Send JSON, with the header `Content-Type: application/json`")
     return _checked(model, _parsed(await request.body()), strict=True)
 
 
@@ -45,7 +45,7 @@ async def photo_body(request: Request, model: type[M]) -> tuple[Photo, M]:
     if kind == FORM:
         return await _of_form(request, model)
     if kind not in JSON_TYPES:
-        raise Refusal("media-type", f"Send {FORM} with the file `photo`, or application/json with it in base64")
+        raise Rejection("media-type", f"Send {FORM} with the file `photo`, or application/json with it in base64")
     asked = await json_body(request, model)
     values = asked.model_dump()
     return Photo(decoded(values["photo"], "photo"), values["name"] or "photo"), asked
@@ -57,20 +57,20 @@ async def _of_form(request: Request, model: type[M]) -> tuple[Photo, M]:
         file = values.pop("photo", None)
         asked = _checked(model, {**values, "photo": "form"})
         if not isinstance(file, UploadFile):
-            raise Refusal("invalid", "photo: send the photo as a file", ((("body", "photo"), "is no file"),))
+            raise Rejection("invalid", "photo: send the photo as a file", ((("body", "photo"), "is no file"),))
         name = str(values.get("name") or file.filename or "photo")
         return Photo(checked_size(await file.read(), "photo"), name), asked
 
 
 async def files_of(request: Request, field: str, most: int) -> list[Photo]:
-    """The files of a form's field, in their order; raises Refusal for a form without any."""
+    """The files of a form's field, in their order; raises Rejection for a form without any."""
     async with _Form(request, files=most) as form:
         others = sorted({key for key in form if key != field})
         if others:
-            raise Refusal("invalid", f"{others[0]}: is no field of this form", ((("body", others[0]), "is unknown"),))
+            raise Rejection("invalid", f"{others[0]}: is no field of this form", ((("body", others[0]), "is unknown"),))
         found = form.getlist(field)
         if not found or not all(isinstance(one, UploadFile) for one in found):
-            raise Refusal("invalid", f"{field}: send one file or more", (((("body", field)), "is no file"),))
+            raise Rejection("invalid", f"{field}: send one file or more", (((("body", field)), "is no file"),))
         return [
             Photo(checked_size(await one.read(), field), one.filename or f"{field} {number}")
             for number, one in enumerate(found, 1)
@@ -82,13 +82,13 @@ async def files_of(request: Request, field: str, most: int) -> list[Photo]:
 async def open_file(request: Request, model: type[M]) -> AsyncIterator[tuple[str, UploadFile, M]]:
     """A form's one `file` with its name, open in the block, and the other fields by a model."""
     if media_type(request) != FORM:
-        raise Refusal("media-type", f"Send {FORM} with the file `file`")
+        raise Rejection("media-type", f"Send {FORM} with the file `file`")
     async with _Form(request, files=1) as form:
         values: dict[str, Any] = dict(form.items())
         file = values.pop("file", None)
         asked = _checked(model, values)
         if not isinstance(file, UploadFile):
-            raise Refusal("invalid", "file: send the table or zip as a file", ((("body", "file"), "is no file"),))
+            raise Rejection("invalid", "file: send the table or zip as a file", ((("body", "file"), "is no file"),))
         yield file.filename or "file", file, asked
 
 
@@ -106,7 +106,7 @@ class _Form:
             self._form = await self._request.form(max_files=self._files, max_fields=200, max_part_size=2**16)
         except (MultiPartException, HTTPException, ValueError, KeyError, UnicodeError) as error:
             told = getattr(error, "message", None) or getattr(error, "detail", None) or str(error)
-            raise Refusal("bad-request", f"The form cannot be read ({told})") from None
+            raise Rejection("bad-request", f"The form cannot be read ({told})") from None
         return self._form
 
     async def __aexit__(self, *error: object) -> None:
@@ -115,19 +115,19 @@ class _Form:
 
 
 def decoded(text: str, *place: str | int) -> bytes:
-    """The bytes that base64 stands for; raises Refusal with the place."""
+    """The bytes that base64 stands for; raises Rejection with the place."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise Refusal("invalid", f"{place[0]}: is not base64", ((("body", *place), "is not base64"),)) from None
+        raise Rejection("invalid", f"{place[0]}: is not base64", ((("body", *place), "is not base64"),)) from None
     return checked_size(data, *place)
 
 
 def checked_size(data: bytes, *place: str | int) -> bytes:
-    """The bytes of a photo's file; raises Refusal for too many."""
+    """The bytes of a photo's file; raises Rejection for too many."""
     if len(data) > PHOTO_BYTES:
         detail = f"{place[0]}: is larger than {PHOTO_BYTES // 10**6} MB; save the photo smaller"
-        raise Refusal("too-large", detail, ((("body", *place), "is too large"),))
+        raise Rejection("too-large", detail, ((("body", *place), "is too large"),))
     return data
 
 
@@ -135,7 +135,7 @@ def _parsed(data: bytes) -> Any:
     try:
         return json.loads(data, parse_float=_number)
     except (ValueError, RecursionError) as error:
-        raise Refusal("bad-request", f"The body is not JSON ({type(error).__name__}); send one JSON object") from None
+        raise Rejection("bad-request", f"The body is not JSON ({type(error).__name__}); send one JSON object") from None
 
 
 def _number(text: str) -> int | float:

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from retail_seg.api.limits import DROPPED_BYTES, DROPPED_SECONDS, body_limit
-from retail_seg.api.problems import Refusal, refusal_of, unforeseen
+from retail_seg.api.problems import Rejection, rejection_of, unforeseen
 from retail_seg.api.tracing import spanned, tracer
 from retail_seg.people.roles import Person, acting_as
 from retail_seg.people.tokens import Token, find_token
@@ -57,7 +57,7 @@ class Gate:
         except Exception as error:
             if tally.status:  # half an answer is out: the connection breaks, which the caller can see
                 raise
-            refusal = refusal_of(error) or unforeseen(error, scope["state"]["request_id"])
+            refusal = rejection_of(error) or unforeseen(error, scope["state"]["request_id"])
             await _refuse(refusal, scope, receive, tally)
 
     async def _pass(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
@@ -84,7 +84,7 @@ class Gate:
         seconds = self._service.rates.wait(token.id)
         if seconds:
             after = max(1, round(seconds + 0.5))
-            raise Refusal(
+            raise Rejection(
                 "too-often", f"{token.name} asks too often; wait {after} s", headers={"Retry-After": str(after)}
             )
 
@@ -103,14 +103,14 @@ class _Tally:
         await self._send(message)
 
 
-def _token_needed(given: bool) -> Refusal:
+def _token_needed(given: bool) -> Rejection:
     what = "The token is unknown, revoked or expired" if given else "No token was given"
     detail = f"{what}; send `Authorization: Bearer TOKEN`, made with `retail-seg token add NAME --role ROLE`"
-    return Refusal("token-needed", detail, headers={"WWW-Authenticate": "Bearer"})
+    return Rejection("token-needed", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _too_large(limit: int) -> Refusal:
-    return Refusal("too-large", f"The body is larger than the {limit:,} bytes taken here (20 MB a photo); send less")
+def _too_large(limit: int) -> Rejection:
+    return Rejection("too-large", f"The body is larger than the {limit:,} bytes taken here (20 MB a photo); send less")
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
@@ -128,7 +128,7 @@ def _bounded(receive: Receive, limit: int) -> Receive:
     return bounded
 
 
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(refusal: Rejection, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer at once; what is still being sent is read and dropped, for a sender who is cut off hears no answer."""
     waiting: list[Message] = []
 

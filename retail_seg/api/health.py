@@ -7,14 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from retail_seg.api.schemas import Health
+from retail_seg.api.schemas import HealthOut
 from retail_seg.api.service import Service
 from retail_seg.products import browsing
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/v1/health", response_model=Health)
+@router.get("/v1/health", response_model=HealthOut)
 def health(request: Request) -> Any:
     """Whether the server answers, and what with; no token is needed."""
     service: Service = request.state.service

@@ -10,11 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from retail_seg.api.bodies import open_file
+from retail_seg.api.catalogue_schemas import ImportIn, ImportLinePage, ImportOut, ImportPage
 from retail_seg.api.limits import PAGE
 from retail_seg.api.once import IdempotencyKey, once
 from retail_seg.api.openapi import file_request, problems
 from retail_seg.api.paging import Cursor, Limit, cursor_of, number_after
-from retail_seg.api.schemas import ImportIn, ImportLines, ImportOut, Imports
 from retail_seg.api.service import Service
 from retail_seg.people.roles import require
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retail_seg.products.import_jobs import ImportJob, ImportJobs
 
 router = APIRouter(prefix="/v1/imports", tags=["imports"])
-Number = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="The import's number.")]
+ImportNumber = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="The import's number.")]
 
 
 @router.post(
@@ -55,7 +55,7 @@ async def start(request: Request, idempotency_key: IdempotencyKey = None) -> Any
         return await once(request, idempotency_key, work, asked=digest + repr(asked).encode())
 
 
-@router.get("", response_model=Imports, responses=problems(422))
+@router.get("", response_model=ImportPage, responses=problems(422))
 def list_imports(request: Request, limit: Limit = PAGE, cursor: Cursor = "") -> Any:
     """A page of the imports, the newest first. For managers."""
     require("manager")
@@ -67,15 +67,15 @@ def list_imports(request: Request, limit: Limit = PAGE, cursor: Cursor = "") -> 
 
 
 @router.get("/{number}", response_model=ImportOut, responses=problems(404, 422))
-def get(request: Request, number: Number) -> Any:
+def get(request: Request, number: ImportNumber) -> Any:
     """How far an import is, or how it ended. For managers."""
     require("manager")
     imports = request.state.service.imports
     return JSONResponse(row(imports, imports.get(number)))
 
 
-@router.get("/{number}/lines", response_model=ImportLines, responses=problems(404, 422))
-def lines(request: Request, number: Number, limit: Limit = PAGE, cursor: Cursor = "") -> Any:
+@router.get("/{number}/lines", response_model=ImportLinePage, responses=problems(404, 422))
+def lines(request: Request, number: ImportNumber, limit: Limit = PAGE, cursor: Cursor = "") -> Any:
     """A page of what became of the lines, in the order in which they were done. For managers."""
     require("manager")
     imports = request.state.service.imports
@@ -86,7 +86,7 @@ def lines(request: Request, number: Number, limit: Limit = PAGE, cursor: Cursor 
 
 
 @router.post("/{number}/cancel", status_code=202, response_model=ImportOut, responses=problems(404, 422))
-def cancel(request: Request, number: Number) -> Any:
+def cancel(request: Request, number: ImportNumber) -> Any:
     """Ask for an import's end; what was written stays. For managers."""
     imports = request.state.service.imports
     return JSONResponse(row(imports, imports.cancel(number)), 202)

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 
 from retail_seg import __version__
 from retail_seg.api.bodies import decoded, json_body
+from retail_seg.api.inference_schemas import InferIn, InferOut, ModelList, ModelOut, ServerOut
 from retail_seg.api.openapi import json_request, problems
-from retail_seg.api.problems import Refusal
-from retail_seg.api.schemas import InferIn, InferOut, ModelOut, Models, ServerOut
+from retail_seg.api.problems import Rejection
 from retail_seg.api.service import Asked, Photo, Service
 from retail_seg.people.roles import require
 
@@ -29,7 +29,7 @@ def server() -> Any:
     return JSONResponse({"name": "retail-seg", "version": __version__, "extensions": []})
 
 
-@router.get("/models", response_model=Models)
+@router.get("/models", response_model=ModelList)
 def models(request: Request) -> Any:
     """The models that can be asked."""
     return JSONResponse({"models": [_metadata(request.state.service, name) for name in MODELS]})
@@ -48,7 +48,7 @@ def ready(request: Request, name: Name) -> Response:
     _check(name)
     service: Service = request.state.service
     if not service.ready:
-        raise Refusal("busy", f"{name} is not ready", headers={"Retry-After": "2"})
+        raise Rejection("busy", f"{name} is not ready", headers={"Retry-After": "2"})
     return Response()
 
 
@@ -63,10 +63,10 @@ async def infer(request: Request, name: Name) -> Any:
     service: Service = request.state.service
     asked = await json_body(request, InferIn)
     if [one.name for one in asked.inputs] != ["photo"]:
-        raise Refusal("invalid", "inputs: give one, named photo", ((("body", "inputs"), "is not `photo` alone"),))
+        raise Rejection("invalid", "inputs: give one, named photo", ((("body", "inputs"), "is not `photo` alone"),))
     texts = asked.inputs[0].data
     if asked.inputs[0].shape not in ([len(texts)], [len(texts), 1]):
-        raise Refusal(
+        raise Rejection(
             "invalid", "inputs: shape and data differ", ((("body", "inputs", 0, "shape"), "is not that of data"),)
         )
     photos = [Photo(decoded(text, "inputs", 0, "data", at), f"photo {at}") for at, text in enumerate(texts)]
@@ -87,7 +87,7 @@ async def _ask(service: Service, name: str, photo: Photo) -> dict[str, Any]:
 
 def _check(name: str) -> None:
     if name not in MODELS:
-        raise Refusal("not-found", f"there is no model {name[:100]}; ask {' or '.join(MODELS)}")
+        raise Rejection("not-found", f"there is no model {name[:100]}; ask {' or '.join(MODELS)}")
 
 
 def _metadata(service: Service, name: str) -> dict[str, Any]:

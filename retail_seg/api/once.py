@@ -28,10 +28,12 @@ IdempotencyKey = Annotated[
     ),
 ]
 #: Status, body and headers of what was created; hears whether it may have been made before, see `store.once`.
-Work = Callable[["Matcher", bool], tuple[int, Any, dict[str, str]]]
+Creation = Callable[["Matcher", bool], tuple[int, Any, dict[str, str]]]
 
 
-async def once(request: Request, key: str | None, work: Work, *, asked: bytes = b"", heavy: bool = False) -> Response:
+async def once(
+    request: Request, key: str | None, work: Creation, *, asked: bytes = b"", heavy: bool = False
+) -> Response:
     """The answer of `work`, done once for each key; `heavy` work, that embeds pictures, waits its turn.
 
     `asked` is what the request holds beside method, path and JSON body.

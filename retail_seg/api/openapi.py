@@ -8,11 +8,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from retail_seg.api import schemas
+from retail_seg.api import catalogue_schemas, inference_schemas, schemas
 from retail_seg.api.gate import OPEN
 from retail_seg.api.limits import PHOTOS
 from retail_seg.api.problems import MEDIA_TYPE
 
+#: Where the models of bodies stand.
+MODULES = (schemas, catalogue_schemas, inference_schemas)
 REF = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
 #: What every request with a token may be answered beside what its own route says.
@@ -62,7 +64,7 @@ def pictures_request() -> dict[str, Any]:
     file = {"type": "string", "format": "binary"}
     photos = {"type": "array", "items": file, "minItems": 1, "maxItems": PHOTOS, "description": "20 MB each at most."}
     form = {"type": "object", "properties": {"photo": photos}, "required": ["photo"], "additionalProperties": False}
-    found = json_request(schemas.PicturesIn)
+    found = json_request(catalogue_schemas.PicturesIn)
     found["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     return found
 
@@ -109,7 +111,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 def _complete(operation: dict[str, Any], path: str, models: dict[str, Any]) -> None:
     """One operation with its models, its token and the problems that any request may meet."""
     for name in operation.pop("x-models", ()):
-        _add_model(models, getattr(schemas, name))
+        _add_model(models, next(getattr(module, name) for module in MODULES if hasattr(module, name)))
     answers = operation["responses"]
     if "422" in answers and "application/json" in answers["422"].get("content", {}):
         answers["422"] = _problem(422)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Query
 
 from retail_seg.api.limits import PAGE, TEXT
-from retail_seg.api.problems import Refusal
+from retail_seg.api.problems import Rejection
 
 Limit = Annotated[int, Query(ge=1, le=PAGE, description="Items on a page.")]
 _TOLD = "`next_cursor` of the page before."
@@ -26,19 +26,19 @@ def cursor_of(where: str | int) -> str:
 
 
 def text_after(cursor: str) -> str:
-    """Behind which text a page begins, empty at the first; raises Refusal for a cursor of another list."""
+    """Behind which text a page begins, empty at the first; raises Rejection for a cursor of another list."""
     if not cursor.startswith("t") and cursor:
         raise _of_another_list()
     return base64.urlsafe_b64decode(cursor[1:] + "=" * (-len(cursor[1:]) % 4)).decode(errors="replace")
 
 
 def number_after(cursor: str) -> int:
-    """Behind which number a page begins, 0 at the first; raises Refusal for a cursor of another list."""
+    """Behind which number a page begins, 0 at the first; raises Rejection for a cursor of another list."""
     if not cursor.startswith("n") and cursor:
         raise _of_another_list()
     return int(cursor[1:] or 0)
 
 
-def _of_another_list() -> Refusal:
+def _of_another_list() -> Rejection:
     places = ((("query", "cursor"), "is of another list"),)
-    return Refusal("not-found", "cursor: there is no such page of this list; begin without one", places)
+    return Rejection("not-found", "cursor: there is no such page of this list; begin without one", places)

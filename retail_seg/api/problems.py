@@ -77,7 +77,7 @@ _BY_STATUS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 4
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
+class Rejection(Exception):
     """A request that is refused: a key of KINDS, the sentence, the places, and headers of the answer."""
 
     kind: str
@@ -101,47 +101,47 @@ class Refusal(Exception):
         return JSONResponse(body, status, dict(self.headers), MEDIA_TYPE)
 
 
-def refusal_of(error: Exception) -> Refusal | None:
+def rejection_of(error: Exception) -> Rejection | None:
     """What a person can mend, as a refusal; None for what nobody foresaw."""
-    if isinstance(error, Refusal):
+    if isinstance(error, Rejection):
         return error
     if isinstance(error, (RequestValidationError, ValidationError)):
         return invalid(error)
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code, "bad-request")
-        return Refusal(kind, str(error.detail), headers=error.headers or {})
+        return Rejection(kind, str(error.detail), headers=error.headers or {})
     if not isinstance(error, USER_ERRORS):
         return None
     kind = next((kind for raised, kind in RAISED if isinstance(error, raised)), "invalid")
     headers = {"Retry-After": str(getattr(error, "seconds", 30))} if kind == "busy" else {}
     place = next((place for raised, place in PLACES if isinstance(error, raised)), ("body",))
     places = ((place, str(error)),) if KINDS[kind][0] == 422 else ()
-    return Refusal(kind, str(error), places, headers)
+    return Rejection(kind, str(error), places, headers)
 
 
-def invalid(error: RequestValidationError | ValidationError, *before: str | int) -> Refusal:
+def invalid(error: RequestValidationError | ValidationError, *before: str | int) -> Rejection:
     """A refusal that names every place that is wrong; what stands there is not repeated, it may be a photo."""
     places = tuple(((*before, *one["loc"]), one["msg"]) for one in error.errors())
     first = ".".join(str(part) for part in places[0][0])
     more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
-    return Refusal("invalid", f"{first}: {places[0][1]}{more}", places)
+    return Rejection("invalid", f"{first}: {places[0][1]}{more}", places)
 
 
-def stale(error: Exception) -> Refusal:
+def stale(error: Exception) -> Rejection:
     """The refusal of a change to something that is not as it was seen."""
-    return Refusal("stale", str(error))
+    return Rejection("stale", str(error))
 
 
 def install(app: FastAPI) -> None:
     """Let the app answer all errors as problem details."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        found = refusal_of(error) or unforeseen(error, request.state.request_id)
+        found = rejection_of(error) or unforeseen(error, request.state.request_id)
         if found.kind == "method-not-allowed":
             found.headers = {"Allow": ", ".join(_allowed(app, request))}
         return found.response(request.scope)
 
-    for kind in (Refusal, RequestValidationError, ValidationError, HTTPException, *USER_ERRORS):
+    for kind in (Rejection, RequestValidationError, ValidationError, HTTPException, *USER_ERRORS):
         app.add_exception_handler(kind, answer)
 
 
@@ -155,11 +155,11 @@ def _allowed(app: FastAPI, request: Request) -> list[str]:
     return sorted(found)
 
 
-def unforeseen(error: Exception, request_id: str) -> Refusal:
+def unforeseen(error: Exception, request_id: str) -> Rejection:
     """What nobody foresaw: in full in the log, a sentence for who asked."""
     _LOG.error("request %s failed", request_id, exc_info=error)
     kind = type(error).__name__
-    return Refusal(
+    return Rejection(
         "program-error",
         f"This did not work because of an error of the program ({kind}); what was acknowledged is safe. Try again; if "
         f"it comes again, tell the manager of this store the request's number",

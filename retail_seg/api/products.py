@@ -15,13 +15,13 @@ from catalogue import Product
 from catalogue.errors import EditConflict
 from catalogue.listing import Filter
 from retail_seg.api.bodies import decoded, json_body
+from retail_seg.api.catalogue_schemas import ProductIn, ProductOut, ProductPage, ProductPatch
 from retail_seg.api.limits import PAGE, TEXT
 from retail_seg.api.once import IdempotencyKey, once
 from retail_seg.api.openapi import json_request, problems
 from retail_seg.api.paging import Limit, TextCursor, cursor_of, number_after, text_after
 from retail_seg.api.paths import register_skus
 from retail_seg.api.problems import stale
-from retail_seg.api.schemas import ProductIn, ProductOut, ProductPatch, Products
 from retail_seg.api.service import Service
 from retail_seg.people.roles import require
 from retail_seg.products import browsing, editing
@@ -39,7 +39,7 @@ IfNoneMatch = Annotated[str | None, Header(max_length=TEXT, description="ETag of
 ETAG = {"ETag": {"description": "Differs when the product does.", "schema": {"type": "string"}}}
 
 
-@router.get("", response_model=Products, responses=problems(404, 422))
+@router.get("", response_model=ProductPage, responses=problems(404, 422))
 def list_products(
     request: Request,
     q: Annotated[str, Query(max_length=2000, description="Beginnings of words, an SKU or a GTIN.")] = "",

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from retail_seg.api.app import build
+from retail_seg.api.catalogue_schemas import ImportLine, ProductOut
 from retail_seg.api.openapi import document
-from retail_seg.api.schemas import ImportLine, MatchAnswer, Problem, ProductOut, ScanAnswer, schema_of
+from retail_seg.api.schemas import MatchAnswer, Problem, ScanAnswer, schema_of
 
 #: File ► what it describes.
 MODELS = {

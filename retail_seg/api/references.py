@@ -11,14 +11,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from retail_seg.api.bodies import FORM, decoded, files_of, json_body, media_type
+from retail_seg.api.catalogue_schemas import AddedPictures, PicturesIn, ReferencePage
 from retail_seg.api.limits import PAGE, PHOTOS
 from retail_seg.api.once import IdempotencyKey, once
 from retail_seg.api.openapi import pictures_request, problems
 from retail_seg.api.paging import Cursor, Limit, cursor_of, number_after
 from retail_seg.api.paths import register_skus
-from retail_seg.api.problems import Refusal
+from retail_seg.api.problems import Rejection
 from retail_seg.api.products import address
-from retail_seg.api.schemas import AddedPictures, PicturesIn, References
 from retail_seg.api.service import Photo, Service
 from retail_seg.people.roles import require
 from retail_seg.products import browsing, editing
@@ -32,7 +32,7 @@ register_skus()
 router = APIRouter(prefix="/v1/products/{sku:sku}/references", tags=["references"])
 
 
-@router.get("", response_model=References, responses=problems(404, 422))
+@router.get("", response_model=ReferencePage, responses=problems(404, 422))
 def list_references(request: Request, sku: str, limit: Limit = PAGE, cursor: Cursor = "") -> Any:
     """A page of a product's reference pictures, the oldest first."""
     matcher = request.state.service.matcher
@@ -104,15 +104,15 @@ async def _photos(request: Request) -> list[Photo]:
 
 
 def _check_any(added: list[AddedPicture]) -> None:
-    """Raise Refusal where no picture became a reference."""
+    """Raise Rejection where no picture became a reference."""
     if any(one.reference_id is not None for one in added):
         return
     kind = "duplicate" if all(one.double for one in added) else "photo-unusable"
     places = tuple((("body", "photo", at), one.reason) for at, one in enumerate(added))
-    raise Refusal(kind, f"{added[0].name}: {added[0].reason}", places)
+    raise Rejection(kind, f"{added[0].name}: {added[0].reason}", places)
 
 
 def _check_own(matcher: Matcher, sku: str, reference: int) -> None:
     browsing.existing(matcher, sku)
     if not 0 < reference < 2**63 or browsing.owner(matcher, reference) != sku:
-        raise Refusal("not-found", f"{sku} has no reference {reference}; list them to see their numbers")
+        raise Rejection("not-found", f"{sku} has no reference {reference}; list them to see their numbers")

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from retail_seg.api.limits import PAGE
 from retail_seg.api.openapi import problems
 from retail_seg.api.paging import Cursor, Limit, cursor_of, number_after
-from retail_seg.api.schemas import KeptScan, Scans
+from retail_seg.api.schemas import KeptScan, ScanPage
 from retail_seg.people.roles import require
 from retail_seg.scans import review
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 JPEG = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
-Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="The scan's number.")]
+ScanNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The scan's number.")]
 
 
-@router.get("", response_model=Scans, responses=problems(422))
+@router.get("", response_model=ScanPage, responses=problems(422))
 def list_scans(
     request: Request,
     q: Annotated[str, Query(max_length=2000, description="Words of photo, person, day or product.")] = "",
@@ -37,14 +37,14 @@ def list_scans(
 
 
 @router.get("/{number}", response_model=KeptScan, responses=problems(404, 422))
-def get(request: Request, number: Number) -> Any:
+def get(request: Request, number: ScanNumber) -> Any:
     """A kept scan as `retail-seg scan` writes it, with who decided what."""
     matcher = request.state.service.matcher
     return JSONResponse(review.as_json(review.open_review(matcher, number)))
 
 
 @router.get("/{number}/overlay", response_class=Response, responses=problems(404, 422) | JPEG)
-def overlay(request: Request, number: Number) -> Response:
+def overlay(request: Request, number: ScanNumber) -> Response:
     """The photo with outlines and names, as JPEG. For staff."""
     require("staff")
     matcher = request.state.service.matcher
@@ -52,7 +52,7 @@ def overlay(request: Request, number: Number) -> Response:
 
 
 @router.delete("/{number}", status_code=204, response_class=Response, responses=problems(404, 422))
-def delete(request: Request, number: Number) -> Response:
+def delete(request: Request, number: ScanNumber) -> Response:
     """Delete a kept scan with its photo, for good. For staff."""
     review.delete_scan(request.state.service.matcher, number)
     return Response(status_code=204)

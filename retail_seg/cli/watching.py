@@ -12,7 +12,7 @@ from retail_seg.cli.common import say
 
 if TYPE_CHECKING:
     from retail_seg.errors import PhotoError
-    from retail_seg.scans.watching import Seen
+    from retail_seg.scans.watching import Handled
     from retail_seg.store.scanning import Scanned
 
 #: Seconds between two looks into a folder in which nothing happens.
@@ -62,7 +62,7 @@ def watch_folder(
     return 0
 
 
-def _tell(seen: Seen) -> None:
+def _tell(seen: Handled) -> None:
     if seen.line is None:
         say(f"{seen.name}: failed: {seen.reason}")
     else:

@@ -38,7 +38,7 @@ ROTATED = 64 * 2**20
 CLAIMED = 4
 
 #: Scans photos, in their order, as `Matcher.scan_each` does.
-Scan = Callable[[Sequence[Path]], Iterator["Scanned | PhotoError"]]
+ScanPhotos = Callable[[Sequence[Path]], Iterator["Scanned | PhotoError"]]
 
 
 class WatchError(RetailSegError):
@@ -46,7 +46,7 @@ class WatchError(RetailSegError):
 
 
 @dataclass(frozen=True)
-class Seen:
+class Handled:
     """What became of one photo: its name, and the line that was written, or why it failed."""
 
     name: str
@@ -57,7 +57,7 @@ class Seen:
 class Watch:
     """One watcher of one folder; open it with `with`.
 
-    scan    scans photos, see Scan
+    scan    scans photos, see ScanPhotos
     lines   the file that gets a JSON line for each photo
     finish  gives what a line holds beside the report, such as the number of a scan that is kept
     """
@@ -65,7 +65,7 @@ class Watch:
     def __init__(
         self,
         folder: Path,
-        scan: Scan,
+        scan: ScanPhotos,
         lines: Path,
         *,
         finish: Callable[[Scanned, Path], dict[str, Any]] = lambda found, path: {},
@@ -94,7 +94,7 @@ class Watch:
         self._stack.close()
         self._forget(self._own)
 
-    def round(self) -> Iterator[Seen]:
+    def round(self) -> Iterator[Handled]:
         """Look once: scan what is complete, and tell of each photo as soon as it lies where it belongs."""
         self._take_over()
         claimed = [path for path in (self._claim(name) for name in self._complete()) if path is not None]
@@ -106,7 +106,7 @@ class Watch:
         finally:
             self._give_back(self._own)
 
-    def forever(self, every: float, told: Callable[[Seen], None]) -> None:
+    def forever(self, every: float, told: Callable[[Handled], None]) -> None:
         """Look every so many seconds, at once again where there was something, until KeyboardInterrupt."""
         while True:
             count = 0
@@ -143,7 +143,7 @@ class Watch:
 
     # -- what becomes of it
 
-    def _settle(self, path: Path, found: Scanned | PhotoError) -> Seen | None:
+    def _settle(self, path: Path, found: Scanned | PhotoError) -> Handled | None:
         """Write the line and move the photo; None for one that may still be coming and goes back."""
         if isinstance(found, PhotoError):
             since = self._known[path.name][1]
@@ -152,11 +152,11 @@ class Watch:
             reason = str(found).removeprefix(f"{path}: ")
             moved = self._move(path, FAILED)
             replace_file(moved.with_name(f"{moved.name}.txt"), f"{reason}\n".encode())
-            return Seen(path.name, None, reason)
+            return Handled(path.name, None, reason)
         line = {**found.report.to_dict(), **self._finish(found, path), "image": path.name, "sha256": _digest(path)}
         self._write(line)
         self._move(path, DONE)
-        return Seen(path.name, line)
+        return Handled(path.name, line)
 
     def _write(self, line: dict[str, Any]) -> None:
         """A line at the end of the file, which is put aside when it is large; one watcher at a time."""

@@ -19,7 +19,7 @@ from api_helpers import picture_of
 
 from retail_seg.errors import PhotoError
 from retail_seg.people.roles import NotAllowed, Person, acting_as
-from retail_seg.scans.watching import Seen, Watch, WatchError
+from retail_seg.scans.watching import Handled, Watch, WatchError
 
 
 class Scanning:
@@ -76,7 +76,7 @@ def test_what_comes_is_scanned_once_and_moved(tmp_path: Path, scanning: Scanning
 def test_a_failed_one_lies_apart_with_its_reason(tmp_path: Path, scanning: Scanning) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"bad")
     with watch(tmp_path, scanning) as one:
-        assert list(one.round()) == [Seen("bad.jpg", None, "is damaged")]
+        assert list(one.round()) == [Handled("bad.jpg", None, "is damaged")]
     assert (tmp_path / "failed" / "bad.jpg.txt").read_text() == "is damaged\n"
     assert (tmp_path / "failed" / "bad.jpg").read_bytes() == b"bad" and lines(tmp_path) == []
 
