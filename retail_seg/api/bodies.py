@@ -48,7 +48,7 @@ async def photo_body(request: Request, model: type[M]) -> tuple[Photo, M]:
         raise Rejection("media-type", f"Send {FORM} with the file `photo`, or application/json with it in base64")
     asked = await json_body(request, model)
     values = asked.model_dump()
-    return Photo(decoded(values["photo"], "photo"), values["name"] or "photo"), asked
+    return Photo(decoded(values["photo"], "photo"), values["name"] or "photo", request.state.request_id), asked
 
 
 async def _of_form(request: Request, model: type[M]) -> tuple[Photo, M]:
@@ -59,7 +59,7 @@ async def _of_form(request: Request, model: type[M]) -> tuple[Photo, M]:
         if not isinstance(file, UploadFile):
             raise Rejection("invalid", "photo: send the photo as a file", ((("body", "photo"), "is no file"),))
         name = str(values.get("name") or file.filename or "photo")
-        return Photo(checked_size(await file.read(), "photo"), name), asked
+        return Photo(checked_size(await file.read(), "photo"), name, request.state.request_id), asked
 
 
 async def files_of(request: Request, field: str, most: int) -> list[Photo]:

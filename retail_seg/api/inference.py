@@ -69,7 +69,10 @@ async def infer(request: Request, name: Name) -> Any:
         raise Rejection(
             "invalid", "inputs: shape and data differ", ((("body", "inputs", 0, "shape"), "is not that of data"),)
         )
-    photos = [Photo(decoded(text, "inputs", 0, "data", at), f"photo {at}") for at, text in enumerate(texts)]
+    photos = [
+        Photo(decoded(text, "inputs", 0, "data", at), f"photo {at}", request.state.request_id)
+        for at, text in enumerate(texts)
+    ]
     found = await asyncio.gather(*(_ask(service, name, photo) for photo in photos))
     data = [json.dumps(one, ensure_ascii=False) for one in found]
     output = {"name": "answer", "datatype": "BYTES", "shape": [len(data)], "data": data}

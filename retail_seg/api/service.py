@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 #: Requests that the networks answer: where these wait in number, no more are read.
 ASKING = ("/v1/scan", "/v1/match")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ WARM = Asked("warm")
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """The bytes of a photo's file, and what answers and errors call it."""
+    """The bytes of a photo's file, what answers and errors call it, and the number of the request that brought it."""
 
     data: bytes
     name: str
+    request_id: str = ""
 
 
 class _File(io.BytesIO):
@@ -67,16 +70,19 @@ class _File(io.BytesIO):
 
 
 class StageClock:
-    """Hears of the stages of scans, each in its thread, and tells how long they took."""
+    """Hears of the stages of a batch, each in its thread, and tells how long they took; `seconds` sums them up."""
 
     def __init__(self, told: Callable[[str, float], None]) -> None:
-        self._told, self._own = told, threading.local()
+        self._told, self._own, self._lock = told, threading.local(), threading.Lock()
+        self.seconds: dict[str, float] = {}
 
     def __call__(self, stage: str) -> None:
         now = time.perf_counter()
         before, since = getattr(self._own, "at", (WAIT, now))
         if before != WAIT:
             self._told(before, now - since)
+            with self._lock:
+                self.seconds[before] = round(self.seconds.get(before, 0.0) + now - since, 4)
         self._own.at = stage, now
 
 
@@ -155,17 +161,26 @@ class Service:
 
     def _answer(self, asked: Hashable, photos: Sequence[Photo]) -> Iterator[Any]:
         assert isinstance(asked, Asked)
+        clock = StageClock(self.metrics.stage)
+        try:
+            yield from self._found(asked, photos, clock)
+        finally:
+            numbers = [photo.request_id for photo in photos]
+            told = {"what": asked.what, "request_ids": numbers, "stages": clock.seconds}
+            _LOG.info("%s of %d photos", asked.what, len(photos), extra=told)
+
+    def _found(self, asked: Asked, photos: Sequence[Photo], clock: StageClock) -> Iterator[Any]:
         matcher = self.matcher
         if asked == WARM:
-            _warm_up(matcher)
-            yield None
+            yield _warm_up(matcher)
             return
         among = matcher.only(asked.only, files=False)
         if asked.what == "match":
+            clock("match")
             yield from _named(matcher, photos, asked.top, among)
+            clock(WAIT)
             return
         files = [_File(photo) for photo in photos]
-        clock = StageClock(self.metrics.stage)
         found = matcher.scan_each(files, top=asked.top, side=asked.side, among=among, on_stage=clock)
         for photo, one in zip(photos, found, strict=True):
             yield one if isinstance(one, PhotoError) else replace(one, report=replace(one.report, image=photo.name))
@@ -184,11 +199,11 @@ class Service:
         self._matcher.close()
 
 
-def _warm_up(matcher: Matcher) -> None:
+def _warm_up(matcher: Matcher) -> list[Identification]:
     """Load the networks with a picture that shows nothing, so that the first who asks does not wait for them."""
     nothing = np.full((256, 256, 3), 127, np.uint8)
     matcher.scan(nothing)
-    matcher.match([nothing])
+    return matcher.match([nothing])
 
 
 def _named(matcher: Matcher, photos: Sequence[Photo], top: int, among: Any) -> Iterator[Identification | PhotoError]:

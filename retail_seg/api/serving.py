@@ -14,7 +14,7 @@ from retail_seg.errors import MissingExtraError, RetailSegError
 from retail_seg.people.users import is_loopback
 
 #: What a line of the log may hold beside its text.
-FIELDS = ("request_id", "method", "path", "status", "seconds", "who", "problem", "stage", "job")
+FIELDS = ("request_id", "method", "path", "status", "seconds", "who", "problem", "what", "request_ids", "stages", "job")
 
 
 class ServeError(RetailSegError):

@@ -57,6 +57,8 @@ def test_the_log_has_the_request_s_number_and_neither_photo_nor_token(api: Api) 
         first["path"] == "/v1/match" and first["status"] == 200 and first["who"] == "manager" and first["seconds"] > 0
     )
     assert second["problem"] == "not-found" and second["level"] == "info"
+    (batch,) = [line for line in found if line.get("request_ids") == ["r1"]]
+    assert batch["what"] == "match" and batch["stages"]["match"] > 0
     text = stream.getvalue()
     assert "rseg_" not in text and "private" not in text and "secret" not in text
 

@@ -76,3 +76,13 @@ def test_a_removed_product_cannot_be_there(catalogue: Catalogue, tmp_path: Path)
     catalogue.remove_product("3")
     with pytest.raises(StoreError, match="has no product 3"):
         among_of(catalogue, [listed(tmp_path, "3\n")])
+
+
+def test_an_sku_can_be_named_and_files_can_be_forbidden(catalogue: Catalogue, tmp_path: Path) -> None:
+    assert among_of(catalogue, ["sku= 4,5", "brand=leaf"]) == {"4,5": 1.0, "3": 1.0}
+    with pytest.raises(StoreError, match="no product 9"):
+        among_of(catalogue, ["sku=9"])
+    path = listed(tmp_path, "1\n")
+    assert among_of(catalogue, [path]) == {"1": 1.0}
+    with pytest.raises(StoreError, match="names no products"):
+        among_of(catalogue, [path], files=False)
