@@ -30,7 +30,8 @@ class Capacity:
     waiting  questions for the networks that may wait; more are refused with 503
     writing  changes that embed pictures, and wait
     longest  seconds of work that may wait, however few questions it is
-    batch    photos that are scanned together; four times as many crops are named together
+    batch    photos that are scanned together; eight times as many crops are named together
+    threads  requests that read the catalogue at once; each thread has a connection with a cache of 16 MB
     moment   seconds that a batch waits for more
     patience seconds that a server which is told to end gives what it took
     """
@@ -39,7 +40,8 @@ class Capacity:
     waiting: int = 32
     writing: int = 16
     longest: float = 10.0
-    batch: int = 4
+    batch: int = 2
+    threads: int = 8
     moment: float = 0.004
     patience: float = 30.0
 

@@ -157,7 +157,7 @@ class Service:
 
     def _together(self, asked: Hashable) -> int:
         """How many photos of a kind are answered together: whole ones take memory, crops gain by it."""
-        return self.capacity.batch if getattr(asked, "what", "") == "scan" else 4 * self.capacity.batch
+        return self.capacity.batch if getattr(asked, "what", "") == "scan" else 8 * self.capacity.batch
 
     def _answer(self, asked: Hashable, photos: Sequence[Photo]) -> Iterator[Any]:
         assert isinstance(asked, Asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ def serve(
 ) -> None:
     """Answer requests until SIGTERM or Ctrl-C; what was taken is finished then. Raises ServeError, StoreError."""
     check_address(host, encrypted=bool(certificate) or tls_in_front)
+    check_certificate(certificate, key)
     try:
         import uvicorn
 
@@ -60,6 +62,18 @@ def check_address(host: str, *, encrypted: bool) -> None:
             f"--host {host}: tokens would travel in the clear; give --certificate and --key, or say --tls-in-front "
             f"where a proxy in front of it speaks TLS"
         )
+
+
+def check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Raise ServeError where the two files are no certificate with its key."""
+    if certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ValueError) as error:  # ssl's errors are OSErrors
+        raise ServeError(
+            f"{certificate}: is no certificate that fits {key} ({error}); give both as PEM, the key without a password"
+        ) from None
 
 
 def log_to(stream: Any, *, as_json: bool) -> None:

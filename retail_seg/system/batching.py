@@ -73,6 +73,7 @@ class Batcher(Generic[Q, A]):
         self._waiting: deque[_Ticket[Q, A]] = deque()
         self._in_hand = 0
         self._seconds: dict[Hashable, float] = {}
+        self._until = 0.0  # when the batch in hand should be done
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [threading.Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(threads)]
@@ -88,9 +89,13 @@ class Batcher(Generic[Q, A]):
         """Raise Busy where a question would be refused now: asked before what it needs is read."""
         if self._closed:
             raise Closing(5)
-        seconds = sum(self._seconds.get(self._kind(ticket.key), FIRST) for ticket in tuple(self._waiting))
+        seconds = self._seconds_of(self._waiting) + max(self._until - time.monotonic(), 0.0)
         if len(self._waiting) >= self.room or seconds > self._longest:
             raise Busy(seconds)
+
+    def _seconds_of(self, tickets: Iterable[_Ticket[Q, A]]) -> float:
+        """What the tickets will take, by what those of their kinds took."""
+        return sum(self._seconds.get(self._kind(ticket.key), FIRST) for ticket in tuple(tickets))
 
     def ask(self, key: Hashable, question: Q) -> Future[A]:
         """The answer to come; raises Busy at once where too many wait."""
@@ -136,6 +141,7 @@ class Batcher(Generic[Q, A]):
             chosen = set(map(id, batch))
             self._waiting = deque(ticket for ticket in self._waiting if id(ticket) not in chosen)
             self._in_hand += len(batch)
+            self._until = time.monotonic() + self._seconds_of(batch)
             return batch
 
     def _gather(self) -> None:

@@ -19,7 +19,7 @@ import pytest
 from api_helpers import ARTICLES, Answer, Api, picture_of, served, tokens_for
 
 from retail_seg.api.limits import Capacity
-from retail_seg.api.serving import ServeError, check_address, log_to
+from retail_seg.api.serving import ServeError, check_address, check_certificate, log_to
 from retail_seg.people.tokens import last_uses
 
 SKU = ARTICLES[0].sku
@@ -35,6 +35,13 @@ def test_another_address_needs_tls_given_or_declared(host: str) -> None:
     with pytest.raises(ServeError, match="in the clear"):
         check_address(host, encrypted=False)
     check_address(host, encrypted=True)
+
+
+def test_files_that_are_no_certificate_are_one_sentence(tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("no PEM")
+    with pytest.raises(ServeError, match="no certificate"):
+        check_certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
 
 
 def test_the_log_has_the_request_s_number_and_neither_photo_nor_token(api: Api) -> None:
