@@ -51,7 +51,7 @@ async def start(request: Request, idempotency_key: IdempotencyKey = None) -> Any
                 )
             return 202, row(service.imports, job), {"Location": f"/v1/imports/{job.id}"}
 
-        digest = await run_in_threadpool(lambda: hashlib.file_digest(data, "sha256").digest())
+        digest = await run_in_threadpool(lambda: hashlib.file_digest(data, "sha256").digest())  # type: ignore[arg-type]
         return await once(request, idempotency_key, work, asked=digest + repr(asked).encode())
 
 

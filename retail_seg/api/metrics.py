@@ -44,7 +44,7 @@ class Metrics:
         self._probability = Histogram(
             "retail_seg_probability", "Probability of the first candidate.", buckets=SHARES, registry=self.registry
         )
-        self.registry.register(self)  # type: ignore[arg-type]
+        self.registry.register(self)
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """A request was answered; routes are named by their pattern, so that no SKU makes a series of its own."""

@@ -8,13 +8,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from retail_seg.api.app import build
 from retail_seg.api.catalogue_schemas import ImportLine, ProductOut
 from retail_seg.api.openapi import document
 from retail_seg.api.schemas import MatchAnswer, Problem, ScanAnswer, schema_of
 
 #: File ► what it describes.
-MODELS = {
+MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "scan.json": (ScanAnswer, "A line of `retail-seg scan`, and the answer of POST /v1/scan"),
     "match.json": (MatchAnswer, "A line of `retail-seg match`, and the answer of POST /v1/match"),
     "product.json": (ProductOut, "A line of `retail-seg products`, and a product of /v1/products"),

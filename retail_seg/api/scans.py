@@ -17,7 +17,9 @@ from retail_seg.scans import review
 if TYPE_CHECKING:
     from retail_seg.scans.review import Listed
 
-JPEG = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
+JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+}
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 ScanNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The scan's number.")]
 

@@ -36,6 +36,14 @@ def test_kept_scans_are_listed_shown_and_deleted(api: Api, photo: bytes) -> None
     assert api.ask("GET", "/v1/scans/0").problem == "invalid"
 
 
+def test_a_key_keeps_a_scan_once(api: Api, photo: bytes) -> None:
+    files, fields, key = [("photo", "k.jpg", photo)], {"keep": "true"}, {"Idempotency-Key": "a-scan"}
+    first, second = (api.ask("POST", "/v1/scan", files=files, fields=fields, headers=key) for _ in "ab")
+    assert first.json == second.json and second.headers["idempotency-replayed"] == "true"
+    numbers = [one["scan"] for one in api.ask("GET", "/v1/scans?q=k.jpg").json["items"]]
+    assert numbers == [first.json["scan"]]
+
+
 def test_the_models_answer_by_the_protocol(api: Api, photo: bytes) -> None:
     assert api.ask("GET", "/v2").json["name"] == "retail-seg"
     assert [one["name"] for one in api.ask("GET", "/v2/models").json["models"]] == ["scan", "match"]
