@@ -8,6 +8,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import ClientDisconnect
+
 from retail_seg.api.limits import DROPPED_BYTES, DROPPED_SECONDS, body_limit
 from retail_seg.api.problems import Rejection, rejection_of, unforeseen
 from retail_seg.api.tracing import spanned, tracer
@@ -54,6 +56,8 @@ class Gate:
     async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, tally: _Tally) -> None:
         try:
             await self._pass(scope, headers, receive, tally)
+        except ClientDisconnect:
+            scope["state"]["problem"] = "gone"  # who asked has gone: nobody hears an answer
         except Exception as error:
             if tally.status:  # half an answer is out: the connection breaks, which the caller can see
                 raise
@@ -67,7 +71,8 @@ class Gate:
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         self._service.admit(scope)
-        with acting_as(person):
+        held = int(length) if length.isdigit() else limit if "transfer-encoding" in headers else 0
+        with self._service.holding(scope, held), acting_as(person):
             await self._app(scope, _bounded(receive, limit), send)
 
     def _person(self, headers: dict[str, str], scope: Scope) -> Person:

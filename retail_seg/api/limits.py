@@ -29,6 +29,7 @@ class Capacity:
     rate     requests a second of one token, twice as many in a burst; 0: no limit
     waiting  questions for the networks that may wait; more are refused with 503
     writing  changes that embed pictures, and wait
+    bodies   bytes of bodies that are held in memory at once
     longest  seconds of work that may wait, however few questions it is
     batch    photos that are scanned together; eight times as many crops are named together
     threads  requests that read the catalogue at once; each thread has a connection with a cache of 16 MB
@@ -36,9 +37,10 @@ class Capacity:
     patience seconds that a server which is told to end gives what it took
     """
 
-    rate: float = 50.0
+    rate: float = 100.0
     waiting: int = 32
     writing: int = 16
+    bodies: int = 400 * 10**6
     longest: float = 10.0
     batch: int = 2
     threads: int = 8

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from retail_seg.photos.load import load_photo
 from retail_seg.products.import_jobs import ImportJobs
 from retail_seg.store.enrolment import REFERENCE_SIDE
 from retail_seg.store.scanning import WAIT
-from retail_seg.system.batching import Batcher
+from retail_seg.system.batching import Batcher, Busy
 from retail_seg.system.rates import Rates
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Service:
         self.rates = Rates(self.capacity.rate)
         self.metrics = Metrics(self)
         self.closing = False
+        self._held = 0
         self._matcher = Matcher.open(store)
         self._reopening = threading.Lock()
         self.answers: Batcher[Photo, Any] = Batcher(
@@ -140,6 +142,18 @@ class Service:
             self.answers.check()
         elif scope["path"].endswith("/references"):
             self.changes.check()
+
+    @contextmanager
+    def holding(self, scope: Scope, size: int) -> Iterator[None]:
+        """A body of so many bytes is held in memory in the block; raises Busy where too much is. Files go to disk."""
+        size = 0 if scope["path"] == "/v1/imports" else size
+        if size and self._held + size > max(self.capacity.bodies, size):
+            raise Busy(2)
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
 
     def scan(self, photo: Photo, asked: Asked) -> Future[Scanned]:
         """The scan to come; only staff may. Raises Busy."""

@@ -18,7 +18,9 @@ file_option = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--certificate", type=file_option, help="TLS certificate (PEM), for https.")
 @click.option("--key", type=file_option, help="Key of the certificate (PEM).")
 @click.option("--tls-in-front", is_flag=True, help="A proxy in front speaks TLS: plain HTTP on --host is meant.")
-@click.option("--rate", default=50.0, show_default=True, type=click.FloatRange(0), help="Requests a second of a token.")
+@click.option(
+    "--rate", default=100.0, show_default=True, type=click.FloatRange(0), help="Requests a second of a token."
+)
 @click.option("--waiting", default=32, show_default=True, type=click.IntRange(1, 10_000), help="Photos that may wait.")
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the log.")
 def serve(

@@ -108,6 +108,22 @@ def test_a_full_queue_is_said_at_once_and_what_was_taken_is_answered(small: Path
         assert api.ask("POST", "/v1/match", files=files).status == 200
 
 
+def test_bodies_that_memory_does_not_hold_are_refused_before_they_are_read(small: Path) -> None:
+    with served(small, tokens_for(small), Capacity(rate=0, bodies=3 * 10**6)) as api:
+        with socket.create_connection(("127.0.0.1", api.port), timeout=30) as slow:
+            head = f"POST /v1/match HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.tokens['staff']}\r\n"
+            slow.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{{".encode())
+            until = time.monotonic() + 30
+            while not api.service._held and time.monotonic() < until:
+                time.sleep(0.02)
+            refused = api.ask("POST", "/v1/match", b" " * 1_500_000)
+            assert refused.status == 503 and refused.problem == "busy" and refused.headers["retry-after"] == "2"
+            assert api.ask("POST", "/v1/match", files=[("photo", "a.jpg", picture_of(0))]).status == 200
+        while api.service._held and time.monotonic() < until:
+            time.sleep(0.02)
+        assert api.ask("POST", "/v1/match", b" " * 1_500_000).problem == "bad-request"
+
+
 class Process:
     """`retail-seg serve` as it is started in earnest."""
 
