@@ -72,8 +72,10 @@ def scan(
     from retail_seg.report import write_counts_csv
     from retail_seg.scans.keeping import keep as keep_scan
 
-    if bool(photos) == bool(watch):
-        raise click.UsageError("give PHOTOS, or a folder with --watch")
+    if not (photos or watch):
+        raise click.UsageError("Missing argument PHOTOS; name some, or a folder with --watch")
+    if photos and watch:
+        raise click.UsageError("--watch DIR takes no PHOTOS beside it; give one of both")
     if watch:
         from retail_seg.cli.watching import watch_folder
 
