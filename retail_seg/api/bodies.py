@@ -147,6 +147,6 @@ def _number(text: str) -> int | float:
 def _checked(model: type[M], values: Any, *, strict: bool = False) -> M:
     """The values as the model takes them; those of a form are texts, others are `strict`ly what they are."""
     try:
-        return model.model_validate(values, strict=strict)
+        return model.model_validate(values, strict=strict, context="" if strict else "form")
     except ValidationError as error:
         raise invalid(error, "body") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from retail_seg.api.limits import PAGE
-from retail_seg.api.schemas import Count, Page, Share, Sku, Strict, Text
+from retail_seg.api.schemas import Count, Flag, Page, Share, Sku, Strict, Text
 
 
 class ProductFields(Strict):
@@ -126,9 +126,9 @@ class AddedPictures(Strict):
 class ImportIn(Strict):
     """How a file is to be imported."""
 
-    replace: bool = Field(default=False, description="Write changed fields of products that are there already.")
-    fetch: bool = Field(default=False, description="Get pictures that are web addresses.")
-    dry_run: bool = Field(default=False, description="Only find out what would change.")
+    replace: Flag = Field(default=False, description="Write changed fields of products that are there already.")
+    fetch: Flag = Field(default=False, description="Get pictures that are web addresses.")
+    dry_run: Flag = Field(default=False, description="Only find out what would change.")
 
 
 class ImportOut(ImportIn):

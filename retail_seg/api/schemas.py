@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
 
 from retail_seg.api.limits import PAGE
 
@@ -23,6 +23,18 @@ Only = Annotated[str, StringConstraints(max_length=1000, pattern=r"^(category|br
 PointNumbers = Annotated[list[int], Field(min_length=2, max_length=2)]
 #: Number expected, and the lower and upper end of the range that four counts in five fall into.
 ExpectedNumbers = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+def _flag(value: Any, info: ValidationInfo) -> Any:
+    """Of a form `true` and `false` alone: Pydantic would take a dozen other texts."""
+    if not isinstance(value, str) or info.context != "form":
+        return value
+    if value not in ("true", "false"):
+        raise ValueError("give true or false")
+    return value == "true"
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
 class Strict(BaseModel):
@@ -130,7 +142,7 @@ class ScanIn(MatchIn):
     side: Annotated[int, Field(ge=64, le=4096)] | None = Field(
         default=None, description="Longer side in pixels to work at; chosen without it."
     )
-    keep: bool = Field(default=False, description="Keep the scan in the store; the answer has its number.")
+    keep: Flag = Field(default=False, description="Keep the scan in the store; the answer has its number.")
 
 
 class Page(Strict):

@@ -68,6 +68,13 @@ def test_only_names_products_and_no_file_of_the_server(api: Api) -> None:
         assert api.ask("POST", "/v1/match", as_json(picture_of(0), only=[text])).problem == "invalid"
 
 
+def test_a_form_s_flags_are_true_or_false(api: Api) -> None:
+    files = [("photo", "a.jpg", picture_of(0))]
+    for text in ("0", "yes", "True", ""):
+        found = api.ask("POST", "/v1/scan", files=files, fields={"keep": text})
+        assert found.problem == "invalid" and found.json["errors"][0]["place"] == ["body", "keep"]
+
+
 def test_a_kept_scan_has_its_number(api: Api, photo: Path) -> None:
     before = api.ask("POST", "/v1/scan", files=as_form(photo)).json
     kept = api.ask("POST", "/v1/scan", files=as_form(photo), fields={"keep": "true"}).json
