@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from catalogue.formats import BadLine, Table, read_table
+from catalogue.tables import BadLine, Table, read_table
 from catalogue.plan_records import Plan, Position, in_order
 from catalogue.records import clean_text
 from retail_seg.errors import PlanError
