@@ -1,0 +1,245 @@
+"""One photo read against the plan of a fixture: which row is which shelf, which facing stands in which place.
+
+Three rounds: by products alone; then with the places that the first round's finds tell of; then, of the pairs of row
+and shelf that are left, with neighbours that may have changed places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from catalogue.plan_records import Position
+from retail_seg.shelf.aligning import EXTRA, OTHER, Costs, Reading, align
+from retail_seg.shelf.chances import Chances, chances_of
+from retail_seg.shelf.fitting import Anchors, Bands, Fit, bands, fit, layout
+from retail_seg.shelf.seeing import Row, Sight
+
+#: Costs of a position without facings: before anything is known of its place, inside a row and at its ends;
+MISSING, AT_END = 1.7, 0.5
+#: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
+BARE, COVERED, OUTSIDE = 0.5, 3.2, 0.1
+#: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
+PLAY, PULL, FARTHEST = 0.35, 1.5, 6.0
+#: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
+UNREAD, UNSEEN = 0.55, 0.6
+#: Passing over a shelf or row between two that are read.
+SKIP = 0.6
+#: A row that is so many shelves away from where the others would have it costs as much as it weighs.
+OFF_SHELF = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """One shelf of a plan: its positions from the left, their place in the plan (k, 2), and numbers of their SKUs."""
+
+    shelf: int
+    positions: tuple[Position, ...]
+    edges: np.ndarray
+    skus: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RowRead:
+    """A row of a photo read as a shelf, with the costs that it was read by."""
+
+    row: int
+    board: int
+    reading: Reading
+    chances: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SightRead:
+    """A photo read against a plan: its boards, the rows that were read (by board), and where the places are.
+
+    `chances` are those of each row in the photo, of the plan's SKUs.
+    """
+
+    sight: Sight
+    boards: tuple[Board, ...]
+    rows: Mapping[int, RowRead]
+    chances: tuple[Chances, ...]
+    fit: Fit
+    bands: Bands
+    typical: float
+
+    @property
+    def cost(self) -> float:
+        """What reading it like this costs less than reading nothing; the lower the better it fits."""
+        read = (one.reading.cost - _nothing(self.sight.rows[one.row], self.boards[one.board]) for one in self.rows.values())
+        return float(sum(read))
+
+
+def read_sight(
+    sight: Sight, positions: Sequence[Position], skus: Sequence[str], strangers: Collection[str] = ()
+) -> SightRead:
+    """Read a photo against the positions of one fixture; `skus` are its products, `strangers` those without references."""
+    chances = tuple(chances_of(row, skus, strangers) for row in sight.rows)
+    widths, typical = _widths(sight)
+    boards = _boards(positions, skus, widths, typical)
+    pairs = {(r, b): _pair(r, b, sight, boards, chances) for r in range(len(sight.rows)) for b in range(len(boards))}
+    found = _assigned(sight, boards, pairs, {})
+    for _ in range(2):
+        where = _fitted(sight, boards, found, typical)
+        shifts = _shifts(sight, boards, where[1])
+        near = {pair for pair in pairs if shifts[pair] <= 1.3}
+        pairs = {(r, b): _pair(r, b, sight, boards, chances, where, typical) for r, b in sorted(near)}
+        found = _assigned(sight, boards, pairs, shifts if where[1].sure else {})
+    found = {b: _pair(one.row, b, sight, boards, chances, where, typical, swaps=True) for b, one in found.items()}
+    place, lines = _fitted(sight, boards, found, typical)
+    return SightRead(sight, boards, found, chances, place, lines, typical)
+
+
+def _widths(sight: Sight) -> tuple[dict[str, float], float]:
+    """Median width in pixels of each product that is likely seen, and of all facings."""
+    found: dict[str, list[float]] = {}
+    every: list[float] = []
+    for row in sight.rows:
+        for width, chances in zip(row.widths.tolist(), row.chances, strict=True):
+            every.append(width)
+            sku = max(chances, key=lambda one: chances[one], default="")
+            if sku and chances[sku] >= 0.5:
+                found.setdefault(sku, []).append(width)
+    return {sku: float(np.median(some)) for sku, some in found.items()}, float(np.median(every)) if every else 1.0
+
+
+def _boards(
+    positions: Sequence[Position], skus: Sequence[str], widths: Mapping[str, float], typical: float
+) -> tuple[Board, ...]:
+    number = {sku: i for i, sku in enumerate(skus)}
+    shelves = sorted({one.shelf for one in positions})
+    rows = [tuple(sorted((p for p in positions if p.shelf == shelf), key=lambda p: p.position)) for shelf in shelves]
+    return tuple(
+        Board(shelf, row, layout(row, widths, typical), np.array([number[one.sku] for one in row]))
+        for shelf, row in zip(shelves, rows, strict=True)
+    )
+
+
+def _pair(
+    r: int,
+    b: int,
+    sight: Sight,
+    boards: Sequence[Board],
+    chances: Sequence[Chances],
+    where: tuple[Fit, Bands] | None = None,
+    typical: float = 1.0,
+    swaps: bool = False,
+) -> RowRead:
+    """A row read as a shelf; with the places known, facings cost that stand beside theirs."""
+    row, board = sight.rows[r], boards[b]
+    home = chances[r].home[board.skus]
+    k = len(board.positions)
+    facings = np.array([one.facings for one in board.positions])
+    away, empty, end = np.zeros_like(home), np.full(k, MISSING), np.full(k, AT_END)
+    if where is not None:
+        edges = where[0](board.shelf, board.edges)
+        play = PLAY + min(where[0].miss / typical, 1.5)
+        beside = np.maximum(edges[:, :1] - row.middle, row.middle - edges[:, 1:]) / typical
+        away = np.minimum(PULL * np.maximum(beside - play, 0) ** 2, FARTHEST)
+        empty = end = _emptiness(row, edges, sight.width)
+    own, other = -np.log(home), -np.log(1 - home) + OTHER
+    return RowRead(r, b, align(Costs(own, other, away, empty, end, facings), swaps), home)
+
+
+def _emptiness(row: Row, edges: np.ndarray, width: int) -> np.ndarray:
+    """What it costs that nothing stands between the edges (k, 2)."""
+    seen, free = shares(row, edges, width)
+    return np.asarray(seen * (BARE + (COVERED - BARE) * (1 - free)) + (1 - seen) * OUTSIDE)
+
+
+def shares(row: Row, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which share of each place (k, 2) is in the photo, and which share of that has no facing before it, (k,) each."""
+    left, right = np.clip(edges[:, 0], 0, width), np.clip(edges[:, 1], 0, width)
+    whole = np.maximum(edges[:, 1] - edges[:, 0], 1e-6)
+    inside = np.maximum(right - left, 0)
+    covered = np.zeros(len(edges))
+    end = -np.inf
+    for x0, x1 in sorted(zip(row.boxes[:, 0].tolist(), row.boxes[:, 2].tolist(), strict=True)):
+        covered += np.clip(np.minimum(right, x1) - np.maximum(left, max(x0, end)), 0, None)
+        end = max(end, x1)
+    return inside / whole, 1 - np.minimum(covered / np.maximum(inside, 1e-6), 1)
+
+
+def _nothing(row: Row, board: Board) -> float:
+    """What it costs to read neither the row nor the shelf."""
+    return UNREAD * EXTRA * len(row) + UNSEEN * len(board.positions)
+
+
+def _assigned(
+    sight: Sight, boards: Sequence[Board], pairs: Mapping[tuple[int, int], RowRead], shifts: Mapping[tuple[int, int], float]
+) -> dict[int, RowRead]:
+    """The row of each shelf, in the order of both, so that all is read at the least cost (by board)."""
+    n, k = len(sight.rows), len(boards)
+    gain = np.full((n, k), -np.inf)
+    for (r, b), one in pairs.items():
+        saved = _nothing(sight.rows[r], boards[b]) - one.reading.cost
+        gain[r, b] = saved - OFF_SHELF * shifts.get((r, b), 0.0) ** 2
+    # best[r, b]: of readings that end with row r as shelf b.
+    best, before = gain.copy(), {}
+    for r in range(n):
+        for b in range(k):
+            for r2 in range(r):
+                for b2 in range(b):
+                    value = best[r2, b2] + gain[r, b] - SKIP * (r - r2 - 1 + b - b2 - 1)
+                    if value > best[r, b]:
+                        best[r, b], before[r, b] = value, (r2, b2)
+    if not best.size or best.max() <= 0:
+        return {}
+    at: tuple[int, int] | None = tuple(int(v) for v in np.unravel_index(int(best.argmax()), best.shape))  # type: ignore[assignment]
+    found = {}
+    while at is not None:
+        found[at[1]] = pairs[at]
+        at = before.get(at)
+    return found
+
+
+def _fitted(
+    sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float
+) -> tuple[Fit, Bands]:
+    shelves = [board.shelf for board in boards]
+    extent = max(float(board.edges[-1, 1] - board.edges[0, 0]) for board in boards)
+    anchors = _anchors(sight, boards, found)
+    heights = {board.shelf: y for board in boards if (y := _height(board)) is not None}
+    steady = len(heights) == len(boards) and (np.diff([heights[s] for s in shelves]) > 0).all()
+    rows = {boards[b].shelf: sight.rows[one.row] for b, one in found.items()}
+    return fit(anchors, shelves, sight, extent, typical), bands(rows, shelves, sight, heights if steady else {})
+
+
+def _height(board: Board) -> float | None:
+    values = [one.y for one in board.positions if one.y is not None]
+    return float(np.median(values)) if values else None
+
+
+def _anchors(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead]) -> Anchors:
+    """Edges of positions whose facings are all there, middles of others."""
+    rows: list[tuple[float, float, float, float]] = []
+    for b, one in found.items():
+        board, boxes = boards[b], sight.rows[one.row].boxes
+        for i, (start, end) in enumerate(one.reading.spans):
+            own = float(one.chances[i, start:end].mean()) if end > start else 0.0
+            if own < 0.5 or one.reading.swapped[i]:
+                continue
+            left, right = board.edges[i]
+            if end - start == board.positions[i].facings:
+                rows += [(board.shelf, left, boxes[start, 0], own), (board.shelf, right, boxes[end - 1, 2], own)]
+            else:
+                middle = (boxes[start, 0] + boxes[end - 1, 2]) / 2
+                rows.append((board.shelf, (left + right) / 2, middle, 0.3 * own))
+    table = np.array(rows, float).reshape(-1, 4)
+    return Anchors(table[:, 0].astype(int), table[:, 1], table[:, 2], table[:, 3])
+
+
+def _shifts(sight: Sight, boards: Sequence[Board], lines: Bands) -> dict[tuple[int, int], float]:
+    """How many shelves each row lies away from where each shelf should be."""
+    middle = sight.width / 2
+    bottoms = np.array([lines.at(board.shelf, middle)[1] for board in boards])
+    pitch = float(np.median(np.diff(bottoms))) if len(bottoms) > 1 else float(sight.height)
+    found = {}
+    for r, row in enumerate(sight.rows):
+        for b, board in enumerate(boards):
+            should = np.array([lines.at(board.shelf, x)[1] for x in row.middle])
+            found[r, b] = abs(float(np.median(row.boxes[:, 3] - should))) / max(pitch, 1.0)
+    return found
