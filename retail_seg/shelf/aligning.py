@@ -44,8 +44,8 @@ class Costs:
 
 @dataclass(frozen=True)
 class Reading:
-    """The cheapest reading: (first, behind the last) facing of each position, and whether it and a neighbour have
-    changed places; `cost` of all of it.
+    """The cheapest reading: (first, behind the last) facing in each position's place, and whether its product and a
+    neighbour's have changed places; `cost` of all of it.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -125,7 +125,7 @@ def _traced(
         j = int(tables[i][1][j])
         number, crossed = int(steps[i - 1][0][j]), int(steps[i - 1][1][j])
         if crossed:
-            spans[i - 2], spans[i - 1] = (j - number, j), (j - number - crossed, j - number)
+            spans[i - 2], spans[i - 1] = (j - number - crossed, j - number), (j - number, j)
             swapped[i - 2] = swapped[i - 1] = True
             j, i = j - number - crossed, i - 2
         else:

@@ -220,7 +220,7 @@ def _anchors(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead]
         board, boxes = boards[b], sight.rows[one.row].boxes
         for i, (start, end) in enumerate(one.reading.spans):
             own = float(one.chances[i, start:end].mean()) if end > start else 0.0
-            if own < 0.5 or one.reading.swapped[i]:
+            if own < 0.5:
                 continue
             left, right = board.edges[i]
             if end - start == board.positions[i].facings:
