@@ -1,24 +1,24 @@
 """A row of facings aligned to the positions of a shelf: the cheapest way to read the one as the other.
 
-Global alignment (Needleman and Wunsch 1970), as Migros aligns shelves to planograms (arXiv 2401.06690), with three
-differences: a position takes a whole run of facings at once, so its number of facings has a price of its own; the
-scores are costs, negative logarithms of probabilities; and two neighbours may have changed places. In the order of the
-positions, each takes none or some of the facings that follow; facings that no position takes are extra.
+Global alignment (Needleman and Wunsch 1970), as Migros aligns shelves to planograms (arXiv 2401.06690), with these
+differences: the scores are costs, negative logarithms of probabilities; a position takes a whole run of facings at
+once, as its own product or as another, so it is for all of the run to tell which; and two neighbours may have changed
+places. In their order, each position takes none or some of the facings that follow; what no position takes is extra.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 #: Costs: a facing that no position takes; two neighbours in each other's place;
-EXTRA, SWAP = 2.6, 1.6
-#: each facing that is missing from a position that has some, and each beyond its number;
-FEWER, MORE = 0.35, 0.7
-#: and a facing of another product in a position's place.
-OTHER = 0.9
+EXTRA, SWAP = 2.6, 3.0
+#: another product in a position's place, with a little for each of its facings; one stray facing among its own;
+WRONG, EACH, STRAY = 3.0, 0.15, 2.5
+#: each facing that is missing from a position that has some, and each beyond its number; of another product, a share.
+FEWER, MORE, LOOSE = 0.35, 0.7, 0.4
 #: A position takes at most twice its facings and so many more.
 BEYOND = 3
 
@@ -28,71 +28,116 @@ class Costs:
     """What a reading of m facings as k positions costs.
 
     own      (k, m) a facing as the position's product
-    other    (k, m) a facing as another product in the position's place
+    other    (k, m) a facing as another product
     away     (k, m) a facing so far from the position's place
-    empty    (k,) a position without any facing, and `end` where it is before the first facing or behind the last
+    gap      (m,) the space before a facing, where it is in the midst of a run
+    empty    (k, m + 1) a position without any facing, behind so many facings
     facings  (k,) int, as planned
     """
 
     own: np.ndarray
     other: np.ndarray
     away: np.ndarray
+    gap: np.ndarray
     empty: np.ndarray
-    end: np.ndarray
     facings: np.ndarray
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The cheapest reading: (first, behind the last) facing in each position's place, and whether its product and a
-    neighbour's have changed places; `cost` of all of it.
+    """The cheapest reading: (first, behind the last) facing in each position's place, and whether they are read as its
+    own product; `cost` of all of it.
     """
 
     spans: tuple[tuple[int, int], ...]
-    swapped: tuple[bool, ...]
+    own: tuple[bool, ...]
     cost: float
 
 
 def align(costs: Costs, swaps: bool = True) -> Reading:
     """The cheapest reading of a row; of equals the one with the fewest facings in the positions to the right."""
     k, m = costs.own.shape
-    taken = np.minimum(costs.own, costs.other) + costs.away
-    sums = np.concatenate([np.zeros((k, 1)), np.cumsum(taken, 1)], 1)
-    own_sums = np.concatenate([np.zeros((k, 1)), np.cumsum(costs.own, 1)], 1)
-    best = _with_extras(np.where(np.arange(m + 1) == 0, 0.0, np.inf))
-    tables = [best]
+    runs = _Runs.of(costs)
+    tables = [_with_extras(np.where(np.arange(m + 1) == 0, 0.0, np.inf))]
     steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for i in range(k):
-        price = _price(int(costs.facings[i]), m)
-        value, number = _run(tables[i][0], sums[i], price)
+        value, number, kind = runs.best(tables[i][0], i)
         nothing = tables[i][0] + costs.empty[i]
-        nothing[[0, m]] = tables[i][0][[0, m]] + costs.end[i]
-        number = np.where(nothing <= value, 0, number)
-        value = np.minimum(nothing, value)
+        bare = nothing <= value
+        number, kind, value = np.where(bare, 0, number), np.where(bare, 1, kind), np.minimum(nothing, value)
         crossed = np.zeros(m + 1, int)
         if swaps and i and m > 1:
-            swap, first = _crossed(tables[i - 1][0], own_sums, costs.facings, i, m)
+            swap, later, earlier = runs.crossed(tables[i - 1][0], i)
             better = swap < value
-            value, number = np.where(better, swap, value), np.where(better, first[1], number)
-            crossed = np.where(better, first[0], 0)
-        steps.append((number, crossed, value))
+            value, number = np.where(better, swap, value), np.where(better, earlier, number)
+            crossed = np.where(better, later, 0)
+        steps.append((number, crossed, kind))
         tables.append(_with_extras(value))
     return _traced(tables, steps)
 
 
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Sums over facings (2, k, m + 1) of a run's cost as own (0) and as another product (1), and prices of numbers."""
+
+    sums: np.ndarray
+    swapped: np.ndarray
+    gap: np.ndarray
+    prices: list[np.ndarray]
+
+    @classmethod
+    def of(cls, costs: Costs) -> _Runs:
+        k, m = costs.own.shape
+        own = np.minimum(costs.own, costs.other + STRAY) + costs.away + costs.gap
+        other = costs.other + EACH + costs.away + costs.gap
+        start = np.zeros((k, 1))
+        sums = np.stack([np.concatenate([start, np.cumsum(one, 1)], 1) for one in (own, other)])
+        swapped = np.concatenate([start, np.cumsum(costs.own + costs.gap, 1)], 1)
+        return cls(sums, swapped, np.append(costs.gap, 0.0), [_price(int(f), m) for f in costs.facings])
+
+    def best(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Least cost with j facings read when position i takes the last ones of them, how many, and of which kind."""
+        price = np.stack([self.prices[i], LOOSE * self.prices[i] + WRONG])
+        value, number = _run(before + self.gap_credit(self.sums[:, i]), price)
+        value += self.sums[:, i]
+        kind = (value[1] < value[0]).astype(int)
+        at = np.arange(value.shape[1])
+        return value[kind, at], number[kind, at], kind
+
+    def gap_credit(self, sums: np.ndarray) -> np.ndarray:
+        """What a run that begins at a facing must not pay: all before it, and the gap before its first facing."""
+        return np.asarray(-sums - self.gap)
+
+    def crossed(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Position i's product first, then that of position i - 1: cost, and how many facings each has."""
+        value, later = _run((before + self.gap_credit(self.swapped[i]))[None], self.prices[i][None])
+        first = value[0] + self.swapped[i]
+        value, earlier = _run((first + self.gap_credit(self.swapped[i - 1]))[None], self.prices[i - 1][None])
+        behind = np.maximum(np.arange(len(before)) - earlier[0], 0)
+        return value[0] + self.swapped[i - 1] + SWAP, later[0][behind], earlier[0]
+
+
+@lru_cache(maxsize=512)
 def _price(facings: int, m: int) -> np.ndarray:
     """The cost of a position's taking 1, 2, … facings."""
     number = np.arange(1, max(min(2 * facings + BEYOND, m), 1) + 1)
     return np.where(number < facings, FEWER * (facings - number), MORE * (number - facings))
 
 
-def _run(before: np.ndarray, sums: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least cost with j facings read when a position takes the last ones of them, at least one, and how many."""
-    start = np.concatenate([np.full(len(price), np.inf), before - sums])
-    # Row j holds the starts j-len … j-1, the longest run first.
-    windows = sliding_window_view(start, len(price))[: len(before)] + price[::-1]
-    at = windows.argmin(1)
-    return windows[np.arange(len(before)), at] + sums, len(price) - at
+@lru_cache(maxsize=512)
+def _starts(m: int, longest: int) -> np.ndarray:
+    """(m + 1, longest): where a run of 1, 2, … facings that ends behind j facings begins; m + 1 for nowhere."""
+    at = np.arange(m + 1)[:, None] - np.arange(1, longest + 1)[None]
+    return np.where(at < 0, m + 1, at)
+
+
+def _run(start: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least start (n, m + 1) with the price (n, longest) of a run's number from there, and that number, (n, m + 1)."""
+    n, size = start.shape
+    padded = np.concatenate([start, np.full((n, 1), np.inf)], 1)
+    windows = padded[:, _starts(size - 1, price.shape[1])] + price[:, None]
+    at = windows.argmin(2)
+    return np.take_along_axis(windows, at[:, :, None], 2)[:, :, 0], at + 1
 
 
 def _with_extras(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,18 +145,9 @@ def _with_extras(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     at = np.arange(len(value))
     lifted = value - EXTRA * at
     least = np.minimum.accumulate(lifted)
-    fresh = np.concatenate([[True], lifted[1:] < least[:-1]])
+    fresh = np.ones(len(value), bool)
+    fresh[1:] = lifted[1:] < least[:-1]
     return least + EXTRA * at, np.maximum.accumulate(np.where(fresh, at, 0))
-
-
-def _crossed(
-    before: np.ndarray, sums: np.ndarray, facings: np.ndarray, i: int, m: int
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Position i first, then position i - 1: cost, and how many facings (of position i, of position i - 1)."""
-    value, later = _run(before, sums[i], _price(int(facings[i]), m))
-    value, earlier = _run(value, sums[i - 1], _price(int(facings[i - 1]), m))
-    behind = np.clip(np.arange(m + 1) - earlier, 0, m)
-    return value + SWAP, (later[behind], earlier)
 
 
 def _traced(
@@ -119,16 +155,15 @@ def _traced(
 ) -> Reading:
     """The reading that the tables' least costs belong to, from the end."""
     k, j = len(steps), len(tables[0][0]) - 1
-    spans, swapped = [(0, 0)] * k, [False] * k
+    spans, own = [(0, 0)] * k, [False] * k
     i = k
     while i > 0:
         j = int(tables[i][1][j])
-        number, crossed = int(steps[i - 1][0][j]), int(steps[i - 1][1][j])
+        number, crossed, kind = (int(step[j]) for step in steps[i - 1])
         if crossed:
             spans[i - 2], spans[i - 1] = (j - number - crossed, j - number), (j - number, j)
-            swapped[i - 2] = swapped[i - 1] = True
             j, i = j - number - crossed, i - 2
         else:
-            spans[i - 1] = (j - number, j)
+            spans[i - 1], own[i - 1] = (j - number, j), kind == 0
             j, i = j - number, i - 1
-    return Reading(tuple(spans), tuple(swapped), float(tables[k][0][-1]))
+    return Reading(tuple(spans), tuple(own), float(tables[k][0][-1]))

@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from retail_seg.shelf.seeing import Row
 
-#: Odds by which a product is more probable in its own place than anywhere in the shop.
-AT_HOME = 30.0
+#: Odds by which a product is more probable in its own place, among others of it, than anywhere in the shop.
+AT_HOME = 12.0
 #: The chance of a product that is no candidate of a facing.
 FLOOR = 0.002
 #: Of a product without references: that share of the chance of being none of the catalogue.
 NOT_KNOWN = 0.5
 
 
-@dataclass(frozen=True, eq=False)
-class Chances:
-    """Of one photo's row with m facings and the s products of a plan, by the order of `skus`.
+def chances_of(row: Row, skus: Sequence[str], strangers: Collection[str] = ()) -> np.ndarray:
+    """How probable each of a row's m facings is to be each of a plan's products, (s, m) in the order of `skus`.
 
-    raw   (s, m) as the scan says
-    home  (s, m) with the plan in mind: were the facing in the product's place
+    `strangers` are those that the catalogue cannot know. None is 0 or 1.
     """
-
-    raw: np.ndarray
-    home: np.ndarray
-
-
-def chances_of(row: Row, skus: Sequence[str], strangers: Collection[str] = ()) -> Chances:
-    """What the facings of a row are of a plan's products; `strangers` are those that the catalogue cannot know."""
     number = {sku: i for i, sku in enumerate(skus)}
     raw = np.full((len(skus), len(row)), FLOOR)
     for j, chances in enumerate(row.chances):
         for sku, chance in chances.items():
             if sku in number:
-                raw[number[sku], j] = max(min(chance, 1.0), FLOOR)
+                raw[number[sku], j] = min(max(chance, FLOOR), 1 - FLOOR)
         if strangers:
             none = max(1.0 - sum(chances.values()), 0.0)
             raw[[number[sku] for sku in strangers], j] = max(NOT_KNOWN * none, FLOOR)
-    return Chances(raw, at_home(raw))
+    return raw
 
 
 def at_home(chance: np.ndarray) -> np.ndarray:

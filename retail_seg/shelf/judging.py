@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from retail_seg.shelf.chances import best_other
-from retail_seg.shelf.results import CheckedInstance, PositionStatus, Spot
+from retail_seg.shelf.results import CheckedInstance, PositionStatus, Spot, Status
 from retail_seg.shelf.views import WHOLE, Joined, Loose, Stand
 
 #: A place of which less than this share is in any photo is unseen, where none of its product is found.
 LEAST_SEEN = 0.5
 #: Odds by which a product that is missing from its place is more probable than others to stand elsewhere.
-ASTRAY = 8.0
-#: Photos that cut a place may hide that share of a facing.
-CUT = 0.3
+ASTRAY = 3.0
+#: A facing of which a photo's side cuts off less than this share is seen.
+CUT = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ def judge(
     for n, one in enumerate(found):
         if one.status.status in ("empty", "wrong", "unknown") and one.status.sku not in strangers:
             astray = _astray(one.status, free)
-            if astray:
+            if astray and (astray[0].shelf, astray[0].position) == (one.status.shelf, one.status.position):
+                found[n] = replace(one, status=_at_home(one.status, astray))
+            elif astray:
                 free = [other for other in free if other not in astray]
                 found[n] = replace(one, status=_misplaced(one.status, astray))
     return found
@@ -97,6 +99,14 @@ def _of_product(stand: Stand, sku: str) -> float:
     if chance < max(stand.chances.values(), default=0.0):
         return 0.0
     return ASTRAY * chance / (ASTRAY * chance + 1 - chance) if chance > 0 else 0.0
+
+
+def _at_home(status: PositionStatus, astray: Sequence[Loose]) -> PositionStatus:
+    """Its own product stands there after all, in a row that was read as none."""
+    ids = tuple(sorted(id_ for one in astray for id_ in one.stand.ids))
+    chance = max(_of_product(one.stand, status.sku) for one in astray)
+    well: Status = "ok" if len(astray) >= status.min_facings else "low"
+    return replace(status, status=well, probability=chance, found=len(astray), instances=ids, product="")
 
 
 def _misplaced(status: PositionStatus, astray: Sequence[Loose]) -> PositionStatus:

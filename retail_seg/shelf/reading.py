@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalogue.plan_records import Position
-from retail_seg.shelf.aligning import EXTRA, OTHER, Costs, Reading, align
-from retail_seg.shelf.chances import Chances, chances_of
+from retail_seg.shelf.aligning import EXTRA, Costs, Reading, align
+from retail_seg.shelf.chances import at_home, chances_of
 from retail_seg.shelf.fitting import Anchors, Bands, Fit, bands, fit, layout
 from retail_seg.shelf.seeing import Row, Sight
 
 #: Costs of a position without facings: before anything is known of its place, inside a row and at its ends;
-MISSING, AT_END = 1.7, 0.5
+MISSING, AT_END = 2.2, 0.5
+#: a wide gap where it should be, from so many facings on, takes so much of it off; in the midst of a run it costs.
+ROOM, TOLD, INNER = 0.45, 1.6, 1.2
 #: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
 BARE, COVERED, OUTSIDE = 0.5, 3.2, 0.1
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
@@ -43,7 +45,7 @@ class Board:
 
 @dataclass(frozen=True, eq=False)
 class RowRead:
-    """A row of a photo read as a shelf, with the costs that it was read by."""
+    """A row of a photo read as a shelf, and how probable each facing is its position's own product, (k, m)."""
 
     row: int
     board: int
@@ -55,13 +57,11 @@ class RowRead:
 class SightRead:
     """A photo read against a plan: its boards, the rows that were read (by board), and where the places are.
 
-    `chances` are those of each row in the photo, of the plan's SKUs.
     """
 
     sight: Sight
     boards: tuple[Board, ...]
     rows: Mapping[int, RowRead]
-    chances: tuple[Chances, ...]
     fit: Fit
     bands: Bands
     typical: float
@@ -90,7 +90,7 @@ def read_sight(
         found = _assigned(sight, boards, pairs, shifts if where[1].sure else {})
     found = {b: _pair(one.row, b, sight, boards, chances, where, typical, swaps=True) for b, one in found.items()}
     place, lines = _fitted(sight, boards, found, typical)
-    return SightRead(sight, boards, found, chances, place, lines, typical)
+    return SightRead(sight, boards, found, place, lines, typical)
 
 
 def _widths(sight: Sight) -> tuple[dict[str, float], float]:
@@ -123,31 +123,47 @@ def _pair(
     b: int,
     sight: Sight,
     boards: Sequence[Board],
-    chances: Sequence[Chances],
+    chances: Sequence[np.ndarray],
     where: tuple[Fit, Bands] | None = None,
     typical: float = 1.0,
     swaps: bool = False,
 ) -> RowRead:
     """A row read as a shelf; with the places known, facings cost that stand beside theirs."""
     row, board = sight.rows[r], boards[b]
-    home = chances[r].home[board.skus]
-    k = len(board.positions)
+    raw = chances[r][board.skus]
     facings = np.array([one.facings for one in board.positions])
-    away, empty, end = np.zeros_like(home), np.full(k, MISSING), np.full(k, AT_END)
+    before = _gaps_before(row)
+    away = np.zeros_like(raw)
+    empty = np.tile(MISSING - TOLD * np.clip((before - ROOM) / (1 - ROOM), 0, 1), (len(facings), 1))
+    empty[:, [0, -1]] = AT_END
     if where is not None:
         edges = where[0](board.shelf, board.edges)
         play = PLAY + min(where[0].miss / typical, 1.5)
         beside = np.maximum(edges[:, :1] - row.middle, row.middle - edges[:, 1:]) / typical
         away = np.minimum(PULL * np.maximum(beside - play, 0) ** 2, FARTHEST)
-        empty = end = _emptiness(row, edges, sight.width)
-    own, other = -np.log(home), -np.log(1 - home) + OTHER
-    return RowRead(r, b, align(Costs(own, other, away, empty, end, facings), swaps), home)
+        empty = _emptiness(row, edges, sight.width, before, facings)
+    gap = INNER * np.clip(before[:-1] - ROOM, 0, 3)
+    reading = align(Costs(-np.log(raw), -np.log(1 - raw), away, gap, empty, facings), swaps)
+    own = np.array(reading.own)[:, None]
+    return RowRead(r, b, reading, np.where(own, at_home(raw), np.minimum(raw, 0.49)))
 
 
-def _emptiness(row: Row, edges: np.ndarray, width: int) -> np.ndarray:
-    """What it costs that nothing stands between the edges (k, 2)."""
+def _gaps_before(row: Row) -> np.ndarray:
+    """Space before each facing but the first and behind all, in widths of the facings beside it, (m + 1,)."""
+    found = np.zeros(len(row) + 1)
+    if len(row) > 1:
+        narrow = np.minimum(row.widths[1:], row.widths[:-1])
+        reach = np.maximum.accumulate(row.boxes[:, 2])[:-1]
+        found[1:-1] = np.maximum(row.boxes[1:, 0] - reach, 0) / np.maximum(narrow, 1)
+    return found
+
+
+def _emptiness(row: Row, edges: np.ndarray, width: int, before: np.ndarray, facings: np.ndarray) -> np.ndarray:
+    """What it costs (k, m + 1) that nothing stands between the edges (k, 2), behind so many facings."""
     seen, free = shares(row, edges, width)
-    return np.asarray(seen * (BARE + (COVERED - BARE) * (1 - free)) + (1 - seen) * OUTSIDE)
+    room = 0.8 * np.clip(before[None] / facings[:, None], 0, 1)
+    free = np.maximum(free[:, None], room)
+    return np.asarray(seen[:, None] * (BARE + (COVERED - BARE) * (1 - free)) + (1 - seen[:, None]) * OUTSIDE)
 
 
 def shares(row: Row, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:

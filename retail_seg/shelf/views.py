@@ -116,10 +116,10 @@ def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[
         height = max(bottom - top, 1.0)
         tall = (min(bottom, read.sight.height) - max(top, 0.0)) / height
         wide = (min(edges[i, 1], read.sight.width) - max(edges[i, 0], 0.0)) / max(edges[i, 1] - edges[i, 0], 1e-6)
-        seen = float(np.clip(tall, 0, 1) * np.clip(wide, 0, 1)) if read.bands.sure else 0.0
+        seen = float(np.clip(tall, 0, 1) * np.clip(wide, 0, 1))
         free = 1.0 - _covered(read, (edges[i, 0], top, edges[i, 1], bottom))
         area = _area(read, photo, board.shelf, edges[i])
-        found.append(View(position, area, seen if seen >= 0.6 else 0.0, free, (), 0.8, _of(edges[i])))
+        found.append(View(position, area, seen if seen >= 0.6 else 0.0, free, (), 0.8 if read.bands.sure else 0.4, _of(edges[i])))
     return found
 
 
