@@ -12,6 +12,8 @@ from retail_seg.shelf.seeing import Row
 AT_HOME = 12.0
 #: The chance of a product that is no candidate of a facing.
 FLOOR = 0.002
+#: Odds by which a product of the plan is more probable in another's place than one that is not of it.
+PLANNED = 3.0
 #: Of a product without references: that share of the chance of being none of the catalogue.
 NOT_KNOWN = 0.5
 
@@ -42,16 +44,15 @@ def at_home(chance: np.ndarray) -> np.ndarray:
 def best_other(chances: Sequence[Mapping[str, float]], sku: str, planned: Collection[str]) -> tuple[str, float]:
     """What facings that are not `sku` most probably all are, and how probable that is; "" where nothing is likely.
 
-    A product that is `planned` anywhere on the fixture is more probable than another.
+    A product that is `planned` anywhere on the fixture is more probable than another. Facings beside each other look
+    alike, mistakes among them too: their evidence counts for the square root of their number of independent ones.
     """
-    weights: dict[str, float] = {}
-    none = 0.0
-    for one in chances:
-        told = {other: chance * (3.0 if other in planned else 1.0) for other, chance in one.items() if other != sku}
-        rest = max(1.0 - sum(one.values()), 0.0)
-        total = sum(told.values()) + rest
-        for other, chance in told.items():
-            weights[other] = weights.get(other, 0.0) + chance / total / len(chances)
-        none += rest / total / len(chances) if total else 0.0
-    best = max(sorted(weights), key=lambda other: weights[other], default="")
-    return (best, weights[best]) if best and weights[best] >= 0.5 else ("", max(none, 1 - sum(weights.values()), 0.0))
+    others = sorted({other for one in chances for other in one if other != sku})
+    table = np.array([[max(one.get(other, 0.0), FLOOR / 4) for other in others] for one in chances]).reshape(-1, len(others))
+    rest = np.array([max(1 - sum(one.values()), FLOOR) for one in chances])[:, None]
+    evidence = np.log(np.concatenate([table, rest], 1)).mean(0) * np.sqrt(len(chances))
+    evidence[:-1] += [np.log(PLANNED) if other in planned else 0.0 for other in others]
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    best = int(weights[:-1].argmax()) if others else -1
+    return (others[best], float(weights[best])) if others and weights[best] >= 0.5 else ("", float(weights[-1]))

@@ -16,6 +16,8 @@ from retail_seg.shelf.seeing import Row, Sight
 
 #: How much stronger the plan's order holds than a row's own deviation: weights of ridges.
 SHARED, BENT, OWN = 1e-3, 0.3, 0.15
+#: An anchor of at least this weight is an edge, not a middle.
+EDGE = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +40,18 @@ class Fit:
     anchors: Anchors
     miss: float
 
+    def knows(self, shelf: int) -> bool:
+        """Whether anything was found on a shelf whose edges tell where its places are."""
+        return bool(self._edges(shelf).any())
+
+    def _edges(self, shelf: int) -> np.ndarray:
+        return np.asarray((self.anchors.shelf == shelf) & (self.anchors.weight >= EDGE))
+
     def __call__(self, shelf: int, u: np.ndarray) -> np.ndarray:
         """x in the photo of points of a shelf, bent to what was found on it."""
         u = np.asarray(u, float)
         x = _design(self.shelves, np.full(u.size, shelf), u.ravel() / self.unit) @ self.numbers
-        here = self.anchors.shelf == shelf
+        here = self._edges(shelf)
         if here.any():
             order = np.argsort(self.anchors.u[here], kind="stable")
             at = self.anchors.u[here][order]

@@ -24,9 +24,11 @@ ROOM, TOLD, INNER = 0.45, 1.6, 1.2
 #: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
 BARE, COVERED, OUTSIDE = 0.5, 3.2, 0.1
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
-PLAY, PULL, FARTHEST = 0.35, 1.5, 6.0
+PLAY, PULL, FARTHEST = 0.35, 1.5, 2.0
 #: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
 UNREAD, UNSEEN = 0.55, 0.6
+#: In the first round a row is tried as so many shelves at most, afterwards as those that are so many shelves off.
+ALIKE, NEAR = 4, 0.8
 #: Passing over a shelf or row between two that are read.
 SKIP = 0.6
 #: A row that is so many shelves away from where the others would have it costs as much as it weighs.
@@ -80,17 +82,28 @@ def read_sight(
     chances = tuple(chances_of(row, skus, strangers) for row in sight.rows)
     widths, typical = _widths(sight)
     boards = _boards(positions, skus, widths, typical)
-    pairs = {(r, b): _pair(r, b, sight, boards, chances) for r in range(len(sight.rows)) for b in range(len(boards))}
+    pairs = {pair: _pair(*pair, sight, boards, chances) for pair in _alike(boards, chances)}
     found = _assigned(sight, boards, pairs, {})
     for _ in range(2):
         where = _fitted(sight, boards, found, typical)
         shifts = _shifts(sight, boards, where[1])
-        near = {pair for pair in pairs if shifts[pair] <= 1.3}
-        pairs = {(r, b): _pair(r, b, sight, boards, chances, where, typical) for r, b in sorted(near)}
+        near = sorted(pair for pair, shift in shifts.items() if shift <= NEAR)
+        pairs = {pair: _pair(*pair, sight, boards, chances, where, typical) for pair in near}
         found = _assigned(sight, boards, pairs, shifts if where[1].sure else {})
     found = {b: _pair(one.row, b, sight, boards, chances, where, typical, swaps=True) for b, one in found.items()}
     place, lines = _fitted(sight, boards, found, typical)
     return SightRead(sight, boards, found, place, lines, typical)
+
+
+def _alike(boards: Sequence[Board], chances: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+    """The pairs of row and board that have most products in common: of each row the best, and what comes near it."""
+    found = []
+    for r, raw in enumerate(chances):
+        shared = np.array([raw[board.skus].max(0).sum() for board in boards])
+        for b in np.argsort(-shared, kind="stable")[:ALIKE].tolist():
+            if shared[b] >= 0.4 * shared.max():
+                found.append((r, b))
+    return found
 
 
 def _widths(sight: Sight) -> tuple[dict[str, float], float]:
@@ -138,7 +151,7 @@ def _pair(
     empty[:, [0, -1]] = AT_END
     if where is not None:
         edges = where[0](board.shelf, board.edges)
-        play = PLAY + min(where[0].miss / typical, 1.5)
+        play = PLAY + (min(where[0].miss / typical, 1.5) if where[0].knows(board.shelf) else 1.5)
         beside = np.maximum(edges[:, :1] - row.middle, row.middle - edges[:, 1:]) / typical
         away = np.minimum(PULL * np.maximum(beside - play, 0) ** 2, FARTHEST)
         empty = _emptiness(row, edges, sight.width, before, facings)

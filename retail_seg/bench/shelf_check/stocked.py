@@ -101,17 +101,19 @@ def _planned(
     for shelf in range(1, shelves + 1):
         y += float(rng.uniform(265, 330))
         bases[shelf] = y
-        x, number = float(rng.uniform(0, 15)), 0
-        while True:
+        x, number, misses = float(rng.uniform(0, 15)), 0, 0
+        while misses < 6:
             again = [one for one in before if rng.random() < 0.5]
             article = again[0] if again and rng.random() < 0.12 else queue[0]
             facings = int(rng.choice([1, 2, 3, 4, 6], p=[0.3, 0.32, 0.2, 0.12, 0.06]))
             width = facings * article.width * 1.03
             if x + width > wide:
-                break
+                misses += 1
+                continue
             if article is queue[0]:
                 queue = [*queue[1:], queue[0]]
             if number and found[-1].sku == article.sku:
+                misses += 1
                 continue
             number += 1
             before.append(article)
@@ -153,6 +155,8 @@ def _happen(
             other = next((two for two in some[n + 1 :] if truth[two.key[1:]] == "ok" and two.sku != one.sku), None)
             if other is None or {one.sku, other.sku} & repeated:
                 continue
+            if kind == "moved" and one.shelf == other.shelf and abs(one.position - other.position) == 1:
+                continue  # a product beside its place that is empty is not out of place
             _exchange(kind, one, other, stands, truth)
 
 
