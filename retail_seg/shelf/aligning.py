@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 #: Costs: a facing that no position takes; two neighbours in each other's place;
-EXTRA, SWAP = 2.6, 3.0
+EXTRA, SWAP = 3.6, 3.0
 #: another product in a position's place, with a little for each of its facings; one stray facing among its own;
-WRONG, EACH, STRAY = 3.0, 0.15, 2.5
+WRONG, EACH, STRAY = 3.0, 0.15, 3.3
 #: each facing that is missing from a position that has some, and each beyond its number; of another product, a share.
 FEWER, MORE, LOOSE = 0.35, 0.7, 0.4
 #: A position takes at most twice its facings and so many more.

@@ -14,6 +14,8 @@ AT_HOME = 12.0
 FLOOR = 0.002
 #: Odds by which a product of the plan is more probable in another's place than one that is not of it.
 PLANNED = 3.0
+#: So often a product is seen so badly that it is none of the catalogue; and odds of such a facing among its own.
+BADLY, AMONG = 0.02, 3.0
 #: Of a product without references: that share of the chance of being none of the catalogue.
 NOT_KNOWN = 0.5
 
@@ -35,10 +37,18 @@ def chances_of(row: Row, skus: Sequence[str], strangers: Collection[str] = ()) -
     return raw
 
 
-def at_home(chance: np.ndarray) -> np.ndarray:
-    """Chances of a product in its own place, from those of the scan."""
-    odds = AT_HOME * chance
-    return np.asarray(odds / (odds + 1 - chance))
+def none_of(row: Row) -> np.ndarray:
+    """How probable each facing of a row is to be none of its candidates, (m,)."""
+    return np.array([min(max(1.0 - sum(one.values()), 0.0), 1.0) for one in row.chances])
+
+
+def at_home(chance: np.ndarray, none: np.ndarray) -> np.ndarray:
+    """Chances (s, m) of a product among others of its own in its place, from those of the scan and of none, (m,).
+
+    What nobody recognises there is rather one more of them, seen badly, than a stranger.
+    """
+    odds = AT_HOME * chance + AMONG * none
+    return np.asarray(odds / (odds + np.clip(1 - chance - none, 0.0, 1.0) + 1e-3))
 
 
 def best_other(chances: Sequence[Mapping[str, float]], sku: str, planned: Collection[str]) -> tuple[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from catalogue.plan_records import Position
 from retail_seg.shelf.aligning import EXTRA, Costs, Reading, align
-from retail_seg.shelf.chances import at_home, chances_of
+from retail_seg.shelf.chances import BADLY, at_home, chances_of, none_of
 from retail_seg.shelf.fitting import Anchors, Bands, Fit, bands, fit, layout
 from retail_seg.shelf.seeing import Row, Sight
 
@@ -26,7 +26,7 @@ BARE, COVERED, OUTSIDE = 0.5, 3.2, 0.1
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
 PLAY, PULL, FARTHEST = 0.35, 1.5, 2.0
 #: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
-UNREAD, UNSEEN = 0.55, 0.6
+UNREAD, UNSEEN = 0.4, 0.6
 #: In the first round a row is tried as so many shelves at most, afterwards as those that are so many shelves off.
 ALIKE, NEAR = 4, 0.8
 #: Passing over a shelf or row between two that are read.
@@ -156,9 +156,10 @@ def _pair(
         away = np.minimum(PULL * np.maximum(beside - play, 0) ** 2, FARTHEST)
         empty = _emptiness(row, edges, sight.width, before, facings)
     gap = INNER * np.clip(before[:-1] - ROOM, 0, 3)
-    reading = align(Costs(-np.log(raw), -np.log(1 - raw), away, gap, empty, facings), swaps)
+    none = none_of(row)
+    reading = align(Costs(-np.log(np.minimum(raw + BADLY * none, 1)), -np.log(1 - raw), away, gap, empty, facings), swaps)
     own = np.array(reading.own)[:, None]
-    return RowRead(r, b, reading, np.where(own, at_home(raw), np.minimum(raw, 0.49)))
+    return RowRead(r, b, reading, np.where(own, at_home(raw, none), np.minimum(raw, 0.49)))
 
 
 def _gaps_before(row: Row) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,15 +62,40 @@ def sights_of(reports: Sequence[Report]) -> tuple[Sight, ...]:
         rows: dict[int, list[ReportLine]] = {}
         for line in report.instances:
             rows.setdefault(line.row, []).append(line)
-        made = tuple(_row(rows[row], numbers) for row in sorted(rows))
+        made = tuple(_row(part, numbers) for row in sorted(rows) for part in _parted(rows[row]))
         found.append(Sight(report.image, report.width, report.height, made))
         first += len(report.instances)
     return tuple(found)
 
 
+def _parted(lines: Sequence[ReportLine]) -> list[list[ReportLine]]:
+    """A row, or two, the upper one first: where most stacks hold other products than they stand on, it is a shelf that
+    touches the one below.
+    """
+    base: dict[int, ReportLine] = {}
+    for line in lines:
+        if line.position not in base or _bottom(line) > _bottom(base[line.position]):
+            base[line.position] = line
+    upper = [line for line in lines if line is not base[line.position]]
+    strange = {line.position for line in upper if _best(line) != _best(base[line.position])}
+    if len(strange) < 3 or 2 * len(strange) <= len(base):
+        return [list(lines)]
+    upper = [replace(line, position=n) for n, line in enumerate(sorted(upper, key=lambda one: one.box[0]), 1)]
+    return [upper, list(base.values())]
+
+
+def _bottom(line: ReportLine) -> int:
+    return line.box[1] + line.box[3]
+
+
+def _best(line: ReportLine) -> str:
+    chances = line.identification.chances
+    return max(sorted(chances), key=lambda sku: chances[sku], default="")
+
+
 def _row(lines: Sequence[ReportLine], numbers: Mapping[int, int]) -> Row:
     stacks: dict[int, list[ReportLine]] = {}
-    for line in sorted(lines, key=lambda line: (line.position, -line.box[1] - line.box[3], line.id)):
+    for line in sorted(lines, key=lambda line: (line.position, -_bottom(line), line.id)):
         stacks.setdefault(line.position, []).append(line)
     facings = sorted(stacks.values(), key=lambda stack: (stack[0].box[0] + stack[0].box[2] / 2, numbers[stack[0].id]))
     return Row(
@@ -83,7 +108,7 @@ def _row(lines: Sequence[ReportLine], numbers: Mapping[int, int]) -> Row:
 def _box(stack: Sequence[ReportLine]) -> tuple[float, float, float, float]:
     """Left and right of what stands on the board, top and bottom of all."""
     x, _, w, _ = stack[0].box
-    return x, min(line.box[1] for line in stack), x + w, max(line.box[1] + line.box[3] for line in stack)
+    return x, min(line.box[1] for line in stack), x + w, max(_bottom(line) for line in stack)
 
 
 def _chances(stack: Sequence[ReportLine]) -> dict[str, float]:

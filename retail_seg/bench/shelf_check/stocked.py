@@ -66,7 +66,7 @@ def made_shop(rng: np.random.Generator, products: int = 120) -> tuple[Article, .
     found: list[Article] = []
     family = 0
     while len(found) < products:
-        wide, tall = float(rng.uniform(45, 190)), float(rng.uniform(70, 250))
+        wide, tall = float(rng.uniform(45, 190)), float(rng.uniform(70, 225))
         for _ in range(int(rng.integers(1, 7))):
             found.append(Article(f"P{len(found):03d}", wide, tall, family))
         family += 1
