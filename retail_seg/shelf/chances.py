@@ -14,6 +14,8 @@ AT_HOME = 12.0
 FLOOR = 0.002
 #: Odds by which a product of the plan is more probable in another's place than one that is not of it.
 PLANNED = 3.0
+#: The least chance of what is said to stand in another product's place; it is also more probable than none of them.
+NAMED = 0.35
 #: So often a product is seen so badly that it is none of the catalogue; and odds of such a facing among its own.
 BADLY, AMONG = 0.02, 3.0
 #: Of a product without references: that share of the chance of being none of the catalogue.
@@ -65,4 +67,5 @@ def best_other(chances: Sequence[Mapping[str, float]], sku: str, planned: Collec
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
     best = int(weights[:-1].argmax()) if others else -1
-    return (others[best], float(weights[best])) if others and weights[best] >= 0.5 else ("", float(weights[-1]))
+    named = bool(others) and weights[best] >= max(NAMED, weights[-1])
+    return (others[best], float(weights[best])) if named else ("", float(weights[-1]))

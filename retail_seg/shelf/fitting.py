@@ -16,6 +16,8 @@ from retail_seg.shelf.seeing import Row, Sight
 
 #: How much stronger the plan's order holds than a row's own deviation: weights of ridges.
 SHARED, BENT, OWN = 1e-3, 0.3, 0.15
+#: Terms that all shelves share, before those of each.
+TERMS = 5
 #: An anchor of at least this weight is an edge, not a middle.
 EDGE = 0.4
 
@@ -32,13 +34,17 @@ class Anchors:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The map from a plan to a photo. `miss` is the typical error in pixels, infinite where nothing is known."""
+    """The map from a plan to a photo. `miss` is the typical error in pixels, infinite where nothing is known.
+
+    `flush`: the plan has no lengths, and its shelves are taken to begin at one and the same side of the fixture.
+    """
 
     shelves: tuple[int, ...]
     unit: float
     numbers: np.ndarray
     anchors: Anchors
     miss: float
+    flush: bool
 
     def knows(self, shelf: int) -> bool:
         """Whether anything was found on a shelf whose edges tell where its places are."""
@@ -50,15 +56,21 @@ class Fit:
     def __call__(self, shelf: int, u: np.ndarray) -> np.ndarray:
         """x in the photo of points of a shelf, bent to what was found on it."""
         u = np.asarray(u, float)
-        x = _design(self.shelves, np.full(u.size, shelf), u.ravel() / self.unit) @ self.numbers
+        x = self._straight(shelf, u.ravel())
         here = self._edges(shelf)
         if here.any():
             order = np.argsort(self.anchors.u[here], kind="stable")
-            at = self.anchors.u[here][order]
-            off = self.anchors.x[here] - _design(self.shelves, self.anchors.shelf[here],
-                                                 self.anchors.u[here] / self.unit) @ self.numbers  # fmt: skip
-            x = x + np.interp(u.ravel(), at, off[order])
+            at, off = self.anchors.u[here][order], (self.anchors.x[here] - self._straight(shelf, self.anchors.u[here]))[order]
+            if self.flush and at[0] > 1e-6:
+                start = self._straight(shelf, np.zeros(1), shared=True) - self._straight(shelf, np.zeros(1))
+                at, off = np.concatenate([[0.0], at]), np.concatenate([start, off])
+            x = x + np.interp(u.ravel(), at, off)
         return np.asarray(x.reshape(u.shape))
+
+    def _straight(self, shelf: int, u: np.ndarray, shared: bool = False) -> np.ndarray:
+        """x of points (n,) of a shelf before it is bent; without its own deviation where only what is `shared` counts."""
+        numbers = np.where(np.arange(len(self.numbers)) < TERMS, self.numbers, 0.0) if shared else self.numbers
+        return np.asarray(_design(self.shelves, np.full(u.size, shelf), u / self.unit) @ numbers)
 
 
 def layout(positions: Sequence[Position], widths: Mapping[str, float], typical: float) -> np.ndarray:
@@ -81,7 +93,9 @@ def layout(positions: Sequence[Position], widths: Mapping[str, float], typical: 
     return np.stack([ends - each, ends], 1)
 
 
-def fit(anchors: Anchors, shelves: Sequence[int], sight: Sight, extent: float, typical: float) -> Fit:
+def fit(
+    anchors: Anchors, shelves: Sequence[int], sight: Sight, extent: float, typical: float, flush: bool = False
+) -> Fit:
     """Fit the map to anchors, those that disagree with the rest hardly counted; `extent` is the plan's width."""
     unit = max(extent, 1e-6)
     if len(anchors.u) < 2 or np.ptp(anchors.u) < 1e-6:
@@ -99,7 +113,8 @@ def fit(anchors: Anchors, shelves: Sequence[int], sight: Sight, extent: float, t
     miss = np.abs(anchors.x - terms @ numbers)
     sound = miss <= 2.0 * typical
     kept = Anchors(*(values[sound] for values in (anchors.shelf, anchors.u, anchors.x, anchors.weight)))
-    return Fit(tuple(shelves), unit, numbers, kept, float(np.median(miss[sound])) if sound.any() else float("inf"))
+    return Fit(tuple(shelves), unit, numbers, kept, float(np.median(miss[sound])) if sound.any() else float("inf"),
+               flush)  # fmt: skip
 
 
 def _slope(anchors: Anchors, unit: float) -> float:
@@ -118,10 +133,10 @@ def _framed(anchors: Anchors, shelves: Sequence[int], sight: Sight, unit: float)
     """Where next to nothing was found: the photo shows all of the plan's width, from its first facing to its last."""
     boxes = np.concatenate([row.boxes for row in sight.rows]) if sight.facings else np.zeros((0, 4))
     left, right = (boxes[:, 0].min(), boxes[:, 2].max()) if len(boxes) else (0.0, float(sight.width))
-    numbers = np.zeros(5 + 2 * len(shelves))
+    numbers = np.zeros(TERMS + 2 * len(shelves))
     numbers[:2] = left, max(right - left, 1.0)
     none = Anchors(*(values[:0] for values in (anchors.shelf, anchors.u, anchors.x, anchors.weight)))
-    return Fit(tuple(shelves), unit, numbers, none, float("inf"))
+    return Fit(tuple(shelves), unit, numbers, none, float("inf"), False)
 
 
 def _design(shelves: Sequence[int], shelf: np.ndarray, u: np.ndarray) -> np.ndarray:

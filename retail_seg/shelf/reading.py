@@ -235,7 +235,8 @@ def _fitted(
     heights = {board.shelf: y for board in boards if (y := _height(board)) is not None}
     steady = len(heights) == len(boards) and (np.diff([heights[s] for s in shelves]) > 0).all()
     rows = {boards[b].shelf: sight.rows[one.row] for b, one in found.items()}
-    return fit(anchors, shelves, sight, extent, typical), bands(rows, shelves, sight, heights if steady else {})
+    flush = not any(one.x is not None or one.width for board in boards for one in board.positions)
+    return fit(anchors, shelves, sight, extent, typical, flush), bands(rows, shelves, sight, heights if steady else {})
 
 
 def _height(board: Board) -> float | None:
