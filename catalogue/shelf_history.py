@@ -20,7 +20,7 @@ from catalogue.store import Catalogue
 COLUMNS = {
     "plans": ("gone", "starts", "ends"),
     "checks": ("gone",),
-    "tasks": ("gone", "state", "who", "note", "changed", "closed_check"),
+    "tasks": ("gone", "finding_id", "state", "who", "note", "changed", "closed_check"),
 }
 
 

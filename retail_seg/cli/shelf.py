@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -174,9 +174,18 @@ def undo(number: int, store: Path, by: str) -> None:
 @json_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write a row per place here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with the places here.")
+@click.option(
+    "--stock",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV or JSON (sku, on_hand, backroom, due, listed, sold_since, price, rate, hours): findings get their likely "
+    "cause, what to do and what they cost; may be given several times.",
+)
+@click.option("--keep", is_flag=True, help="Keep the check in the store: findings become tasks, what is mended is done.")
 @side_option
 @boxes_option
 @only_option
+@by_option
 def check(
     photos: tuple[Path, ...],
     wanted: str,
@@ -188,6 +197,9 @@ def check(
     side: int | None,
     boxes: Path | None,
     only: tuple[str, ...],
+    stock: tuple[Path, ...],
+    keep: bool,
+    by: str,
 ) -> int:
     """Hold PHOTOS of one fixture (files, or folders of photos) against a plan: one JSON line.
 
@@ -196,26 +208,33 @@ def check(
     """
     from retail_seg.cli.scan import expand
     from retail_seg.matcher import Matcher
-    from retail_seg.shelf import checking, planning
+    from retail_seg.shelf import causes, checking, keeping, planning
     from retail_seg.shelf.results import write_checks_csv
+
+    known = causes.read_stock(stock)
 
     with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as out:
         found = planning.find_plan(matcher, wanted)
-        _say_all(found.problems, found.notes)
+        _say_all((*found.problems, *known.problems), found.notes)
         paths = expand(photos)
         done = checking.check(
-            matcher, progress(paths, total=len(paths)), found.plan, side=side, among=matcher.only(only)
-        )
+            matcher, progress(paths, total=len(paths)), found.plan, stock=known.products, side=side,
+            among=matcher.only(only),
+        )  # fmt: skip
         for error in done.failed:
             say(f"Error: {error}")
-        write_json_line(out, done.result.to_dict())
+        kept: dict[str, Any] = {}
+        if keep:
+            saved = keeping.keep_check(matcher, done.result, by=by)
+            kept = {"check": saved.id, "tasks_opened": list(saved.opened), "tasks_mended": list(saved.mended)}
+        write_json_line(out, {**done.result.to_dict(), **kept})
     if csv_file:
         with output(csv_file) as file:
             write_checks_csv([done.result], file)
     if overlay:
         _write_overlays(overlay, done)
     _say_result(done.result)
-    return int(bool(done.failed or found.problems))
+    return int(bool(done.failed or found.problems or known.problems))
 
 
 def _write_overlays(folder: Path, done: Checked) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from catalogue.plan_records import Plan
 from retail_seg.errors import PhotoError
 from retail_seg.people.roles import require
 from retail_seg.photos.load import PhotoSource
+from retail_seg.shelf.causes import Stock, explained
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.results import CheckResult
 from retail_seg.shelf.seeing import sights_of
@@ -38,6 +39,7 @@ def check(
     photos: Iterable[PhotoSource],
     plan: Plan,
     *,
+    stock: Mapping[str, Stock] | None = None,
     side: int | None = None,
     workers: int | None = None,
     among: Among | None = None,
@@ -45,7 +47,7 @@ def check(
 ) -> Checked:
     """Scan photos of one fixture and hold them against a plan; a photo that cannot be read fails alone.
 
-    `side`, `workers` and `among` are as in `Matcher.scan_each`; `on_photo` hears of each photo when it is scanned.
+    `stock` tells why something may be missing; `side`, `workers` and `among` are as in `Matcher.scan_each`; `on_photo` hears of each photo when it is scanned.
     Raises the photo's own PhotoError where none is left. Only staff may.
     """
     require("staff")
@@ -56,13 +58,15 @@ def check(
         on_photo()
     if not done:
         raise failed[0] if failed else PhotoError("no photo is given; name at least one of the fixture")
-    return Checked(check_reports(matcher, [one.report for one in done], plan), tuple(done), tuple(failed))
+    return Checked(check_reports(matcher, [one.report for one in done], plan, stock), tuple(done), tuple(failed))
 
 
-def check_reports(matcher: Matcher, reports: Sequence[Report], plan: Plan) -> CheckResult:
-    """Hold what photos of one fixture were found to show against a plan."""
+def check_reports(
+    matcher: Matcher, reports: Sequence[Report], plan: Plan, stock: Mapping[str, Stock] | None = None
+) -> CheckResult:
+    """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`."""
     catalogue = matcher.catalogue
     with_references = catalogue.reference_counts(plan.skus)
     names = catalogue.names_of({*plan.skus, *(match.sku for one in reports for line in one.instances for match in line.matches)})
     result = decide(sights_of(reports), plan, sorted(set(plan.skus) - set(with_references)), names)
-    return replace(result, versions=dict(reports[0].versions))
+    return replace(explained(result, stock), versions=dict(reports[0].versions))

@@ -114,7 +114,7 @@ def finding_of(status: PositionStatus, one: Judged | None, positions: Sequence[P
     return Finding(
         status.status, status.fixture, status.shelf, status.position, status.sku, status.probability, status.name,
         status.product, status.product_name, status.stands_at,
-        Spot(home[0].shelf, home[0].position) if len(home) == 1 else None, missing, gap, status.areas,
+        Spot(home[0].shelf, home[0].position) if len(home) == 1 else None, missing, status.found, gap, status.areas,
     )  # fmt: skip
 
 

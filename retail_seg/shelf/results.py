@@ -152,10 +152,10 @@ class Finding:
     sku, name    of the product that should stand there
     product      of `wrong` and `misplaced`: what stands there, with its name, and `comes_from`: its place in the plan
     stands_at    of `misplaced`: where the place's own product stands
-    missing      facings that are missing to the plan's; `gap` of them are seen as empty space
+    missing      facings that are missing to the plan's, beside those that were `found`; `gap` are seen as empty space
     cause        one of `causes.CAUSES`, empty where nothing is known of stock and delivery; `action` one of
                  `causes.ACTIONS`; `why` says the rule in words
-    cost         what it costs by the day, in the currency of the stock file; 0 where nobody knows
+    cost         price × rate of sale × hours, in the currency of the stock file; 0 where nobody knows
     """
 
     kind: Status
@@ -170,6 +170,7 @@ class Finding:
     stands_at: Spot | None = None
     comes_from: Spot | None = None
     missing: int = 0
+    found: int = 0
     gap: float = 0.0
     areas: tuple[PhotoArea, ...] = ()
     cause: str = ""
@@ -211,6 +212,7 @@ class Finding:
             **({"stands_at": self.stands_at.to_dict()} if self.stands_at else {}),
             **({"comes_from": self.comes_from.to_dict()} if self.comes_from else {}),
             "missing": self.missing,
+            "found": self.found,
             "gap": round(self.gap, 2),
             "areas": [area.to_dict() for area in self.areas],
             "cause": self.cause,
