@@ -25,6 +25,8 @@ COVERED = 0.35
 THERE, BESIDE = 0.4, 0.05
 #: Parts of places that are looked at in one check, the fullest shelf has no more.
 MOST = 200
+#: What is so many times as wide as a facing may be several in one.
+MERGED = 1.5
 #: Proportions of a product of which nothing is known, height by width.
 TALL = 1.6
 
@@ -71,9 +73,11 @@ def _facings(position: PositionStatus, area: Box, tall: float) -> list[Box]:
 
 
 def _free(part: Box, boxes: Sequence[Box]) -> bool:
-    """Whether nothing that was found covers much of a part."""
+    """Whether nothing that was found covers much of a part, but for what is so wide that it may be several in one."""
     x, y, w, h = part
     for x2, y2, w2, h2 in boxes:
+        if w2 > MERGED * w:
+            continue
         shared = min(x + w, x2 + w2) - max(x, x2)
         if shared > COVERED * min(w, w2) and min(y + h, y2 + h2) - max(y, y2) > 0.2 * min(h, h2):
             return False
