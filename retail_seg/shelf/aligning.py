@@ -44,7 +44,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Alignment:
     """The cheapest reading: (first, behind the last) facing in each position's place, and whether they are read as its
     own product; `cost` of all of it.
     """
@@ -54,7 +54,7 @@ class Reading:
     cost: float
 
 
-def align(costs: Costs, swaps: bool = True) -> Reading:
+def align(costs: Costs, swaps: bool = True) -> Alignment:
     """The cheapest reading of a row; of equals the one with the fewest facings in the positions to the right."""
     k, m = costs.own.shape
     runs = _Runs.of(costs)
@@ -152,7 +152,7 @@ def _with_extras(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _traced(
     tables: list[tuple[np.ndarray, np.ndarray]], steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> Reading:
+) -> Alignment:
     """The reading that the tables' least costs belong to, from the end."""
     k, j = len(steps), len(tables[0][0]) - 1
     spans, own = [(0, 0)] * k, [False] * k
@@ -166,4 +166,4 @@ def _traced(
         else:
             spans[i - 1], own[i - 1] = (j - number, j), kind == 0
             j, i = j - number, i - 1
-    return Reading(tuple(spans), tuple(own), float(tables[k][0][-1]))
+    return Alignment(tuple(spans), tuple(own), float(tables[k][0][-1]))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalogue.plan_records import Position
-from retail_seg.shelf.aligning import EXTRA, Costs, Reading, align
+from retail_seg.shelf.aligning import EXTRA, Alignment, Costs, align
 from retail_seg.shelf.chances import as_own, at_home, chances_of, none_of
-from retail_seg.shelf.fitting import Anchors, Bands, Fit, bands, fit, layout
-from retail_seg.shelf.seeing import Row, Sight
+from retail_seg.shelf.fitting import Anchors, Bands, PlaceMap, bands, fit, layout
+from retail_seg.shelf.seeing import FacingRow, Sight
 
 #: Costs of a position without facings: before anything is known of its place, inside a row and at its ends;
 MISSING, AT_END = 2.2, 0.5
@@ -53,7 +53,7 @@ class RowRead:
 
     row: int
     board: int
-    reading: Reading
+    reading: Alignment
     chances: np.ndarray
 
 
@@ -64,7 +64,7 @@ class SightRead:
     sight: Sight
     boards: tuple[Board, ...]
     rows: Mapping[int, RowRead]
-    fit: Fit
+    fit: PlaceMap
     bands: Bands
     typical: float
 
@@ -155,7 +155,7 @@ def _pair(
     sight: Sight,
     boards: Sequence[Board],
     chances: Sequence[np.ndarray],
-    where: tuple[Fit, Bands] | None = None,
+    where: tuple[PlaceMap, Bands] | None = None,
     typical: float = 1.0,
     swaps: bool = False,
 ) -> RowRead:
@@ -182,7 +182,7 @@ def _pair(
     return RowRead(r, b, reading, np.where(told, at_home(raw, none), np.minimum(raw, 0.49)))
 
 
-def _gaps_before(row: Row) -> np.ndarray:
+def _gaps_before(row: FacingRow) -> np.ndarray:
     """Space before each facing but the first and behind all, in widths of the facings beside it, (m + 1,)."""
     found = np.zeros(len(row) + 1)
     if len(row) > 1:
@@ -192,7 +192,7 @@ def _gaps_before(row: Row) -> np.ndarray:
     return found
 
 
-def _emptiness(row: Row, edges: np.ndarray, width: int, before: np.ndarray, facings: np.ndarray) -> np.ndarray:
+def _emptiness(row: FacingRow, edges: np.ndarray, width: int, before: np.ndarray, facings: np.ndarray) -> np.ndarray:
     """What it costs (k, m + 1) that nothing stands between the edges (k, 2), behind so many facings."""
     seen, free = shares(row, edges, width)
     room = 0.8 * np.clip(before[None] / facings[:, None], 0, 1)
@@ -200,7 +200,7 @@ def _emptiness(row: Row, edges: np.ndarray, width: int, before: np.ndarray, faci
     return np.asarray(seen[:, None] * (BARE + (COVERED - BARE) * (1 - free)) + (1 - seen[:, None]) * OUTSIDE)
 
 
-def shares(row: Row, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def shares(row: FacingRow, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Which share of each place (k, 2) is in the photo, and which share of that has no facing before it, (k,) each."""
     left, right = np.clip(edges[:, 0], 0, width), np.clip(edges[:, 1], 0, width)
     whole = np.maximum(edges[:, 1] - edges[:, 0], 1e-6)
@@ -213,7 +213,7 @@ def shares(row: Row, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndar
     return inside / whole, 1 - np.minimum(covered / np.maximum(inside, 1e-6), 1)
 
 
-def _nothing(row: Row, board: Board) -> float:
+def _nothing(row: FacingRow, board: Board) -> float:
     """What it costs to read neither the row nor the shelf."""
     return UNREAD * EXTRA * len(row) + UNSEEN * len(board.positions)
 
@@ -249,7 +249,9 @@ def _assigned(
     return found
 
 
-def _fitted(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float) -> tuple[Fit, Bands]:
+def _fitted(
+    sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float
+) -> tuple[PlaceMap, Bands]:
     shelves = [board.shelf for board in boards]
     extent = max(float(board.edges[-1, 1] - board.edges[0, 0]) for board in boards)
     anchors = _anchors(sight, boards, found, typical)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from catalogue.plan_records import Plan, Position
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.results import CheckResult
-from retail_seg.shelf.seeing import Row, Sight
+from retail_seg.shelf.seeing import FacingRow, Sight
 
 WIDTHS = {"A": 60, "B": 75, "C": 90, "D": 55, "E": 110, "F": 80, "G": 70, "H": 65}
 PITCH = 220
@@ -55,7 +55,7 @@ def photo(
             ids.append((number,))
             chances.append({} if one == "?" else {one: chance})
         if boxes:
-            rows.append(Row(np.array(boxes), tuple(ids), tuple(chances)))
+            rows.append(FacingRow(np.array(boxes), tuple(ids), tuple(chances)))
     return Sight(name, round(window[1] - window[0]), PITCH * len(shelves) + 100, tuple(rows))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retail_seg.bench.shelf_check.stocked import STRANGER, Article, Front, Stocked
+from retail_seg.bench.shelf_check.stocked import STRANGER, MadeFacing, MadeProduct, Stocked
 from retail_seg.report import Identification, Match, Report, ReportLine
 from retail_seg.store.scanning import placed
 
@@ -79,7 +79,7 @@ def _shot(frame: tuple[float, float, float, float], rng: np.random.Generator, st
 
 
 def report_of(
-    stocked: Stocked, shot: Shot, name: str, shop: Sequence[Article], rng: np.random.Generator, noise: float = 1.0
+    stocked: Stocked, shot: Shot, name: str, shop: Sequence[MadeProduct], rng: np.random.Generator, noise: float = 1.0
 ) -> Report:
     """The report that a scan of the photo gives, its instances true, their probabilities those of a fair embedder."""
     lines: list[ReportLine] = []
@@ -95,7 +95,7 @@ def report_of(
     return Report(name, shot.width, shot.height, placed(lines))
 
 
-def named(front: Front, shop: Sequence[Article], rng: np.random.Generator, noise: float) -> Identification:
+def named(front: MadeFacing, shop: Sequence[MadeProduct], rng: np.random.Generator, noise: float) -> Identification:
     """What a facing is taken for: mostly itself, at times one of its family, at times nothing."""
     chances: dict[str, float] = {}
     rest = 1.0

@@ -20,7 +20,7 @@ STRANGER = ""
 
 
 @dataclass(frozen=True)
-class Article:
+class MadeProduct:
     """A product of the made shop: its SKU, size in mm, and the family whose members look alike."""
 
     sku: str
@@ -30,7 +30,7 @@ class Article:
 
 
 @dataclass(frozen=True)
-class Front:
+class MadeFacing:
     """A facing that really stands there: its product's SKU (STRANGER for none of the shop), and its box in mm.
 
     `shelf` and `position` name the place of the plan that it stands in.
@@ -55,25 +55,25 @@ class Stocked:
 
     plan: Plan
     edges: dict[tuple[int, int], tuple[float, float]]
-    fronts: tuple[Front, ...]
+    fronts: tuple[MadeFacing, ...]
     truth: dict[tuple[int, int], Status]
     size: tuple[float, float]
     bases: dict[int, float]
 
 
-def made_shop(rng: np.random.Generator, products: int = 120) -> tuple[Article, ...]:
+def made_shop(rng: np.random.Generator, products: int = 120) -> tuple[MadeProduct, ...]:
     """Products in families of up to six look-alikes of one size."""
-    found: list[Article] = []
+    found: list[MadeProduct] = []
     family = 0
     while len(found) < products:
         wide, tall = float(rng.uniform(45, 190)), float(rng.uniform(70, 225))
         for _ in range(int(rng.integers(1, 7))):
-            found.append(Article(f"P{len(found):03d}", wide, tall, family))
+            found.append(MadeProduct(f"P{len(found):03d}", wide, tall, family))
         family += 1
     return tuple(found[:products])
 
 
-def made_fixture(shop: Sequence[Article], mishap: str, rng: np.random.Generator, lengths: bool) -> Stocked:
+def made_fixture(shop: Sequence[MadeProduct], mishap: str, rng: np.random.Generator, lengths: bool) -> Stocked:
     """A fixture with one of MISHAPS; with `lengths` its plan says x, y and width."""
     positions, edges, bases, size = _planned(shop, rng, lengths)
     of = {one.sku: one for one in shop}
@@ -87,7 +87,7 @@ def made_fixture(shop: Sequence[Article], mishap: str, rng: np.random.Generator,
 
 
 def _planned(
-    shop: Sequence[Article], rng: np.random.Generator, lengths: bool
+    shop: Sequence[MadeProduct], rng: np.random.Generator, lengths: bool
 ) -> tuple[tuple[Position, ...], dict[tuple[int, int], tuple[float, float]], dict[int, float], tuple[float, float]]:
     """A plan that fills its shelves; products come back on other shelves now and then, look-alikes stand together."""
     wide = float(rng.uniform(700, 2200))
@@ -96,7 +96,7 @@ def _planned(
     edges: dict[tuple[int, int], tuple[float, float]] = {}
     bases: dict[int, float] = {}
     y = 0.0
-    before: list[Article] = []
+    before: list[MadeProduct] = []
     order = [int(i) for i in rng.permutation(max(one.family for one in shop) + 1)]
     queue = [one for family in order for one in shop if one.family == family]
     for shelf in range(1, shelves + 1):
@@ -133,7 +133,7 @@ def _happen(
     positions: Sequence[Position],
     stands: dict[tuple[int, int], tuple[str, int]],
     truth: dict[tuple[int, int], Status],
-    shop: Sequence[Article],
+    shop: Sequence[MadeProduct],
     rng: np.random.Generator,
 ) -> None:
     """One mishap at some places that are still well."""
@@ -184,12 +184,12 @@ def _fronts(
     positions: Sequence[Position],
     stands: dict[tuple[int, int], tuple[str, int]],
     edges: dict[tuple[int, int], tuple[float, float]],
-    of: dict[str, Article],
+    of: dict[str, MadeProduct],
     bases: dict[int, float],
     rng: np.random.Generator,
-) -> tuple[Front, ...]:
+) -> tuple[MadeFacing, ...]:
     """Facings as they stand: in their places, shoved to the right where what is wider than its place needs room."""
-    found: list[Front] = []
+    found: list[MadeFacing] = []
     pushed = dict.fromkeys(bases, 0.0)
     for one in positions:
         sku, number = stands[one.key[1:]]
@@ -203,6 +203,6 @@ def _fronts(
         for k in range(number):
             base = bases[one.shelf]
             box = x + k * step, base - article.height, x + k * step + article.width, base
-            found.append(Front(article.sku, *box, one.shelf, one.position))
+            found.append(MadeFacing(article.sku, *box, one.shelf, one.position))
             pushed[one.shelf] = box[2]
     return tuple(found)
