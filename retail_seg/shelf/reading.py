@@ -33,6 +33,8 @@ CUT = 0.5
 ALIKE, NEAR = 4, 0.8
 #: Passing over a shelf or row between two that are read.
 SKIP = 0.6
+#: Leaving a row and the shelf in its place both unread: the one is rarely another fixture's and the other out of sight.
+PAIRED = 2.5
 #: A row that is so many shelves away from where the others would have it costs as much as it weighs.
 OFF_SHELF = 4.0
 
@@ -118,9 +120,9 @@ def _alike(boards: Sequence[Board], chances: Sequence[np.ndarray]) -> list[tuple
     found = []
     for r, raw in enumerate(chances):
         shared = np.array([raw[board.skus].max(0).sum() for board in boards])
-        for b in np.argsort(-shared, kind="stable")[:ALIKE].tolist():
-            if shared[b] >= 0.4 * shared.max():
-                found.append((r, b))
+        best = [b for b in np.argsort(-shared, kind="stable")[:ALIKE].tolist() if shared[b] >= 0.4 * shared.max()]
+        own = {r, r + len(boards) - len(chances)} & set(range(len(boards)))  # counted from the top, or the bottom
+        found += [(r, b) for b in sorted({*best, *own})]
     return found
 
 
@@ -231,17 +233,19 @@ def _assigned(
         saved = _nothing(sight.rows[r], boards[b]) - one.reading.cost
         gain[r, b] = saved - OFF_SHELF * shifts.get((r, b), 0.0) ** 2
     # best[r, b]: of readings that end with row r as shelf b.
-    best, before = gain.copy(), {}
-    for r in range(n):
-        for b in range(k):
-            for r2 in range(r):
-                for b2 in range(b):
-                    value = best[r2, b2] + gain[r, b] - SKIP * (r - r2 - 1 + b - b2 - 1)
-                    if value > best[r, b]:
-                        best[r, b], before[r, b] = value, (r2, b2)
-    if not best.size or best.max() <= 0:
+    best = gain - PAIRED * np.minimum(np.arange(n)[:, None], np.arange(k))
+    before: dict[tuple[int, int], tuple[int, int]] = {}
+    for r, b in np.ndindex(n, k):
+        for r2, b2 in np.ndindex(r, b):
+            rows, shelves = r - r2 - 1, b - b2 - 1
+            value = best[r2, b2] + gain[r, b] - SKIP * (rows + shelves) - PAIRED * min(rows, shelves)
+            if value > best[r, b]:
+                best[r, b], before[r, b] = value, (r2, b2)
+    ends = best - PAIRED * np.minimum(n - 1 - np.arange(n)[:, None], k - 1 - np.arange(k))
+    if not best.size or ends.max() <= -PAIRED * min(n, k):
         return {}
-    at: tuple[int, int] | None = tuple(int(v) for v in np.unravel_index(int(best.argmax()), best.shape))  # type: ignore[assignment]
+    r, b = np.unravel_index(int(ends.argmax()), ends.shape)
+    at: tuple[int, int] | None = (int(r), int(b))
     found = {}
     while at is not None:
         found[at[1]] = pairs[at]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,6 +118,7 @@ def _of(span: np.ndarray) -> tuple[float, float]:
 def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[PlaceView]:
     """Views of a shelf in whose place there is no row: it is empty, or not in the photo."""
     found = []
+    unread = set(range(len(read.sight.rows))) - {one.row for one in read.rows.values()}
     for i, position in enumerate(board.positions):
         x = float(edges[i].mean())
         top, bottom = read.bands.at(board.shelf, x)
@@ -129,10 +130,24 @@ def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[
         area = _area(read, photo, board.shelf, edges[i])
         found.append(
             PlaceView(
-                position, area, seen if seen >= 0.6 else 0.0, free, (), 0.8 if read.bands.sure else 0.4, _of(edges[i])
+                position, area, seen if seen >= 0.6 else 0.0, free,
+                tuple(_within(read, photo, sorted(unread), (edges[i, 0], top, edges[i, 1], bottom))),
+                0.8 if read.bands.sure else 0.4, _of(edges[i]),
             )
-        )
+        )  # fmt: skip
     return found
+
+
+def _within(
+    read: SightRead, photo: int, rows: Sequence[int], area: tuple[float, float, float, float]
+) -> Iterator[Stand]:
+    """Facings of rows that are no shelf of the plan, whose middles are in an area."""
+    x0, top, x1, bottom = area
+    for r in rows:
+        row = read.sight.rows[r]
+        middle = (row.boxes[:, 1] + row.boxes[:, 3]) / 2
+        for j in np.flatnonzero((row.middle > x0) & (row.middle < x1) & (middle > top) & (middle < bottom)).tolist():
+            yield _stand(read, photo, r, j, 0.0, 0.0)
 
 
 def _covered(read: SightRead, area: tuple[float, float, float, float]) -> float:

@@ -13,6 +13,8 @@ from retail_seg.store.scanning import placed
 
 #: How the photos are taken.
 VIEWS = ("straight", "tilted", "cut off", "two photos")
+#: How much more a tilted photo is than one that is taken with care (1: 8° to the side, 6° up or down, 2.5° rolled).
+TILTED = 1.6
 #: Shares of a place in the photo between which nobody can say whether it is seen.
 DOUBTFUL = (0.15, 0.95)
 
@@ -52,7 +54,7 @@ def shots(stocked: Stocked, view: str, rng: np.random.Generator) -> tuple[Shot, 
         left, right = sorted(rng.choice([0.0, 0.25, 0.35], 2, replace=False))
         frame = (left * wide, 0.0, (1 - right + left) * wide, tall)
         return (_shot(frame, rng, 0.5),)
-    return (_shot((0.0, 0.0, wide, tall), rng, 1.6 if view == "tilted" else 0.3),)
+    return (_shot((0.0, 0.0, wide, tall), rng, TILTED if view == "tilted" else 0.3),)
 
 
 def _shot(frame: tuple[float, float, float, float], rng: np.random.Generator, strength: float) -> Shot:

@@ -15,6 +15,8 @@ from retail_seg.shelf.results import Status
 
 #: What can happen to a shelf, each a scenario of its own.
 MISHAPS = ("none", "swaps", "gaps", "low", "wrong", "strangers", "moved", "all")
+#: Widths of fixtures in mm, and their numbers of shelves (the last is none).
+WIDE, SHELVES = (700, 2200), (2, 8)
 #: SKU of what the catalogue does not know.
 STRANGER = ""
 
@@ -90,8 +92,8 @@ def _planned(
     shop: Sequence[MadeProduct], rng: np.random.Generator, lengths: bool
 ) -> tuple[tuple[Position, ...], dict[tuple[int, int], tuple[float, float]], dict[int, float], tuple[float, float]]:
     """A plan that fills its shelves; products come back on other shelves now and then, look-alikes stand together."""
-    wide = float(rng.uniform(700, 2200))
-    shelves = int(rng.integers(2, 8))
+    wide = float(rng.uniform(*WIDE))
+    shelves = int(rng.integers(*SHELVES))
     found: list[Position] = []
     edges: dict[tuple[int, int], tuple[float, float]] = {}
     bases: dict[int, float] = {}
