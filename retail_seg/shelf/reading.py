@@ -18,15 +18,15 @@ from retail_seg.shelf.fitting import Anchors, Bands, PlaceMap, bands, fit, layou
 from retail_seg.shelf.seeing import FacingRow, Sight
 
 #: Costs of a position without facings: before anything is known of its place, inside a row and at its ends;
-MISSING, AT_END = 2.2, 0.5
+MISSING, AT_END = 2.2, 0.8
 #: a wide gap where it should be, from so many facings on, takes so much of it off; in the midst of a run it costs.
 ROOM, TOLD, INNER = 0.45, 1.6, 1.2
 #: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
-BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.1
+BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.4
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
 PLAY, PULL, FARTHEST = 0.35, 1.5, 1.5
 #: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
-UNREAD, UNSEEN = 0.4, 0.6
+UNREAD, UNSEEN = 0.45, 0.9
 #: A run that is nearer to the photo's side than this share of a facing is cut off by it.
 CUT = 0.5
 #: In the first round a row is tried as so many shelves at most, afterwards as those that are so many shelves off.
