@@ -244,8 +244,7 @@ def _assigned(
     ends = best - PAIRED * np.minimum(n - 1 - np.arange(n)[:, None], k - 1 - np.arange(k))
     if not best.size or ends.max() <= -PAIRED * min(n, k):
         return {}
-    r, b = np.unravel_index(int(ends.argmax()), ends.shape)
-    at: tuple[int, int] | None = (int(r), int(b))
+    at: tuple[int, int] | None = divmod(int(ends.argmax()), k)
     found = {}
     while at is not None:
         found[at[1]] = pairs[at]

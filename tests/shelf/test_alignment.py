@@ -175,8 +175,8 @@ def test_a_row_that_is_missing_in_the_midst_is_empty_and_one_beyond_the_photo_un
 
 
 def test_a_row_of_other_things_is_nobodys_shelf() -> None:
-    stands = [["?"] * 7, *changed()]
-    found = decide([photo(stands, (0.0, wide_as(BAY)))], plan_of(BAY, least=1))
+    strange: list[str | None] = ["?"] * 7
+    found = decide([photo([strange, *changed()], (0.0, wide_as(BAY)))], plan_of(BAY, least=1))
     assert set(statuses(found).values()) == {"ok"}
 
 

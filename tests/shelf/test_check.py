@@ -125,7 +125,8 @@ def test_what_is_taken_off_the_shelf_is_missing_and_mended_when_it_is_back(run: 
 
 def test_plans_are_listed_shown_exported_taken_out_and_brought_back(run: Run, folder: Path) -> None:
     assert run("plan", "import", "bay.csv").return_value == 0
-    (line,) = run("plan", "list", "--json", "plans.json") and Path("plans.json").read_text().splitlines()
+    run("plan", "list", "--json", "plans.json")
+    (line,) = Path("plans.json").read_text().splitlines()
     assert json.loads(line)["name"] == "bay"
     run("plan", "show", "bay", "--json", "places.json")
     assert len(Path("places.json").read_text().splitlines()) == json.loads(line)["positions"]

@@ -83,7 +83,7 @@ def made_fixture(shop: Sequence[MadeProduct], mishap: str, rng: np.random.Genera
     truth: dict[tuple[int, int], Status] = dict.fromkeys(stands, "ok")
     kinds = MISHAPS[1:-1] if mishap == "all" else (mishap,)
     for kind in kinds:
-        _happen(kind, positions, stands, truth, shop, rng)
+        _happen(kind, positions, stands, truth, shop, rng, once=mishap == "all")
     fronts = _fronts(positions, stands, edges, of, bases, rng)
     return Stocked(Plan("made", positions), edges, fronts, truth, size, bases)
 
@@ -137,19 +137,26 @@ def _happen(
     truth: dict[tuple[int, int], Status],
     shop: Sequence[MadeProduct],
     rng: np.random.Generator,
+    once: bool,
 ) -> None:
-    """One mishap at some places that are still well."""
+    """One mishap at some places that are still well, up to a seventh of them, or `once`."""
     planned = {one.sku for one in positions}
     repeated = {one.sku for one in positions if sum(other.sku == one.sku for other in positions) > 1}
     well = [one for one in positions if truth[one.key[1:]] == "ok"]
-    some = [well[int(i)] for i in rng.permutation(len(well))[: int(rng.integers(1, max(len(well) // 7, 2) + 1))]]
+    if kind in ("swaps", "moved"):
+        well = [one for one in well if one.sku not in repeated]
+    if kind == "low":
+        well = [one for one in well if one.min_facings > 1]
+    number = 1 if once else int(rng.integers(1, max(len(well) // 7, 2) + 1))
+    number *= 2 if kind in ("swaps", "moved") else 1
+    some = [well[int(i)] for i in rng.permutation(len(well))[:number]]
     for n, one in enumerate(some):
         key = one.key[1:]
         if truth[key] != "ok":
             continue
         if kind == "gaps":
             stands[key], truth[key] = (one.sku, 0), "empty"
-        elif kind == "low" and one.min_facings > 1:
+        elif kind == "low":
             stands[key], truth[key] = (one.sku, int(rng.integers(1, one.min_facings))), "low"
         elif kind == "wrong":
             others = [other.sku for other in shop if other.sku not in planned]
@@ -158,7 +165,7 @@ def _happen(
             stands[key], truth[key] = (STRANGER, one.facings), "unknown"
         elif kind in ("swaps", "moved"):
             other = next((two for two in some[n + 1 :] if truth[two.key[1:]] == "ok" and two.sku != one.sku), None)
-            if other is None or {one.sku, other.sku} & repeated:
+            if other is None:
                 continue
             if kind == "moved" and one.shelf == other.shelf and abs(one.position - other.position) == 1:
                 continue  # a product beside its place that is empty is not out of place
