@@ -97,8 +97,7 @@ class _Runs:
 
     def best(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Least cost with j facings read when position i takes the last ones of them, how many, and of which kind."""
-        price = np.stack([self.prices[i], LOOSE * self.prices[i] + WRONG])
-        value, number = _run(before + self.gap_credit(self.sums[:, i]), price)
+        value, number = _run(before + self.gap_credit(self.sums[:, i]), self.prices[i])
         value += self.sums[:, i]
         kind = (value[1] < value[0]).astype(int)
         at = np.arange(value.shape[1])
@@ -110,18 +109,19 @@ class _Runs:
 
     def crossed(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Position i's product first, then that of position i - 1: cost, and how many facings each has."""
-        value, later = _run((before + self.gap_credit(self.swapped[i]))[None], self.prices[i][None])
+        value, later = _run((before + self.gap_credit(self.swapped[i]))[None], self.prices[i][:1])
         first = value[0] + self.swapped[i]
-        value, earlier = _run((first + self.gap_credit(self.swapped[i - 1]))[None], self.prices[i - 1][None])
+        value, earlier = _run((first + self.gap_credit(self.swapped[i - 1]))[None], self.prices[i - 1][:1])
         behind = np.maximum(np.arange(len(before)) - earlier[0], 0)
         return value[0] + self.swapped[i - 1] + SWAP, later[0][behind], earlier[0]
 
 
 @lru_cache(maxsize=512)
 def _price(facings: int, m: int) -> np.ndarray:
-    """The cost of a position's taking 1, 2, … facings."""
+    """The cost of a position's taking 1, 2, … facings, (2, longest): of its own product, and of another."""
     number = np.arange(1, max(min(2 * facings + BEYOND, m), 1) + 1)
-    return np.where(number < facings, FEWER * (facings - number), MORE * (number - facings))
+    own = np.where(number < facings, FEWER * (facings - number), MORE * (number - facings))
+    return np.stack([own, LOOSE * own + WRONG])
 
 
 @lru_cache(maxsize=512)
@@ -136,8 +136,7 @@ def _run(start: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, size = start.shape
     padded = np.concatenate([start, np.full((n, 1), np.inf)], 1)
     windows = padded[:, _starts(size - 1, price.shape[1])] + price[:, None]
-    at = windows.argmin(2)
-    return np.take_along_axis(windows, at[:, :, None], 2)[:, :, 0], at + 1
+    return windows.min(2), windows.argmin(2) + 1
 
 
 def _with_extras(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
