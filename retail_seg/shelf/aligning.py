@@ -31,6 +31,7 @@ class Costs:
     other    (k, m) a facing as another product
     away     (k, m) a facing so far from the position's place
     gap      (m,) the space before a facing, where it is in the midst of a run
+    change   (m,) a facing that looks like another product than the one before, in a run of another product
     empty    (k, m + 1) a position without any facing, behind so many facings
     facings  (k,) int, as planned
     """
@@ -39,6 +40,7 @@ class Costs:
     other: np.ndarray
     away: np.ndarray
     gap: np.ndarray
+    change: np.ndarray
     empty: np.ndarray
     facings: np.ndarray
 
@@ -78,40 +80,40 @@ def align(costs: Costs, swaps: bool = True) -> Alignment:
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """Sums over facings (2, k, m + 1) of a run's cost as own (0) and as another product (1), and prices of numbers."""
+    """Sums over facings (2, k, m + 1) of a run's cost as own (0) and as another product (1), what of it is not paid by
+    a run's first facing (2, m + 1), and prices of numbers.
+    """
 
     sums: np.ndarray
     swapped: np.ndarray
-    gap: np.ndarray
+    inner: np.ndarray
     prices: list[np.ndarray]
 
     @classmethod
     def of(cls, costs: Costs) -> _Runs:
         k, m = costs.own.shape
         own = np.minimum(costs.own, costs.other + STRAY) + costs.away + costs.gap
-        other = costs.other + EACH + costs.away + costs.gap
+        other = costs.other + EACH + costs.away + costs.gap + costs.change
         start = np.zeros((k, 1))
         sums = np.stack([np.concatenate([start, np.cumsum(one, 1)], 1) for one in (own, other)])
         swapped = np.concatenate([start, np.cumsum(costs.own + costs.gap, 1)], 1)
-        return cls(sums, swapped, np.append(costs.gap, 0.0), [_price(int(f), m) for f in costs.facings])
+        inner = np.pad(np.stack([costs.gap, costs.gap + costs.change]), ((0, 0), (0, 1)))
+        return cls(sums, swapped, inner, [_price(int(f), m) for f in costs.facings])
 
     def best(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Least cost with j facings read when position i takes the last ones of them, how many, and of which kind."""
-        value, number = _run(before + self.gap_credit(self.sums[:, i]), self.prices[i])
+        # A run that begins at a facing does not pay for those before it, nor for what parts it from them.
+        value, number = _run(before - self.sums[:, i] - self.inner, self.prices[i])
         value += self.sums[:, i]
         kind = (value[1] < value[0]).astype(int)
         at = np.arange(value.shape[1])
         return value[kind, at], number[kind, at], kind
 
-    def gap_credit(self, sums: np.ndarray) -> np.ndarray:
-        """What a run that begins at a facing must not pay: all before it, and the gap before its first facing."""
-        return np.asarray(-sums - self.gap)
-
     def crossed(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Position i's product first, then that of position i - 1: cost, and how many facings each has."""
-        value, later = _run((before + self.gap_credit(self.swapped[i]))[None], self.prices[i][:1])
+        value, later = _run((before - self.swapped[i] - self.inner[0])[None], self.prices[i][:1])
         first = value[0] + self.swapped[i]
-        value, earlier = _run((first + self.gap_credit(self.swapped[i - 1]))[None], self.prices[i - 1][:1])
+        value, earlier = _run((first - self.swapped[i - 1] - self.inner[0])[None], self.prices[i - 1][:1])
         behind = np.maximum(np.arange(len(before)) - earlier[0], 0)
         return value[0] + self.swapped[i - 1] + SWAP, later[0][behind], earlier[0]
 

@@ -45,6 +45,16 @@ def none_of(row: FacingRow) -> np.ndarray:
     return np.array([min(max(1.0 - sum(one.values()), 0.0), 1.0) for one in row.chances])
 
 
+def changes(row: FacingRow) -> np.ndarray:
+    """How probable each facing of a row is to be another product than the one before it, as far as both are known, (m,)."""
+    found = np.zeros(len(row))
+    for j in range(1, len(row)):
+        one, other = row.chances[j - 1], row.chances[j]
+        same = sum(chance * other.get(sku, 0.0) for sku, chance in one.items())
+        found[j] = max(sum(one.values()) * sum(other.values()) - same, 0.0)
+    return np.minimum(found, 1.0)
+
+
 def as_own(chance: np.ndarray, row: FacingRow, none: np.ndarray) -> np.ndarray:
     """How likely facings look as they do if they are a product that is expected there, (s, m).
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from catalogue.plan_records import Position
 from retail_seg.shelf.aligning import EXTRA, Alignment, Costs, align
-from retail_seg.shelf.chances import as_own, at_home, chances_of, none_of
+from retail_seg.shelf.chances import as_own, at_home, chances_of, changes, none_of
 from retail_seg.shelf.fitting import Anchors, Bands, PlaceMap, bands, fit, layout
 from retail_seg.shelf.seeing import FacingRow, Sight
 
@@ -23,6 +23,8 @@ MISSING, AT_END = 2.2, 0.8
 ROOM, TOLD, INNER = 0.45, 1.6, 1.2
 #: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
 BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.4
+#: A facing in the midst of a run of another product that looks like a third.
+CHANGE = 2.0
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
 PLAY, PULL, FARTHEST = 0.35, 1.5, 1.5
 #: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
@@ -179,7 +181,7 @@ def _pair(
     none = none_of(row)
     alike = 1 / np.sqrt(facings)[:, None]  # what is wrong with one facing of a product mostly is with all of them
     own, other = -np.log(as_own(raw, row, none)), -np.log(1 - raw)
-    reading = align(Costs(alike * own, alike * other, alike * away, gap, empty, facings), swaps)
+    reading = align(Costs(alike * own, alike * other, alike * away, gap, CHANGE * changes(row), empty, facings), swaps)
     told = np.array(reading.own)[:, None]
     return RowRead(r, b, reading, np.where(told, at_home(raw, none), np.minimum(raw, 0.49)))
 
