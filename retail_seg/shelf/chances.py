@@ -46,7 +46,7 @@ def none_of(row: FacingRow) -> np.ndarray:
 
 
 def changes(row: FacingRow) -> np.ndarray:
-    """How probable each facing of a row is to be another product than the one before it, as far as both are known, (m,)."""
+    """How probable each facing of a row is to be another product than the one before it, where both are known, (m,)."""
     found = np.zeros(len(row))
     for j in range(1, len(row)):
         one, other = row.chances[j - 1], row.chances[j]
