@@ -41,5 +41,17 @@ class UnknownScan(CatalogueError):
     """No scan has this number, or it has no such instance."""
 
 
+class PlanConflict(CatalogueError):
+    """A plan cannot be kept: its fixture has another one at that time."""
+
+
+class UnknownPlan(CatalogueError):
+    """No plan has this name or version."""
+
+
+class UnknownCheck(CatalogueError):
+    """No check of a shelf, finding or task has this number."""
+
+
 class BackupError(CatalogueError):
     """A backup cannot be written or restored there."""

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from retail_seg import __version__
-from retail_seg.api import health, imports, inference, openapi, photos, problems, products, references, scans
+from retail_seg.api import health, imports, inference, openapi, photos, problems, products, references, scans, shelf
 from retail_seg.api.gate import Gate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def build(service: Service) -> FastAPI:
         redirect_slashes=False,
     )  # fmt: skip
     # References before products: a product's path takes all that is left of an address, for SKUs may hold slashes.
-    for one in (photos, references, products, imports, scans, inference, health):
+    for one in (photos, references, products, imports, scans, shelf, inference, health):
         app.include_router(one.router)
     problems.install(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]

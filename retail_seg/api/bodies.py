@@ -62,6 +62,19 @@ async def _of_form(request: Request, model: type[M]) -> tuple[Photo, M]:
         return Photo(checked_size(await file.read(), "photo"), name, request.state.request_id), asked
 
 
+async def form_of_files(request: Request, field: str, most: int, model: type[M]) -> tuple[list[Photo], M]:
+    """The files of a form's field, in their order, and its other fields by a model; raises Rejection."""
+    async with _Form(request, files=most) as form:
+        values: dict[str, Any] = {key: form.getlist(key) if key in LISTS else form[key] for key in form if key != field}
+        asked = _checked(model, {**values, field: "form"})
+        found = [one for one in form.getlist(field) if isinstance(one, UploadFile)]
+        if len(found) != len(form.getlist(field)) or not found:
+            raise Rejection("invalid", f"{field}: send one file or more", ((("body", field), "is no file"),))
+        names = [one.filename or f"{field} {number}" for number, one in enumerate(found, 1)]
+        read = [checked_size(await one.read(), field) for one in found]
+        return list(map(Photo, read, names)), asked
+
+
 async def files_of(request: Request, field: str, most: int) -> list[Photo]:
     """The files of a form's field, in their order; raises Rejection for a form without any."""
     async with _Form(request, files=most) as form:

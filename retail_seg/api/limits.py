@@ -54,6 +54,6 @@ def body_limit(path: str, media_type: str) -> int:
         return (PHOTO_BYTES if media_type.startswith("multipart/") else PHOTO_BYTES * 4 // 3) + AROUND
     if path == "/v1/imports":
         return IMPORT_BYTES + AROUND
-    if path == "/v1/products" or path.endswith("/references"):
+    if path in ("/v1/products", "/v1/checks") or path.endswith("/references"):
         return PHOTOS_BYTES + AROUND
     return JSON_BYTES

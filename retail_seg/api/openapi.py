@@ -8,13 +8,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from retail_seg.api import catalogue_schemas, inference_schemas, schemas
+from retail_seg.api import catalogue_schemas, inference_schemas, schemas, shelf_schemas
 from retail_seg.api.gate import OPEN
 from retail_seg.api.limits import PHOTOS
 from retail_seg.api.problems import MEDIA_TYPE
 
 #: Where the models of bodies stand.
-MODULES = (schemas, catalogue_schemas, inference_schemas)
+MODULES = (schemas, catalogue_schemas, inference_schemas, shelf_schemas)
 REF = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
 #: What every request with a token may be answered beside what its own route says.
@@ -65,6 +65,22 @@ def pictures_request() -> dict[str, Any]:
     photos = {"type": "array", "items": file, "minItems": 1, "maxItems": PHOTOS, "description": "20 MB each at most."}
     form = {"type": "object", "properties": {"photo": photos}, "required": ["photo"], "additionalProperties": False}
     found = json_request(catalogue_schemas.PicturesIn)
+    found["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
+    return found
+
+
+def photos_request(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that is a form with one file `photo` or more and other fields, or JSON with the photos in base64."""
+    schema = model.model_json_schema()
+    others = {name: one for name, one in schema["properties"].items() if name not in ("photo", "photos")}
+    file = {"type": "string", "format": "binary"}
+    photos = {"type": "array", "items": file, "minItems": 1, "maxItems": PHOTOS, "description": "20 MB each at most."}
+    required = [name for name in schema.get("required", ()) if name in others]
+    form = {
+        "type": "object", "properties": {"photo": photos, **others}, "required": ["photo", *required],
+        "additionalProperties": False,
+    }  # fmt: skip
+    found = json_request(model)
     found["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     return found
 

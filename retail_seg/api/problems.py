@@ -14,7 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from catalogue.errors import EditConflict, GtinError, UndoError, UnknownProduct, UnknownReference, UnknownScan
+from catalogue.errors import (
+    EditConflict,
+    GtinError,
+    UndoError,
+    UnknownCheck,
+    UnknownPlan,
+    UnknownProduct,
+    UnknownReference,
+    UnknownScan,
+)
 from catalogue.kept_answers import KeyUsed
 from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import NotAllowed
@@ -58,6 +67,8 @@ RAISED: tuple[tuple[type[Exception], str], ...] = (
     (UnknownProduct, "not-found"),
     (UnknownReference, "not-found"),
     (UnknownScan, "not-found"),
+    (UnknownPlan, "not-found"),
+    (UnknownCheck, "not-found"),
     (EditConflict, "duplicate"),
     (UndoError, "conflict"),
     (UnknownImport, "not-found"),

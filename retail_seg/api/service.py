@@ -62,7 +62,7 @@ class Photo:
     request_id: str = ""
 
 
-class _File(io.BytesIO):
+class NamedFile(io.BytesIO):
     """A photo's bytes as a file with a name."""
 
     def __init__(self, photo: Photo) -> None:
@@ -194,7 +194,7 @@ class Service:
             yield from _named(matcher, photos, asked.top, among)
             clock(WAIT)
             return
-        files = [_File(photo) for photo in photos]
+        files = [NamedFile(photo) for photo in photos]
         found = matcher.scan_each(files, top=asked.top, side=asked.side, among=among, on_stage=clock)
         for photo, one in zip(photos, found, strict=True):
             yield one if isinstance(one, PhotoError) else replace(one, report=replace(one.report, image=photo.name))
@@ -225,7 +225,7 @@ def _named(matcher: Matcher, photos: Sequence[Photo], top: int, among: Any) -> I
     crops: list[Any] = []
     for photo in photos:
         try:
-            crops.append(load_photo(_File(photo), name=photo.name, max_side=REFERENCE_SIDE))
+            crops.append(load_photo(NamedFile(photo), name=photo.name, max_side=REFERENCE_SIDE))
         except PhotoError as error:
             crops.append(error)
     named = iter(matcher.match([crop for crop in crops if not isinstance(crop, PhotoError)], top=top, among=among))

@@ -19,6 +19,8 @@ COMMANDS = {
     "export": ("catalogue", "export", "Write all products and pictures to a folder that imports again."),
     "add": ("store", "add", "Add reference pictures of one product."),
     "scan": ("scan", "scan", "Count the products in photos."),
+    "plan": ("shelf", "plan", "Keep plans of fixtures: what should stand where."),
+    "check": ("shelf", "check", "Hold photos of a fixture against a plan."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
     "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
     "train": ("segmentation", "train", "Train a segmenter on a few annotated photos."),

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from retail_seg.cli.common import (
+    boxes_option,
     json_option,
     model_option,
     only_option,
     output,
     progress,
     say,
+    segmenter_of,
     side_option,
     store_option,
     write_json_line,
@@ -41,6 +43,7 @@ watch_option = click.option(
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
 @side_option
+@boxes_option
 @only_option
 @click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
 @click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
@@ -54,6 +57,7 @@ def scan(
     csv_file: Path | None,
     overlay: Path | None,
     side: int | None,
+    boxes: Path | None,
     only: tuple[str, ...],
     workers: int | None,
     keep: bool,
@@ -86,7 +90,7 @@ def scan(
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0
-    with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
+    with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as out:
         paths, among = expand(photos), matcher.only(only)
         scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
