@@ -58,5 +58,17 @@ class UnknownGroup(CatalogueError):
     """A group of facings is not there any more: somebody has named, merged or changed it."""
 
 
+class PlanConflict(CatalogueError):
+    """A plan cannot be kept: its fixture has another one at that time."""
+
+
+class UnknownPlan(CatalogueError):
+    """No plan has this name or version."""
+
+
+class UnknownCheck(CatalogueError):
+    """No check of a shelf, finding or task has this number."""
+
+
 class BackupError(CatalogueError):
     """A backup cannot be written or restored there."""

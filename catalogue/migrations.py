@@ -134,6 +134,47 @@ def _groups_of_facings(db: Database) -> None:
         undone_by TEXT, undone_at TEXT)""")
 
 
+def _shelf_checks(db: Database) -> None:
+    # `gone` holds the number of the change that took a row out: nothing is deleted, so every change can be taken back.
+    db.execute("""CREATE TABLE fixtures (
+        name TEXT PRIMARY KEY, shop TEXT NOT NULL DEFAULT '', area TEXT NOT NULL DEFAULT '', at TEXT NOT NULL)""")
+    db.execute("""CREATE TABLE plans (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL,
+        starts TEXT NOT NULL, ends TEXT NOT NULL, source TEXT NOT NULL, at TEXT NOT NULL, by TEXT NOT NULL,
+        gone INTEGER, UNIQUE (name, version))""")
+    db.execute("""CREATE TABLE plan_positions (
+        plan_id INTEGER NOT NULL REFERENCES plans (id), fixture TEXT NOT NULL REFERENCES fixtures (name),
+        shelf INTEGER NOT NULL, position INTEGER NOT NULL, sku TEXT NOT NULL, facings INTEGER NOT NULL,
+        min_facings INTEGER NOT NULL, x REAL, y REAL, width REAL, PRIMARY KEY (plan_id, fixture, shelf, position))""")
+    db.execute("""CREATE TABLE checks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, plan_id INTEGER REFERENCES plans (id),
+        fixture TEXT NOT NULL, shop TEXT NOT NULL, taken TEXT NOT NULL, summary TEXT NOT NULL, result TEXT NOT NULL,
+        gone INTEGER)""")
+    db.execute("CREATE INDEX checks_fixture ON checks (fixture, taken)")
+    db.execute("""CREATE TABLE findings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, check_id INTEGER NOT NULL REFERENCES checks (id), key TEXT NOT NULL,
+        kind TEXT NOT NULL, fixture TEXT NOT NULL, shelf INTEGER NOT NULL, position INTEGER NOT NULL, sku TEXT NOT NULL,
+        probability REAL NOT NULL, cause TEXT NOT NULL, action TEXT NOT NULL, cost REAL NOT NULL,
+        details TEXT NOT NULL)""")
+    db.execute("CREATE INDEX findings_check ON findings (check_id)")
+    db.execute("CREATE INDEX findings_key ON findings (key)")
+    db.execute("""CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, finding_id INTEGER NOT NULL REFERENCES findings (id),
+        fixture TEXT NOT NULL, state TEXT NOT NULL, who TEXT NOT NULL, note TEXT NOT NULL, opened TEXT NOT NULL,
+        changed TEXT NOT NULL, closed_check INTEGER REFERENCES checks (id), gone INTEGER)""")
+    db.execute("CREATE INDEX tasks_fixture ON tasks (fixture, state)")
+    db.execute("""CREATE TABLE shelf_changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, action TEXT NOT NULL,
+        subject TEXT NOT NULL, edits TEXT NOT NULL, undone_by TEXT, undone_at TEXT)""")
+
+
+def _kept_answers(db: Database) -> None:
+    db.execute("""CREATE TABLE kept_answers (
+        who TEXT NOT NULL, key TEXT NOT NULL, asked TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
+        headers TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (who, key))""")
+    db.execute("CREATE INDEX kept_answers_at ON kept_answers (at)")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -145,6 +186,8 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _scan_corrections,
     _dark_pictures_and_accepted_findings,
     _groups_of_facings,
+    _shelf_checks,
+    _kept_answers,
 )
 VERSION = len(STEPS)
 

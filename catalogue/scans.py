@@ -131,10 +131,16 @@ def load(catalogue: Catalogue, scan_id: int) -> Scan:
     return _scan(row)
 
 
-def latest(catalogue: Catalogue, text: str = "", *, offset: int = 0, limit: int = 50) -> list[Scan]:
-    """One page of the scans, newest first; with `text` only those that `count` of it counts."""
+def latest(
+    catalogue: Catalogue, text: str = "", *, offset: int = 0, limit: int = 50, before: int | None = None
+) -> list[Scan]:
+    """One page of the scans, newest first; with `text` only those that `count` of it counts.
+
+    `before` asks for those that are older than the scan with this number.
+    """
     where, values = _where(text)
-    found = catalogue.db.execute(f"{_SCAN} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", [*values, limit, offset])
+    sql = f"{_SCAN} WHERE {where} AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?"
+    found = catalogue.db.execute(sql, [*values, 2**63 - 1 if before is None else before, limit, offset])
     return [_scan(row) for row in found.fetchall()]
 
 

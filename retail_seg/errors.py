@@ -39,3 +39,7 @@ class ManifestError(RetailSegError):
 
 class RecordError(RetailSegError):
     """The record of the trainings cannot be reached, or holds no such run."""
+
+
+class PlanError(RetailSegError):
+    """A plan of a fixture is missing, cannot be read, or does not go with the plans that are kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -197,16 +198,16 @@ class Matcher:
         top: int = 5,
         side: int | None = None,
         among: Among | None = None,
+        on_stage: OnStage = unheard,
     ) -> Iterator[Scanned | PhotoError]:
-        """As `scan_many`, with the photo, its instances and their vectors beside each report."""
+        """As `scan_many`, with the photo, its instances and their vectors beside each report.
+
+        `on_stage` hears of stages in the thread that they begin in, and of `scanning.WAIT` behind the last of them.
+        """
         require("staff")
         segmenter = self.segmenter
-        return scan_each(
-            photos,
-            lambda photo: take_apart(segmenter, photo, side=side),
-            lambda seen: self._answer(seen, top, among),
-            workers,
-        )
+        take = partial(take_apart, segmenter, side=side, on_stage=on_stage)
+        return scan_each(photos, take, lambda seen: self._answer(seen, top, among, on_stage), workers, on_stage)
 
     def look(
         self,
@@ -252,23 +253,20 @@ class Matcher:
     ) -> list[Scanned]:
         return self._answering.answer(seen, self.versions, top, among, on_stage)
 
-    def only(self, wanted: Sequence[str]) -> Among | None:
-        """What can be there, for `among`: of categories, brands and lists of SKUs, see `among.among_of`."""
-        return among_of(self.catalogue, wanted)
+    def only(self, wanted: Sequence[str], *, files: bool = True) -> Among | None:
+        """What can be there, for `among`: of categories, brands, SKUs and (`files`) lists, see `among.among_of`."""
+        return among_of(self.catalogue, wanted, files=files)
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""
         state = self._gallery.current()
         return state.index.search(state.ranker.project(vectors), count)
 
-    def versions(self) -> dict[str, str | int]:
-        """What made an answer: program, segmenter, embedder, catalogue revision."""
-        return {
-            "version": __version__,
-            "segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}",
-            "embedder": f"{self.embedder.name}:{self.embedder.fingerprint}",
-            "revision": self.revision,
-        }
+    def versions(self, *, segmented: bool = True) -> dict[str, str | int]:
+        """What made an answer: program, segmenter (of one that was `segmented`), embedder, catalogue revision."""
+        segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
+        embedder = f"{self.embedder.name}:{self.embedder.fingerprint}"
+        return {"version": __version__, **segmenter, "embedder": embedder, "revision": self.revision}
 
     # -- changes
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "export": ("catalogue", "export", "Write all products and pictures to a folder that imports again."),
     "add": ("store", "add", "Add reference pictures of one product."),
     "scan": ("scan", "scan", "Count the products in photos."),
+    "plan": ("shelf", "plan", "Keep plans of fixtures: what should stand where."),
+    "check": ("shelf", "check", "Hold photos of a fixture against a plan."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
     "read": ("read", "read", "Read the words and barcodes on pictures."),
     "discover": ("discover", "discover", "Group what photos show by looks, for products without pictures."),
@@ -47,6 +49,8 @@ COMMANDS = {
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
     "app": ("app", "app", "Open the web app on a store."),
     "user": ("user", "user", "Say who may log in to the web app, and as what."),
+    "serve": ("serve", "serve", "Answer scripts over HTTP."),
+    "token": ("token", "token", "Say which scripts may use a store over HTTP, and as what."),
 }
 
 

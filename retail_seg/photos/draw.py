@@ -123,7 +123,7 @@ def _labels(
 
     image = Image.fromarray(canvas)
     pen = ImageDraw.Draw(image)
-    fonts = _font(NUMBER * size), _font(size)
+    fonts = letters(NUMBER * size), letters(size)
     taken: list[tuple[float, float, float, float]] = []
     for line in sorted(report.instances, key=lambda each: each.box[1]):
         colour = _colour(line, colours)
@@ -132,7 +132,7 @@ def _labels(
 
 
 @lru_cache(maxsize=32)
-def _font(size: float) -> Any:
+def letters(size: float) -> Any:
     """The first of FONTS that the system has, else the app's, else Pillow's own."""
     from PIL import ImageFont
 

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from catalogue import history
 from catalogue.errors import ImportFileError, UndoError, UnknownColumns
@@ -78,6 +78,12 @@ class UploadLine:
         return (line, self.sku, self.status, self.name, self.text(replace=replace), pictures, problems, self.remark)
 
 
+class _Folder(Protocol):
+    """Where an upload's file lies, until it is cleaned up."""
+
+    def cleanup(self) -> None: ...
+
+
 @dataclass
 class ImportUpload:
     """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it.
@@ -88,7 +94,7 @@ class ImportUpload:
     name: str
     fetch: bool
     path: Path
-    folder: tempfile.TemporaryDirectory[str]
+    folder: _Folder
     lines: list[UploadLine] = field(default_factory=list)
     file: ImportFile | None = None
     question: UnknownColumns | None = None
@@ -140,11 +146,50 @@ def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUploa
     Of its name only the ending counts, to tell a zip from a table. `fetch` gets pictures that are web addresses.
     """
     require("manager")
-    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
-    if ending is None:
-        raise UploadRefused(f"{name}: is no file that can be imported; give one of {', '.join(ENDINGS)}")
+    ending = _ending(name)
     folder = tempfile.TemporaryDirectory(prefix="retail-seg-import-", ignore_cleanup_errors=True)
     upload = ImportUpload(name, fetch, Path(folder.name) / f"upload{ending}", folder)
+    _fill(upload, content)
+    with _lock:
+        _waiting.append(upload)
+        while len(_waiting) > WAITING:
+            _waiting.popleft().drop()
+    return upload
+
+
+def receive_in(folder: Path, name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUpload:
+    """As `receive`, in a folder of the caller's, who looks after it; `kept_in` finds the upload again."""
+    require("manager")
+    upload = ImportUpload(name, fetch, folder / f"upload{_ending(name)}", _Callers(folder))
+    _fill(upload, content)
+    return upload
+
+
+def kept_in(folder: Path, name: str, *, fetch: bool = False) -> ImportUpload:
+    """An upload that `receive_in` kept in a folder."""
+    return ImportUpload(name, fetch, folder / f"upload{_ending(name)}", _Callers(folder))
+
+
+def _ending(name: str) -> str:
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
+    if ending is None:
+        raise UploadRefused(f"{name[:200]}: is no file that can be imported; give one of {', '.join(ENDINGS)}")
+    return ending
+
+
+class _Callers:
+    """A folder that outlives its upload."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def cleanup(self) -> None:
+        """Delete the upload's file, and leave the folder."""
+        for path in self._folder.glob("upload*"):
+            path.unlink(missing_ok=True)
+
+
+def _fill(upload: ImportUpload, content: BinaryIO) -> None:
     try:
         _write(upload, content)
         if upload.packed:
@@ -152,11 +197,6 @@ def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUploa
     except BaseException:
         upload.drop()
         raise
-    with _lock:
-        _waiting.append(upload)
-        while len(_waiting) > WAITING:
-            _waiting.popleft().drop()
-    return upload
 
 
 def _write(upload: ImportUpload, content: BinaryIO) -> None:
@@ -194,7 +234,7 @@ def check(matcher: Matcher, upload: ImportUpload, report: OnProgress) -> ImportU
     report(0.0, f"Reading {upload.name}")
     upload.question = None
     try:
-        upload.file = file = _read(matcher, upload)
+        file = read(matcher, upload)
     except UnknownColumns as question:
         upload.question = question
         return upload
@@ -268,15 +308,23 @@ def to_csv(lines: Iterable[UploadLine], *, replace: bool) -> str:
     return out.getvalue()
 
 
-def _read(matcher: Matcher, upload: ImportUpload) -> ImportFile:
+def read(matcher: Matcher, upload: ImportUpload) -> ImportFile:
+    """Find out which products an upload's file wants.
+
+    Raises UnknownColumns where a person has to say which column is which, ImportFileError for one that cannot be read.
+    """
     try:
-        return importing.read(matcher.catalogue, upload.path, upload.columns or None)
+        upload.file = importing.read(matcher.catalogue, upload.path, upload.columns or None)
+        return upload.file
     except UnknownColumns:
         raise
     except ImportFileError as error:
-        # People know the name that they gave the file, not the one under which it is kept.
-        text = str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)
-        raise ImportFileError(text) from None
+        raise ImportFileError(said_of(upload, error)) from None
+
+
+def said_of(upload: ImportUpload, error: Exception) -> str:
+    """What an error says of an upload's file: people know the name that they gave it, not the one it is kept under."""
+    return str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)
 
 
 def _refused(file: ImportFile) -> list[UploadLine]:

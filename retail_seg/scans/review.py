@@ -248,9 +248,11 @@ def _called(sku: str, probability: float, decided: bool, details: list[Any] | No
     return SURE_ if probability >= OLD_SURE else LIKELY
 
 
-def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> list[Listed]:
-    """A page of the kept scans that hold every word of `text`, newest first."""
-    page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit)
+def list_scans(
+    matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20, before: int | None = None
+) -> list[Listed]:
+    """A page of the kept scans that hold every word of `text`, newest first; all older than `before` where given."""
+    page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit, before=before)
     ids = [scan.id for scan in page]
     small, answers = scans.thumbnails(matcher.catalogue, ids), scans.answers(matcher.catalogue, ids)
     return [Listed(scan, small.get(scan.id), _totals(scan, answers[scan.id])) for scan in page]

@@ -21,19 +21,20 @@ FIELDS = ("category", "brand")
 NAMED = 5
 
 
-def among_of(catalogue: Catalogue, wanted: Sequence[str]) -> dict[str, float] | None:
+def among_of(catalogue: Catalogue, wanted: Sequence[str], *, files: bool = True) -> dict[str, float] | None:
     """The products that any of `wanted` names, each with its weight; None where nothing is wanted: all of them.
 
-    A wanted text is `category=NAME`, `brand=NAME` (in any case), or the path of a list: CSV in UTF-8, one SKU a line
-    with, if it is likelier or less likely than others, its weight behind it (a number, 1 without it, 0 for what is not
-    there); a heading `sku` or `sku,weight` may stand above. Of weights for one SKU the largest holds. Raises StoreError
-    for a text that names no product, and a list that holds an SKU that the store does not know.
+    A wanted text is `category=NAME`, `brand=NAME` (in any case), `sku=NUMBER` or, with `files`, the path of a list: CSV
+    in UTF-8, one SKU a line with, if it is likelier or less likely than others, its weight behind it (a number, 1
+    without it, 0 for what is not there); a heading `sku` or `sku,weight` may stand above. Of weights for one SKU the
+    largest holds. Raises StoreError for a text that names no product, and a list that holds an SKU that the store does
+    not know.
     """
     if not wanted:
         return None
     found: dict[str, float] = {}
     for text in wanted:
-        for sku, weight in _named(catalogue, text):
+        for sku, weight in _named(catalogue, text, files):
             found[sku] = max(weight, found.get(sku, 0.0))
     if not any(found.values()):
         raise StoreError(f"{', '.join(wanted)}: no product is left; give at least one SKU a weight above 0")
@@ -73,10 +74,14 @@ def choice_in_words(kept: Mapping[str, Any]) -> str:
     return " or ".join(text.replace("=", " ", 1) for text in kept.get("only", ()))
 
 
-def _named(catalogue: Catalogue, text: str) -> Iterable[tuple[str, float]]:
+def _named(catalogue: Catalogue, text: str, files: bool) -> Iterable[tuple[str, float]]:
     field, sign, value = text.partition("=")
     if sign and field in FIELDS:
         return ((sku, 1.0) for sku in _having(catalogue, field, value.strip()))
+    if sign and field == "sku":
+        return [(_known(catalogue, value.strip()), 1.0)]
+    if not files:
+        raise StoreError(f"{text}: names no products; give category=NAME, brand=NAME or sku=NUMBER")
     path = Path(text)
     if not path.is_file():
         raise StoreError(f"{text}: is no file; give category=NAME, brand=NAME, or a file with one SKU a line")
@@ -98,6 +103,12 @@ def _having(catalogue: Catalogue, field: str, value: str) -> list[str]:
             catalogue, Filter(category=one) if field == "category" else Filter(brand=one), offset=0, limit=everything
         )
     ]
+
+
+def _known(catalogue: Catalogue, sku: str) -> str:
+    if catalogue.find_product(sku) is None:
+        raise StoreError(f"sku={sku}: the store has no product {sku}; correct it, or enrol it first")
+    return sku
 
 
 def _listed(catalogue: Catalogue, path: Path) -> list[tuple[str, float]]:

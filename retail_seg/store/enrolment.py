@@ -97,10 +97,11 @@ def as_upload(source: PhotoSource | Upload) -> Upload:
 
 @dataclass(frozen=True)
 class Refused:
-    """An upload that became no reference, and why."""
+    """An upload that became no reference, and why; `double` where the picture is there already."""
 
     name: str
     reason: str
+    double: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,10 @@ def _checked(upload: Upload | Prepared, known: Collection[str], seen: set[str] |
     except PhotoError as error:
         return Refused(upload.name, str(error).removeprefix(f"{upload.name}: "))
     if one.content_hash in known:
-        return Refused(one.name, "is a picture of this product already")
+        return Refused(one.name, "is a picture of this product already", double=True)
     if seen is not None:
         if one.content_hash in seen:
-            return Refused(one.name, "is the same file as another one here")
+            return Refused(one.name, "is the same file as another one here", double=True)
         seen.add(one.content_hash)
     return one
 

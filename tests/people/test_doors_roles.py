@@ -13,9 +13,11 @@ from unittest.mock import MagicMock
 
 import pytest
 
+import retail_seg.people.tokens
 import retail_seg.people.users
 import retail_seg.products
 import retail_seg.scans
+import retail_seg.shelf
 import retail_seg.store
 import retail_seg.teaching
 from retail_seg.matcher import Matcher
@@ -34,7 +36,7 @@ VIEWER, STAFF, OTHER, MANAGER = (
 #: What a call is about when its first parameter is of one of these, or a folder with one of these names.
 STORES = ("Matcher", "Catalogue", "Teaching", "Trainings")
 FOLDERS = ("store", "store_folder")
-PACKAGES = (retail_seg.products, retail_seg.scans, retail_seg.store, retail_seg.teaching)
+PACKAGES = (retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store, retail_seg.teaching)
 OBJECTS = (Matcher, Teaching, Trainings, Editor)
 
 #: Looks only: nothing is written that anybody could miss, and a viewer's page may ask for it.
@@ -49,9 +51,10 @@ READS = {
     "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
-    "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
+    "browsing.categories", "browsing.product", "browsing.existing", "browsing.entry", "browsing.picture",
+    "browsing.count_products", "browsing.references", "browsing.names", "browsing.owner",
     "browsing.thumbnail", "browsing.last_changes", "barcodes.remark", "barcodes.gtins_on", "editing.rivals",
-    "settings.stated_policy", "health.neighbours",
+    "settings.stated_policy", "health.neighbours", "uploads.read",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
     "from_shelves.count_unnamed", "from_shelves.open_groups", "from_shelves.later_groups", "from_shelves.small_crop",
@@ -62,6 +65,11 @@ READS = {
     "review.crop_of", "review.list_scans",
     "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
+    # plans, checks and tasks of shelves
+    "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",
+    "planning.list_fixtures", "planning.changes", "checking.check_reports",
+    "checking.check_scanned", "second_look.looked_again", "keeping.list_checks",
+    "keeping.checks_between", "keeping.load_check", "keeping.findings_of", "keeping.list_tasks", "keeping.load_task",
     # the annotation set and its trainings
     "Editor.pick", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
@@ -70,6 +78,7 @@ READS = {
     "judging.overlay",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
+    "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
 }  # fmt: skip
 
 
@@ -78,6 +87,7 @@ def calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         for info in pkgutil.iter_modules(package.__path__):
             yield from functions(importlib.import_module(f"{package.__name__}.{info.name}"))
     yield from functions(retail_seg.people.users)
+    yield from functions(retail_seg.people.tokens)
     for kind in OBJECTS:
         for name, member in vars(kind).items():
             if not name.startswith("_") and callable(getattr(kind, name)) and not isinstance(member, property):

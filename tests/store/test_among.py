@@ -101,3 +101,13 @@ def test_what_could_be_there_is_asked_again_as_it_was_kept(catalogue: Catalogue,
         catalogue.remove_product(sku)
     with pytest.raises(StoreError, match="scan it again"):
         choice_again(catalogue, kept)
+
+
+def test_an_sku_can_be_named_and_files_can_be_forbidden(catalogue: Catalogue, tmp_path: Path) -> None:
+    assert among_of(catalogue, ["sku= 4,5", "brand=leaf"]) == {"4,5": 1.0, "3": 1.0}
+    with pytest.raises(StoreError, match="no product 9"):
+        among_of(catalogue, ["sku=9"])
+    path = listed(tmp_path, "1\n")
+    assert among_of(catalogue, [path]) == {"1": 1.0}
+    with pytest.raises(StoreError, match="names no products"):
+        among_of(catalogue, [path], files=False)
