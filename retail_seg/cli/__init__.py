@@ -21,6 +21,7 @@ COMMANDS = {
     "scan": ("scan", "scan", "Count the products in photos."),
     "plan": ("shelf", "plan", "Keep plans of fixtures: what should stand where."),
     "check": ("shelf", "check", "Hold photos of a fixture against a plan."),
+    "report": ("report", "report", "Write figures over time of the checks that are kept."),
     "alert": ("alert", "alert", "Tell findings by webhook, e-mail or CSV."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
     "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
