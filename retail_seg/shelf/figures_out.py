@@ -13,7 +13,7 @@ from retail_seg.shelf.figures import Figure, Figures, Share
 FIGURE_COLUMNS = ("group", "name", "week", "checks", "places", "availability", "compliance", "mended", "hours")
 SHARE_COLUMNS = ("group", "name", "week", "kind", "value", "facings", "share", "centimetres", "share_of_length")
 #: Width and height of a chart, in its own units, and the room beside and below it for words.
-WIDE, HIGH, LEFT, BELOW = 640, 200, 40, 24
+WIDE, HIGH, LEFT, BELOW = 640, 200, 56, 24
 
 
 def write_figures_csv(found: Figures, file: TextIO) -> None:
