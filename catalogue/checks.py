@@ -129,7 +129,16 @@ def save(catalogue: Catalogue, check: NewCheck, *, by: str = "") -> SavedCheck:
     with catalogue.change() as db:
         cursor = db.execute(
             "INSERT INTO checks (at, by, plan_id, fixture, shop, taken, summary, result) VALUES (?,?,?,?,?,?,?,?)",
-            [now(), by, check.plan_id, check.fixture, check.shop, check.taken, _text(check.summary), _text(check.result)],
+            [
+                now(),
+                by,
+                check.plan_id,
+                check.fixture,
+                check.shop,
+                check.taken,
+                _text(check.summary),
+                _text(check.result),
+            ],
         )
         assert cursor.lastrowid is not None
         number = int(cursor.lastrowid)
@@ -204,8 +213,8 @@ def _insert(db: Database, check: int, one: NewFinding) -> int:
     cursor = db.execute(
         "INSERT INTO findings (check_id, key, kind, fixture, shelf, position, sku, probability, cause, action, cost,"
         " details) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-        [check, one.key, one.kind, one.fixture, one.shelf, one.position, one.sku, one.probability, one.cause, one.action,
-         one.cost, _text({**one.details, "place": one.place})],
+        [check, one.key, one.kind, one.fixture, one.shelf, one.position, one.sku, one.probability, one.cause,
+         one.action, one.cost, _text({**one.details, "place": one.place})],
     )  # fmt: skip
     assert cursor.lastrowid is not None
     return int(cursor.lastrowid)
@@ -247,13 +256,13 @@ def _find_task(db: Database, number: int) -> Task:
 
 def _check(row: tuple[Any, ...]) -> KeptCheck:
     *values, summary = row
-    return KeptCheck(*values, summary=json.loads(summary))
+    return KeptCheck(*values, json.loads(summary))
 
 
 def _finding(row: tuple[Any, ...]) -> KeptFinding:
     *values, details = row
-    return KeptFinding(*values, details=json.loads(details))
+    return KeptFinding(*values, json.loads(details))
 
 
 def _task(row: tuple[Any, ...]) -> Task:
-    return Task(*row[:8], finding=_finding(row[8:]))
+    return Task(*row[:8], _finding(row[8:]))

@@ -18,7 +18,7 @@ class Position:
     shelf       1 is the topmost, 0 where only presence counts
     position    from the left on its shelf, from 1
     facings     how many should stand beside each other; `min_facings` how few are still enough
-    x, y        left and top from the fixture's top left corner, `width` of all facings, in mm or any one unit of length;
+    x, y        left and top from the fixture's top left corner, `width` of all facings, in mm or any one unit;
                 None where not known
     """
 

@@ -146,4 +146,4 @@ def _choice(names: Sequence[str]) -> str:
 
 def _kept(row: tuple[Any, ...]) -> KeptPlan:
     *texts, names, positions, facings = row
-    return KeptPlan(*texts, fixtures=tuple(names.split("\x1f")), positions=positions, facings=facings)
+    return KeptPlan(*texts, tuple(names.split("\x1f")), positions, facings)

@@ -181,7 +181,9 @@ def undo(number: int, store: Path, by: str) -> None:
     help="CSV or JSON (sku, on_hand, backroom, due, listed, sold_since, price, rate, hours): findings get their likely "
     "cause, what to do and what they cost; may be given several times.",
 )
-@click.option("--keep", is_flag=True, help="Keep the check in the store: findings become tasks, what is mended is done.")
+@click.option(
+    "--keep", is_flag=True, help="Keep the check in the store: findings become tasks, what is mended is done."
+)
 @side_option
 @boxes_option
 @only_option
@@ -280,4 +282,3 @@ def _position_text(one: Position) -> Iterator[str]:
 def _change_text(change: ShelfChange) -> Iterator[str]:
     undone = f" (taken back by {change.undone_by or 'somebody'})" if change.undone_at else ""
     yield f"{change.id:6} {change.at[:19]} {change.by or '-'}: {change.action}, {change.subject}{undone}"
-

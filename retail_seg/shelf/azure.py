@@ -33,7 +33,9 @@ def read(data: Any, name: str) -> tuple[tuple[Position, ...], list[str]]:
     """
     inner = data.get("planogram", data) if isinstance(data, dict) else None
     if not isinstance(inner, dict) or not all(isinstance(inner.get(key), list) for key in ("products", "positions")):
-        raise PlanError(f"{name}: is no planogram of Azure's; it has to hold the lists products, fixtures and positions")
+        raise PlanError(
+            f"{name}: is no planogram of Azure's; it has to hold the lists products, fixtures and positions"
+        )
     problems: list[str] = []
     widths = {key: _number(one.get("w")) for key, one in _by_id(inner["products"], "product", problems).items()}
     boards = _by_id(inner.get("fixtures") or [], "fixture", problems)
@@ -91,7 +93,9 @@ def write(plan: Plan, names: Mapping[str, str]) -> str:
     planogram = {
         "width": round(right, 2),
         "height": round(max(tops.values()) + SHELF, 2),
-        "products": [{"id": sku, "name": names.get(sku) or sku, "w": round(wide[sku], 2), "h": HEIGHT} for sku in plan.skus],
+        "products": [
+            {"id": sku, "name": names.get(sku) or sku, "w": round(wide[sku], 2), "h": HEIGHT} for sku in plan.skus
+        ],
         "fixtures": [
             {"id": str(shelf), "x": 0.0, "y": round(top, 2), "w": round(right, 2), "h": SHELF}
             for shelf, top in sorted(tops.items())

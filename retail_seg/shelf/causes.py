@@ -103,7 +103,7 @@ def _explained(finding: Finding, stock: Stock) -> Finding:
 
 
 def cost_of(finding: Finding, stock: Stock) -> float:
-    """Price × rate of sale × hours, where price and rate are known; of a place that is low, the share that is missing."""
+    """Price × rate of sale × hours, where price and rate are known; of a low place the share that is missing."""
     if stock.price is None or stock.rate is None:
         return 0.0
     whole = stock.price * stock.rate * (HOURS if stock.hours is None else stock.hours)
@@ -141,7 +141,9 @@ def _rows(path: Path, problems: list[str]) -> Iterable[tuple[str, dict[str, Any]
             return [(f"{path.name}, number {n}", one if isinstance(one, dict) else {}) for n, one in enumerate(rows, 1)]
         table = read_table(lambda: path.open("rb"), path.name, lambda first: [])
     except (OSError, ValueError, RecursionError, ImportFileError) as error:
-        raise PlanError(f"{path}: is no file of stock ({error}); give CSV or JSON with sku, on_hand, backroom, due") from None
+        raise PlanError(
+            f"{path}: is no file of stock ({error}); give CSV or JSON with sku, on_hand, backroom, due"
+        ) from None
     names = {column: column.strip().lower().replace(" ", "_") for column in table.columns}
     if "sku" not in names.values():
         raise PlanError(f"{path}: has no column sku; name the columns sku, on_hand, backroom, due, listed, sold_since")

@@ -16,8 +16,9 @@ FLOOR = 0.002
 PLANNED = 3.0
 #: The least chance of what is said to stand in another product's place; it is also more probable than none of them.
 NAMED = 0.35
-#: So often a product is seen so badly that it is none of the catalogue; and odds of such a facing among its own.
-BADLY, AMONG = 0.02, 3.0
+#: So often a product is seen so badly that it is none of the catalogue; of those that are its candidates all the same
+#: this share is it; and odds of such a facing among its own.
+BADLY, STILL, AMONG = 0.02, 0.4, 3.0
 #: Of a product without references: that share of the chance of being none of the catalogue.
 NOT_KNOWN = 0.5
 
@@ -44,6 +45,17 @@ def none_of(row: Row) -> np.ndarray:
     return np.array([min(max(1.0 - sum(one.values()), 0.0), 1.0) for one in row.chances])
 
 
+def as_own(chance: np.ndarray, row: Row, none: np.ndarray) -> np.ndarray:
+    """How likely facings look as they do if they are a product that is expected there, (s, m).
+
+    A product that is seen badly is none of the catalogue first, and then still among its candidates; a stranger's
+    candidates are others.
+    """
+    told = np.array([sum(one.values()) for one in row.chances])
+    share = np.where(chance > FLOOR, chance / np.maximum(told, chance), 0.0)
+    return np.asarray(np.minimum(chance + none * (BADLY + STILL * share), 1.0))
+
+
 def at_home(chance: np.ndarray, none: np.ndarray) -> np.ndarray:
     """Chances (s, m) of a product among others of its own in its place, from those of the scan and of none, (m,).
 
@@ -60,7 +72,8 @@ def best_other(chances: Sequence[Mapping[str, float]], sku: str, planned: Collec
     alike, mistakes among them too: their evidence counts for the square root of their number of independent ones.
     """
     others = sorted({other for one in chances for other in one if other != sku})
-    table = np.array([[max(one.get(other, 0.0), FLOOR / 4) for other in others] for one in chances]).reshape(-1, len(others))
+    rows = [[max(one.get(other, 0.0), FLOOR / 4) for other in others] for one in chances]
+    table = np.array(rows, float).reshape(len(chances), len(others))
     rest = np.array([max(1 - sum(one.values()), FLOOR) for one in chances])[:, None]
     evidence = np.log(np.concatenate([table, rest], 1)).mean(0) * np.sqrt(len(chances))
     evidence[:-1] += [np.log(PLANNED) if other in planned else 0.0 for other in others]

@@ -47,8 +47,9 @@ def check(
 ) -> Checked:
     """Scan photos of one fixture and hold them against a plan; a photo that cannot be read fails alone.
 
-    `stock` tells why something may be missing; `side`, `workers` and `among` are as in `Matcher.scan_each`; `on_photo` hears of each photo when it is scanned.
-    Raises the photo's own PhotoError where none is left. Only staff may.
+    `stock` tells why something may be missing; `side`, `workers` and `among` are as in
+    `Matcher.scan_each`; `on_photo` hears of each photo when it is scanned. Raises the photo's own PhotoError where
+    none is left. Only staff may.
     """
     require("staff")
     done: list[Scanned] = []
@@ -67,6 +68,8 @@ def check_reports(
     """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`."""
     catalogue = matcher.catalogue
     with_references = catalogue.reference_counts(plan.skus)
-    names = catalogue.names_of({*plan.skus, *(match.sku for one in reports for line in one.instances for match in line.matches)})
+    names = catalogue.names_of(
+        {*plan.skus, *(match.sku for one in reports for line in one.instances for match in line.matches)}
+    )
     result = decide(sights_of(reports), plan, sorted(set(plan.skus) - set(with_references)), names)
     return replace(explained(result, stock), versions=dict(reports[0].versions))

@@ -10,7 +10,7 @@ import numpy as np
 
 from catalogue.plan_records import Plan, Position
 from retail_seg.shelf.judging import Judged, counts_of, instances_of, judge
-from retail_seg.shelf.reading import SightRead, read_sight
+from retail_seg.shelf.reading import SightRead, read_sight, widths_of
 from retail_seg.shelf.results import (
     FAULTS,
     CheckedInstance,
@@ -47,30 +47,55 @@ def decide(
     judged, loose = _judged(reads, positions, sorted(set(strangers) & {one.sku for one in positions}))
     statuses = tuple(_named(one.status, names) for one in judged)
     gaps = tuple(gap for n, read in enumerate(reads) for gap in _gaps(read, n))
-    found = [finding_of(status, one, positions) for status, one in zip(statuses, judged, strict=True) if status.status in FAULTS]
+    found = [
+        finding_of(status, one, positions)
+        for status, one in zip(statuses, judged, strict=True)
+        if status.status in FAULTS
+    ]
     return CheckResult(
-        plan.name, plan.version, (fixture,), _photos(sights), statuses, ranked(found), instances_of(judged, loose), gaps,
-        _notes(reads, strangers),
+        plan.name, plan.version, (fixture,), _photos(sights), statuses, ranked(found), instances_of(judged, loose),
+        gaps, _notes(reads, strangers),
     )  # fmt: skip
 
 
 def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings with the dearest first, then the surest, then in reading order."""
-    return tuple(sorted(findings, key=lambda one: (-one.cost, -round(one.probability, 2), one.fixture, one.shelf, one.position)))
+    return tuple(
+        sorted(findings, key=lambda one: (-one.cost, -round(one.probability, 2), one.fixture, one.shelf, one.position))
+    )
 
 
 def _fixture(sights: Sequence[Sight], plan: Plan, strangers: Collection[str]) -> tuple[str, list[SightRead]]:
     """The fixture of the plan that the photos fit best, with the photos read against it."""
     best: tuple[float, str, list[SightRead]] | None = None
+    widths = _shared_widths(sights)
     for fixture in plan.fixtures:
         positions = plan.of(fixture)
         skus = sorted({one.sku for one in positions})
-        reads = [read_sight(sight, positions, skus, sorted(set(strangers) & set(skus))) for sight in sights]
+        unknown = sorted(set(strangers) & set(skus))
+        reads = [read_sight(sight, positions, skus, unknown, wide) for sight, wide in zip(sights, widths, strict=True)]
         cost = sum(sorted(read.cost for read in reads))
         if best is None or cost < best[0] - 1e-9:
             best = cost, fixture, reads
     assert best is not None, "a plan has a fixture"
     return best[1], best[2]
+
+
+def _shared_widths(sights: Sequence[Sight]) -> list[dict[str, float]]:
+    """For each photo the widths, in its pixels, of products that others show, by those that both show."""
+    own = [widths_of(sight)[0] for sight in sights]
+    found: list[dict[str, float]] = []
+    for mine in own:
+        told: dict[str, list[float]] = {}
+        for its in own:
+            both = sorted(set(mine) & set(its))
+            if its is mine or not both:
+                continue
+            scale = float(np.median([mine[sku] / its[sku] for sku in both]))
+            for sku, width in its.items():
+                told.setdefault(sku, []).append(width * scale)
+        found.append({sku: float(np.median(some)) for sku, some in told.items()})
+    return found
 
 
 def _judged(
@@ -93,7 +118,9 @@ def _judged(
 
 def _in_order(loose: Sequence[Loose]) -> list[Loose]:
     """Astray facings in an order that does not hang on that of the photos."""
-    return sorted(loose, key=lambda one: (one.shelf, one.position, one.stand.area.box, sorted(one.stand.chances.items())))
+    return sorted(
+        loose, key=lambda one: (one.shelf, one.position, one.stand.area.box, sorted(one.stand.chances.items()))
+    )
 
 
 def _named(status: PositionStatus, names: Mapping[str, str]) -> PositionStatus:
@@ -141,8 +168,15 @@ def _gaps(read: SightRead, photo: int) -> list[Gap]:
 
 
 def _notes(reads: Sequence[SightRead], strangers: Collection[str]) -> tuple[str, ...]:
-    notes = [f"{one.sight.image}: nothing of the plan was recognised in it; give a photo of this fixture" for one in reads if not one.rows]
-    notes += [f"SKU {sku} has no references, so what stands at its places cannot be told; add some" for sku in sorted(strangers)]
+    notes = [
+        f"{one.sight.image}: nothing of the plan was recognised in it; give a photo of this fixture"
+        for one in reads
+        if not one.rows
+    ]
+    notes += [
+        f"SKU {sku} has no references, so what stands at its places cannot be told; add some"
+        for sku in sorted(strangers)
+    ]
     return tuple(notes)
 
 
@@ -174,7 +208,9 @@ def _presence(sights: Sequence[Sight], one: Position, strangers: Collection[str]
         if len(sure) > len(best[0]):
             best = [chance for chance, _ in sure], tuple(id_ for _, ids in sure for id_ in ids)
     spread, found = counts_of(best[0]), len(best[0])
-    base = PositionStatus(one.fixture, one.shelf, one.position, one.sku, "ok", 1.0, found, best[1], one.facings, one.min_facings)
+    base = PositionStatus(
+        one.fixture, one.shelf, one.position, one.sku, "ok", 1.0, found, best[1], one.facings, one.min_facings
+    )
     if one.sku in strangers:
         return replace(base, status="unknown", probability=1.0)
     if found >= one.min_facings:
@@ -182,8 +218,7 @@ def _presence(sights: Sequence[Sight], one: Position, strangers: Collection[str]
     if found:
         return replace(base, status="low", probability=sum(spread[: one.min_facings]))
     none = 1.0
-    for sight in sights:
-        for row in sight.rows:
-            for chances in row.chances:
-                none *= 1 - chances.get(one.sku, 0.0)
+    for row in (row for sight in sights for row in sight.rows):
+        for told in row.chances:
+            none *= 1 - told.get(one.sku, 0.0)
     return replace(base, status="empty", probability=max(none, 0.5))

@@ -49,6 +49,8 @@ def _words(canvas: np.ndarray, shown: list[tuple[PositionStatus, np.ndarray]]) -
         font = letters(max(min(usual, 1.6 * w / 8), 9))
         left, top, right, bottom = pen.multiline_textbbox((0, 0), text, font=font)
         at = x + (w - right + left) / 2, y + h / 2 - (bottom - top) / 2
-        pen.rectangle((at[0] - 3, at[1] - 3, at[0] + right - left + 3, at[1] + bottom - top + 6), fill=COLOURS[one.status])
+        pen.rectangle(
+            (at[0] - 3, at[1] - 3, at[0] + right - left + 3, at[1] + bottom - top + 6), fill=COLOURS[one.status]
+        )
         pen.multiline_text((at[0] - left, at[1] - top), text, font=font, fill=(255, 255, 255), align="center")
     return np.asarray(image)

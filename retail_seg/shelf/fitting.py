@@ -15,7 +15,7 @@ from catalogue.plan_records import Position
 from retail_seg.shelf.seeing import Row, Sight
 
 #: How much stronger the plan's order holds than a row's own deviation: weights of ridges.
-SHARED, BENT, OWN = 1e-3, 0.3, 0.15
+SHARED, BENT, SHIFT, SCALE = 0.5, 0.3, 0.15, 0.3
 #: Terms that all shelves share, before those of each.
 TERMS = 5
 #: An anchor of at least this weight is an edge, not a middle.
@@ -60,7 +60,10 @@ class Fit:
         here = self._edges(shelf)
         if here.any():
             order = np.argsort(self.anchors.u[here], kind="stable")
-            at, off = self.anchors.u[here][order], (self.anchors.x[here] - self._straight(shelf, self.anchors.u[here]))[order]
+            at, off = (
+                self.anchors.u[here][order],
+                (self.anchors.x[here] - self._straight(shelf, self.anchors.u[here]))[order],
+            )
             if self.flush and at[0] > 1e-6:
                 start = self._straight(shelf, np.zeros(1), shared=True) - self._straight(shelf, np.zeros(1))
                 at, off = np.concatenate([[0.0], at]), np.concatenate([start, off])
@@ -68,7 +71,7 @@ class Fit:
         return np.asarray(x.reshape(u.shape))
 
     def _straight(self, shelf: int, u: np.ndarray, shared: bool = False) -> np.ndarray:
-        """x of points (n,) of a shelf before it is bent; without its own deviation where only what is `shared` counts."""
+        """x of points (n,) of a shelf before it is bent; `shared`: without its own deviation."""
         numbers = np.where(np.arange(len(self.numbers)) < TERMS, self.numbers, 0.0) if shared else self.numbers
         return np.asarray(_design(self.shelves, np.full(u.size, shelf), u / self.unit) @ numbers)
 
@@ -81,7 +84,9 @@ def layout(positions: Sequence[Position], widths: Mapping[str, float], typical: 
     if all(one.x is not None for one in positions):
         left = np.array([one.x for one in positions], float)
         if (np.diff(left) > 0).all():
-            usual = float(np.median(np.diff(left) / [one.facings for one in positions[:-1]])) if len(left) > 1 else typical
+            usual = (
+                float(np.median(np.diff(left) / [one.facings for one in positions[:-1]])) if len(left) > 1 else typical
+            )
             right = left + [one.width or one.facings * usual for one in positions]
             right[:-1] = np.where([one.width is None for one in positions[:-1]], left[1:], right[:-1])
             return np.stack([left, np.maximum(right, left + 1e-6)], 1)
@@ -148,12 +153,12 @@ def _design(shelves: Sequence[int], shelf: np.ndarray, u: np.ndarray) -> np.ndar
 
 
 def _ridges(shelves: int) -> np.ndarray:
-    return np.array([0.0, 1e-6, SHARED, SHARED, BENT, *[OWN] * shelves, *[OWN] * shelves]) * 0.1
+    return np.array([0.0, 1e-6, SHARED, SHARED, BENT, *[SHIFT] * shelves, *[SCALE] * shelves]) * 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Where shelves are from top to bottom: each as two lines top = t + slope · x, bottom = b + slope · x, in pixels."""
+    """Where shelves are from top to bottom: two lines each, top and bottom at x = 0 with one slope, in pixels."""
 
     tops: Mapping[int, float]
     bottoms: Mapping[int, float]

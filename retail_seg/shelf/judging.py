@@ -53,6 +53,8 @@ def _status(one: Joined, planned: Sequence[str], strangers: Sequence[str]) -> Po
         tuple(id_ for stand in view.stands for id_ in stand.ids), position.facings, position.min_facings,
         areas=one.areas,
     )  # fmt: skip
+    if own and one.seen < LEAST_SEEN and len(own) < position.min_facings:
+        return replace(base, status="unseen", probability=1 - one.seen)
     if own:
         spread = counts_of([stand.own for stand in view.stands])
         if position.sku in strangers:

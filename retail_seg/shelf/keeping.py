@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
 
 
-def keep_check(
-    matcher: Matcher, result: CheckResult, *, shop: str = "", taken: str = "", by: str = ""
-) -> SavedCheck:
+def keep_check(matcher: Matcher, result: CheckResult, *, shop: str = "", taken: str = "", by: str = "") -> SavedCheck:
     """Keep a check; returns its number and those of the tasks that it opened and ended.
 
     `shop` is the fixture's own without it, `taken` (ISO) the time now. Only staff may.

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from catalogue.tables import BadLine, Table, read_table
 from catalogue.plan_records import Plan, Position, in_order
 from catalogue.records import clean_text
+from catalogue.tables import BadLine, Table, read_table
 from retail_seg.errors import PlanError
 from retail_seg.shelf import azure
 
@@ -25,7 +25,7 @@ MAX_BYTES, MOST = 64 * 2**20, 10_000
 
 @dataclass(frozen=True)
 class PlanFile:
-    """A plan as it was read: `problems` are sentences on lines that were left out, `notes` on what was made of others."""
+    """A plan as it was read: `problems` are sentences on lines that were left out, `notes` on what became of others."""
 
     plan: Plan
     problems: tuple[str, ...] = ()
@@ -188,7 +188,9 @@ def _looked_over(found: PlanFile, known: Collection[str] | None) -> PlanFile:
     for fixture in found.plan.fixtures:
         shelves = {one.shelf for one in found.plan.of(fixture)}
         gone = sorted(set(range(1, max(shelves) + 1)) - shelves)
-        notes += [f"shelf {shelf} of fixture {fixture} has no position in the plan; nothing is asked of it" for shelf in gone]
+        notes += [
+            f"shelf {shelf} of fixture {fixture} has no position in the plan; nothing is asked of it" for shelf in gone
+        ]
     if known is not None:
         notes += [
             f"SKU {sku} is not in the catalogue; what stands at its places cannot be told, add it with references"

@@ -65,9 +65,7 @@ def import_plan(
     return found, keep_plan(matcher, found.plan, source=path.name, starts=starts, ends=ends, by=by)
 
 
-def keep_plan(
-    matcher: Matcher, plan: Plan, *, source: str = "", starts: str = "", ends: str = "", by: str = ""
-) -> int:
+def keep_plan(matcher: Matcher, plan: Plan, *, source: str = "", starts: str = "", ends: str = "", by: str = "") -> int:
     """Keep a plan as the next version under its name; returns the version. Raises as `import_plan`."""
     by = sign("manager", by)
     for day in (starts, ends):
@@ -122,7 +120,9 @@ def plan_of_report(report: Report, name: str, fixture: str) -> tuple[Plan, tuple
         spot = fixture, shelves[row], numbers[row], skus[members[0]] or ""
         positions.append(Position(*spot, facings, max(round(ENOUGH * facings), 1), *_extent(boxes[members])))
     unknown, likely = skus.count(None), sum(line.proposed is not None for line in lines)
-    notes = [f"{unknown} things that nobody has named are not part of the plan; name them in the scan"] if unknown else []
+    notes = (
+        [f"{unknown} things that nobody has named are not part of the plan; name them in the scan"] if unknown else []
+    )
     notes += [f"{likely} are only likely what the plan says; confirm them in the scan"] if likely else []
     return Plan(name, tuple(positions), "scan"), tuple(notes)
 

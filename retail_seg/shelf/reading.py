@@ -13,7 +13,7 @@ import numpy as np
 
 from catalogue.plan_records import Position
 from retail_seg.shelf.aligning import EXTRA, Costs, Reading, align
-from retail_seg.shelf.chances import BADLY, at_home, chances_of, none_of
+from retail_seg.shelf.chances import as_own, at_home, chances_of, none_of
 from retail_seg.shelf.fitting import Anchors, Bands, Fit, bands, fit, layout
 from retail_seg.shelf.seeing import Row, Sight
 
@@ -22,11 +22,13 @@ MISSING, AT_END = 2.2, 0.5
 #: a wide gap where it should be, from so many facings on, takes so much of it off; in the midst of a run it costs.
 ROOM, TOLD, INNER = 0.45, 1.6, 1.2
 #: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
-BARE, COVERED, OUTSIDE = 0.5, 3.2, 0.1
+BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.1
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
-PLAY, PULL, FARTHEST = 0.35, 1.5, 2.0
+PLAY, PULL, FARTHEST = 0.35, 1.5, 1.5
 #: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
 UNREAD, UNSEEN = 0.4, 0.6
+#: A run that is nearer to the photo's side than this share of a facing is cut off by it.
+CUT = 0.5
 #: In the first round a row is tried as so many shelves at most, afterwards as those that are so many shelves off.
 ALIKE, NEAR = 4, 0.8
 #: Passing over a shelf or row between two that are read.
@@ -57,9 +59,7 @@ class RowRead:
 
 @dataclass(frozen=True, eq=False)
 class SightRead:
-    """A photo read against a plan: its boards, the rows that were read (by board), and where the places are.
-
-    """
+    """A photo read against a plan: its boards, the rows that were read (by board), and where the places are."""
 
     sight: Sight
     boards: tuple[Board, ...]
@@ -71,17 +71,26 @@ class SightRead:
     @property
     def cost(self) -> float:
         """What reading it like this costs less than reading nothing; the lower the better it fits."""
-        read = (one.reading.cost - _nothing(self.sight.rows[one.row], self.boards[one.board]) for one in self.rows.values())
+        read = (
+            one.reading.cost - _nothing(self.sight.rows[one.row], self.boards[one.board]) for one in self.rows.values()
+        )
         return float(sum(read))
 
 
 def read_sight(
-    sight: Sight, positions: Sequence[Position], skus: Sequence[str], strangers: Collection[str] = ()
+    sight: Sight,
+    positions: Sequence[Position],
+    skus: Sequence[str],
+    strangers: Collection[str] = (),
+    widths: Mapping[str, float] | None = None,
 ) -> SightRead:
-    """Read a photo against the positions of one fixture; `skus` are its products, `strangers` those without references."""
+    """Read a photo against the positions of one fixture; `skus` are its products, `strangers` have no references.
+
+    `widths` are in pixels of products that other photos show, for a plan without lengths.
+    """
     chances = tuple(chances_of(row, skus, strangers) for row in sight.rows)
-    widths, typical = _widths(sight)
-    boards = _boards(positions, skus, widths, typical)
+    own, typical = widths_of(sight)
+    boards = _boards(positions, skus, {**(widths or {}), **own}, typical)
     pairs = {pair: _pair(*pair, sight, boards, chances) for pair in _alike(boards, chances)}
     found = _assigned(sight, boards, pairs, {})
     for _ in range(2):
@@ -106,7 +115,7 @@ def _alike(boards: Sequence[Board], chances: Sequence[np.ndarray]) -> list[tuple
     return found
 
 
-def _widths(sight: Sight) -> tuple[dict[str, float], float]:
+def widths_of(sight: Sight) -> tuple[dict[str, float], float]:
     """Median width in pixels of each product that is likely seen, and of all facings."""
     found: dict[str, list[float]] = {}
     every: list[float] = []
@@ -157,9 +166,11 @@ def _pair(
         empty = _emptiness(row, edges, sight.width, before, facings)
     gap = INNER * np.clip(before[:-1] - ROOM, 0, 3)
     none = none_of(row)
-    reading = align(Costs(-np.log(np.minimum(raw + BADLY * none, 1)), -np.log(1 - raw), away, gap, empty, facings), swaps)
-    own = np.array(reading.own)[:, None]
-    return RowRead(r, b, reading, np.where(own, at_home(raw, none), np.minimum(raw, 0.49)))
+    alike = 1 / np.sqrt(facings)[:, None]  # what is wrong with one facing of a product mostly is with all of them
+    own, other = -np.log(as_own(raw, row, none)), -np.log(1 - raw)
+    reading = align(Costs(alike * own, alike * other, alike * away, gap, empty, facings), swaps)
+    told = np.array(reading.own)[:, None]
+    return RowRead(r, b, reading, np.where(told, at_home(raw, none), np.minimum(raw, 0.49)))
 
 
 def _gaps_before(row: Row) -> np.ndarray:
@@ -199,7 +210,10 @@ def _nothing(row: Row, board: Board) -> float:
 
 
 def _assigned(
-    sight: Sight, boards: Sequence[Board], pairs: Mapping[tuple[int, int], RowRead], shifts: Mapping[tuple[int, int], float]
+    sight: Sight,
+    boards: Sequence[Board],
+    pairs: Mapping[tuple[int, int], RowRead],
+    shifts: Mapping[tuple[int, int], float],
 ) -> dict[int, RowRead]:
     """The row of each shelf, in the order of both, so that all is read at the least cost (by board)."""
     n, k = len(sight.rows), len(boards)
@@ -226,12 +240,10 @@ def _assigned(
     return found
 
 
-def _fitted(
-    sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float
-) -> tuple[Fit, Bands]:
+def _fitted(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float) -> tuple[Fit, Bands]:
     shelves = [board.shelf for board in boards]
     extent = max(float(board.edges[-1, 1] - board.edges[0, 0]) for board in boards)
-    anchors = _anchors(sight, boards, found)
+    anchors = _anchors(sight, boards, found, typical)
     heights = {board.shelf: y for board in boards if (y := _height(board)) is not None}
     steady = len(heights) == len(boards) and (np.diff([heights[s] for s in shelves]) > 0).all()
     rows = {boards[b].shelf: sight.rows[one.row] for b, one in found.items()}
@@ -244,11 +256,11 @@ def _height(board: Board) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def _anchors(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead]) -> Anchors:
+def _anchors(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float) -> Anchors:
     """Edges of positions whose facings are all there, middles of others."""
     rows: list[tuple[float, float, float, float]] = []
     for b, one in found.items():
-        board, boxes = boards[b], sight.rows[one.row].boxes
+        board, boxes, before = boards[b], sight.rows[one.row].boxes, _gaps_before(sight.rows[one.row])
         for i, (start, end) in enumerate(one.reading.spans):
             own = float(one.chances[i, start:end].mean()) if end > start else 0.0
             if own < 0.5:
@@ -256,7 +268,15 @@ def _anchors(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead]
             left, right = board.edges[i]
             if end - start == board.positions[i].facings:
                 rows += [(board.shelf, left, boxes[start, 0], own), (board.shelf, right, boxes[end - 1, 2], own)]
-            else:
+                continue
+            # Where the photo's side cuts a run, its other end is where it should be, without a gap behind it.
+            cut_left = boxes[start, 0] < CUT * typical and before[end] < ROOM
+            cut_right = boxes[end - 1, 2] > sight.width - CUT * typical and before[start] < ROOM
+            if cut_left and not cut_right:
+                rows.append((board.shelf, right, boxes[end - 1, 2], 0.5 * own))
+            elif cut_right and not cut_left:
+                rows.append((board.shelf, left, boxes[start, 0], 0.5 * own))
+            elif not cut_left:
                 middle = (boxes[start, 0] + boxes[end - 1, 2]) / 2
                 rows.append((board.shelf, (left + right) / 2, middle, 0.3 * own))
     table = np.array(rows, float).reshape(-1, 4)

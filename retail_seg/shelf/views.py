@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,14 @@ def _read(read: SightRead, photo: int, board: Board, edges: np.ndarray, one: Row
         start, end = one.reading.spans[i]
         wide = max(spans[i, 1] - spans[i, 0], 1e-6)
         stands = tuple(
-            _stand(read, photo, one.row, j, float(one.chances[i, j]), (row.middle[j] - spans[i, 0]) / wide * position.facings)
+            _stand(
+                read,
+                photo,
+                one.row,
+                j,
+                float(one.chances[i, j]),
+                (row.middle[j] - spans[i, 0]) / wide * position.facings,
+            )
             for j in range(start, end)
         )
         area = _area(read, photo, board.shelf, spans[i])
@@ -119,7 +127,9 @@ def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[
         seen = float(np.clip(tall, 0, 1) * np.clip(wide, 0, 1))
         free = 1.0 - _covered(read, (edges[i, 0], top, edges[i, 1], bottom))
         area = _area(read, photo, board.shelf, edges[i])
-        found.append(View(position, area, seen if seen >= 0.6 else 0.0, free, (), 0.8 if read.bands.sure else 0.4, _of(edges[i])))
+        found.append(
+            View(position, area, seen if seen >= 0.6 else 0.0, free, (), 0.8 if read.bands.sure else 0.4, _of(edges[i]))
+        )
     return found
 
 
@@ -200,14 +210,14 @@ def joined(views: Sequence[View]) -> Joined:
         stands += fresh
     seen = _union([view for view in ranked if view.seen > 0])
     areas = tuple(view.area for view in sorted(views, key=lambda one: one.area.photo) if view.seen >= 0.3)
-    whole = View(lead.position, lead.area, seen, lead.free, tuple(sorted(stands, key=lambda one: one.slot)), lead.certain,
-                 lead.span)  # fmt: skip
+    whole = replace(lead, seen=seen, stands=tuple(sorted(stands, key=lambda one: one.slot)))
     return Joined(whole, tuple(views), areas, seen, same)
 
 
-def _rank(view: View) -> tuple[bool, int, float, float, float]:
+def _rank(view: View) -> tuple[Any, ...]:
     """The more of a place a view sees, and the more of its product, the sooner it comes."""
-    return view.seen < WHOLE, -len(view.own), -round(view.seen, 3), -sum(one.own for one in view.stands), view.free
+    much = view.seen < WHOLE, -len(view.own), -round(view.seen, 3), -sum(one.own for one in view.stands)
+    return *much, -len(view.stands), view.free, -view.certain, view.area.box
 
 
 def _union(views: Sequence[View]) -> float:

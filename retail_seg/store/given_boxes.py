@@ -53,7 +53,11 @@ class GivenBoxes:
         found: dict[str, list[Box]] = {}
         problems = []
         for row in table.rows:
-            reason = row.reason if isinstance(row, BadLine) else _add(found, {k: row[1].get(v) or "" for k, v in names.items()})
+            reason = (
+                row.reason
+                if isinstance(row, BadLine)
+                else _add(found, {k: row[1].get(v) or "" for k, v in names.items()})
+            )
             if reason:
                 problems.append(f"{path.name}, line {row.line if isinstance(row, BadLine) else row[0]}: {reason}")
         return cls(path.name, {name: tuple(some) for name, some in found.items()}, digest, tuple(problems))

@@ -16,6 +16,7 @@ import pytest
 import retail_seg.people.users
 import retail_seg.products
 import retail_seg.scans
+import retail_seg.shelf
 import retail_seg.store
 import retail_seg.teaching
 from retail_seg.matcher import Matcher
@@ -34,7 +35,7 @@ VIEWER, STAFF, OTHER, MANAGER = (
 #: What a call is about when its first parameter is of one of these, or a folder with one of these names.
 STORES = ("Matcher", "Catalogue", "Teaching", "Trainings")
 FOLDERS = ("store", "store_folder")
-PACKAGES = (retail_seg.products, retail_seg.scans, retail_seg.store, retail_seg.teaching)
+PACKAGES = (retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store, retail_seg.teaching)
 OBJECTS = (Matcher, Teaching, Trainings, Editor)
 
 #: Looks only: nothing is written that anybody could miss, and a viewer's page may ask for it.
@@ -56,6 +57,10 @@ READS = {
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "review.crop_of", "review.list_scans",
     "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
+    # plans, checks and tasks of shelves
+    "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",
+    "planning.list_fixtures", "planning.changes", "checking.check_reports", "keeping.list_checks",
+    "keeping.checks_between", "keeping.load_check", "keeping.findings_of", "keeping.list_tasks", "keeping.load_task",
     # the annotation set and its trainings
     "Editor.pick", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",

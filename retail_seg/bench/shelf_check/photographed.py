@@ -33,7 +33,7 @@ class Shot:
     def box(self, left: float, top: float, right: float, bottom: float) -> tuple[float, float, float, float]:
         """The box in pixels, left, top, right, bottom, around a rectangle in mm."""
         corners = self.at(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
-        return (*corners.min(0).tolist(), *corners.max(0).tolist())  # type: ignore[return-value]
+        return (*corners.min(0).tolist(), *corners.max(0).tolist())
 
     def share(self, left: float, top: float, right: float, bottom: float) -> float:
         """The share of a rectangle's box that is in the photo."""
@@ -82,7 +82,7 @@ def report_of(
     stocked: Stocked, shot: Shot, name: str, shop: Sequence[Article], rng: np.random.Generator, noise: float = 1.0
 ) -> Report:
     """The report that a scan of the photo gives, its instances true, their probabilities those of a fair embedder."""
-    lines = []
+    lines: list[ReportLine] = []
     for front in stocked.fronts:
         if shot.share(front.left, front.top, front.right, front.bottom) < 0.4:
             continue

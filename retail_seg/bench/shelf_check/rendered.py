@@ -144,11 +144,20 @@ def _photo(
     size = round(height * scale), round((right - left) * scale)
     spread = 2.0 if view == "tilted" else 0.6
     turn = [float(np.clip(rng.normal(0, s * spread), -14, 14)) for s in (4, 3, 1.2)]
-    camera = Camera(turn[0], turn[1], turn[2], float(rng.uniform(0.85, 1.1)), 0.0, (right - left) * (1.06 if view == "tilted" else 1.0))
+    camera = Camera(
+        turn[0],
+        turn[1],
+        turn[2],
+        float(rng.uniform(0.85, 1.1)),
+        0.0,
+        (right - left) * (1.06 if view == "tilted" else 1.0),
+    )
     light = Light(exposure=float(rng.uniform(0.9, 1.2)), blur=float(rng.uniform(0, 0.8)), noise=2.0, quality=88)
     rows = []
     for shelf, base in sorted(stocked.bases.items()):
-        board = ShelfRow(shelf - 1, base - 265 - middle[1], base - middle[1], left - middle[0], right - middle[0], 380.0)
+        board = ShelfRow(
+            shelf - 1, base - 265 - middle[1], base - middle[1], left - middle[0], right - middle[0], 380.0
+        )
         pieces = tuple(
             Piece(front.sku or "?", item, None, (front.left + front.right) / 2 - middle[0], front.bottom - middle[1],
                   float(rng.uniform(2, 14)), front.right - front.left, front.bottom - front.top, shelf - 1, n,

@@ -51,7 +51,7 @@ def score(checks: Iterable[tuple[Mapping[Key, str], Mapping[Key, str]]]) -> Chec
         clean += false == 0
     places = sum(confused.values())
     well = sum(count for (status, _), count in confused.items() if status in ("ok", "unseen"))
-    scores = {status: _of_status(confused, status) for status in STATUSES}
+    scores: dict[str, StatusScore] = {status: _of_status(confused, status) for status in STATUSES}
     return CheckScore(scores, alarms / max(well, 1), clean / max(number, 1), places, number, dict(confused))
 
 

@@ -95,7 +95,8 @@ def _planned(
     found: list[Position] = []
     edges: dict[tuple[int, int], tuple[float, float]] = {}
     bases: dict[int, float] = {}
-    y, before = 0.0, []
+    y = 0.0
+    before: list[Article] = []
     order = [int(i) for i in rng.permutation(max(one.family for one in shop) + 1)]
     queue = [one for family in order for one in shop if one.family == family]
     for shelf in range(1, shelves + 1):
@@ -119,7 +120,9 @@ def _planned(
             before.append(article)
             least = int(rng.integers(1, facings + 1))
             place = (round(x, 1), round(y - article.height, 1), round(width, 1)) if lengths else (None, None, None)
-            found.append(Position("made", shelf, number, article.sku, facings, least, place[0], y if lengths else None, place[2]))
+            found.append(
+                Position("made", shelf, number, article.sku, facings, least, place[0], y if lengths else None, place[2])
+            )
             edges[shelf, number] = x, x + width
             x += width + float(rng.uniform(0, 12))
     return tuple(found), edges, bases, (wide, y + 40)
@@ -187,7 +190,7 @@ def _fronts(
 ) -> tuple[Front, ...]:
     """Facings as they stand: in their places, shoved to the right where what is wider than its place needs room."""
     found: list[Front] = []
-    pushed = {shelf: 0.0 for shelf in bases}
+    pushed = dict.fromkeys(bases, 0.0)
     for one in positions:
         sku, number = stands[one.key[1:]]
         article = of.get(sku) or replace(of[one.sku], sku=STRANGER)
