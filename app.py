@@ -3,12 +3,13 @@
 import streamlit as st
 
 from retail_seg.people.roles import acting_as
-from retail_seg.web import health, imports, login, products, scan, scans, settings, style, teach
+from retail_seg.web import health, imports, login, products, scan, scans, settings, shelves, style, teach
 from retail_seg.web.shared import nothing_unsaid
 
 PAGES = (
     (scan, "scan", "Scan", "photo_camera"),
     (scans, "scans", "Scans", "history"),
+    (shelves, "shelves", "Shelves", "shelves"),
     (products, "products", "Products", "inventory_2"),
     (imports, "import", "Import", "upload_file"),
     (health, "health", "Health", "monitor_heart"),
