@@ -158,7 +158,7 @@ def _part() -> str:
     """The part that the address names; choosing another one changes the address."""
     named = st.query_params.get("part", "")
     named = named if named in PARTS else "check"
-    if st.session_state.get("shelf_part_of") != named:
+    if st.session_state.get("shelf_part_of") != named or "shelf_part" not in st.session_state:
         st.session_state["shelf_part_of"] = st.session_state["shelf_part"] = named
     chosen = st.segmented_control(
         "Part", list(PARTS), format_func=lambda name: PARTS[name][0], key="shelf_part", required=True,
