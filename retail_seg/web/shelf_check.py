@@ -56,12 +56,12 @@ def _show(found: Matcher, view: CheckView) -> None:
         st.metric("Not in a photo", f"{unseen} of {summary.get('positions', 0)}", width="content")
     for note in view.result.notes:
         st.warning(sentence(note), icon=":material/info:")
-    left, right = st.columns([5, 4], gap="medium")
-    with left:
-        _fixture(view)
-        _photos(found, view)
-    with right:
+    _fixture(view)
+    left, right = st.columns(2, gap="medium")
+    with left:  # first on a phone: what is to be done
         _findings(found, view)
+    with right:
+        _photos(found, view)
     _downloads(view)
 
 

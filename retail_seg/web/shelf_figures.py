@@ -99,10 +99,13 @@ def _shares(made: Figures) -> None:
         st.caption("The last checks recognised nothing.")
         return
     word = (kind or "brand").capitalize()
-    rows = [
-        {word: one.value, "Share": one.share, "Facings": one.facings, "Centimetres": one.centimetres} for one in found
+    rows: list[dict[str, object]] = [
+        {word: one.value, "Share": 100 * one.share, "Facings": one.facings, "Centimetres": one.centimetres}
+        for one in found
     ]
-    bar = st.column_config.ProgressColumn("Share", format="percent", min_value=0.0, max_value=1.0)
+    if all(one.centimetres is None for one in found):
+        rows = [{name: value for name, value in row.items() if name != "Centimetres"} for row in rows]
+    bar = st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0.0, max_value=100.0)
     st.dataframe(rows, hide_index=True, width="stretch", column_config={"Share": bar}, alt=f"Share of shelf by {word}")
     left_out = f"; {more} more are in the files" if more else ""
     st.caption(f"Of the last check of each fixture; centimetres where a planogram states widths{left_out}.")

@@ -16,6 +16,7 @@ from retail_seg.web import shelf_grid, widgets
 from retail_seg.web.shared import errors_as_sentences, may
 from retail_seg.web.text import counted, plain
 
+KINDS = {"planogram": "Planogram", "scan": "Shelf as it was,", "list": "List of what must be seen,"}
 #: Bad lines of a file that are shown, and scans to choose from.
 PROBLEMS, SCANS = 30, 50
 
@@ -46,10 +47,14 @@ def _open(name: str) -> None:
 
 
 def _headline(plan: KeptPlan) -> str:
+    return f"**{plain(plan.name)}**, version {plan.version}  \n{_about(plan)}"
+
+
+def _about(plan: KeptPlan) -> str:
     return (
-        f"**{plain(plan.name)}**, version {plan.version}  \n{counted(plan.positions, 'place')}, "
-        f"{counted(plan.facings, 'facing')} on {plain(', '.join(plan.fixtures))}  \n"
-        f":small[{plan.kind} of {plain(plan.source or 'a script')}, {plan.at[:16].replace('T', ' ')} UTC"
+        f"{counted(plan.positions, 'place')}, {counted(plan.facings, 'facing')} on "
+        f"{plain(', '.join(plan.fixtures))}  \n"
+        f":small[{KINDS[plan.kind]} made of {plain(plan.source or 'values')}, {plan.at[:16].replace('T', ' ')} UTC"
         f"{' by ' + plain(plan.by) if plan.by else ''}{_days(plan)}]"
     )
 
@@ -157,7 +162,7 @@ def _one(found: Matcher, name: str) -> None:
         texts = {one.version: f"{one.version} ({one.at[:10]}, {one.by or 'unnamed'})" for one in versions}
         wanted = st.selectbox("Version", list(texts), format_func=texts.__getitem__, width=320, key=f"version_{name}")
     row, plan = planning.load_plan(found, name, wanted)
-    st.markdown(_headline(row))
+    st.markdown(_about(row))
     names = browsing.names(found, plan.skus)
     for fixture in plan.fixtures:
         st.markdown(f"**{plain(fixture)}**")

@@ -53,10 +53,9 @@ def row(found: Matcher, finding: Mapping[str, Any], task: Task | None, *, with_f
     """A finding with what to do about it and, where it is a task, how far that is and what can be done."""
     with st.container(border=True, gap="small"):
         where = f"**{plain(finding['fixture'])}** · " if with_fixture else ""
-        st.markdown(f"{where}{plain(_upper(finding['text']))} :small[({finding['probability']:.0%} sure)]")
+        sure = f":small[({finding['probability']:.0%} sure)]"
         todo = _todo(finding)
-        if todo:
-            st.markdown(todo)
+        st.markdown(f"{where}{plain(_upper(finding['text']))} {sure}" + (f"  \n{todo}" if todo else ""))
         if task is None:
             st.caption("Not a task: somebody said earlier that this is not true.")
             return

@@ -147,10 +147,10 @@ def _list(found: Matcher) -> None:
 
 #: Part of the page ► its label and what shows it.
 PARTS = {
-    "check": (":material/fact_check: Check", _check),
-    "tasks": (":material/checklist: Tasks", shelf_tasks.show),
-    "plans": (":material/view_module: Plans", shelf_plans.show),
-    "figures": (":material/monitoring: Figures", shelf_figures.show),
+    "check": ("Check", _check),
+    "tasks": ("Tasks", shelf_tasks.show),
+    "plans": ("Plans", shelf_plans.show),
+    "figures": ("Figures", shelf_figures.show),
 }
 
 
