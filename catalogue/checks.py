@@ -255,14 +255,16 @@ def _find_task(db: Database, number: int) -> Task:
 
 
 def _check(row: tuple[Any, ...]) -> KeptCheck:
-    *values, summary = row
-    return KeptCheck(*values, json.loads(summary))
+    id_, at, by, plan, version, fixture, shop, taken, summary = row
+    return KeptCheck(id_, at, by, plan, version, fixture, shop, taken, json.loads(summary))
 
 
 def _finding(row: tuple[Any, ...]) -> KeptFinding:
-    *values, details = row
-    return KeptFinding(*values, json.loads(details))
+    id_, check, key, kind, fixture, shelf, position, sku, probability, cause, action, cost, details = row
+    place = fixture, shelf, position, sku
+    return KeptFinding(id_, check, key, kind, *place, probability, cause, action, cost, json.loads(details))
 
 
 def _task(row: tuple[Any, ...]) -> Task:
-    return Task(*row[:8], _finding(row[8:]))
+    id_, place, state, who, note, opened, changed, closed, *finding = row
+    return Task(id_, place, state, who, note, opened, changed, closed, _finding(tuple(finding)))

@@ -145,5 +145,6 @@ def _choice(names: Sequence[str]) -> str:
 
 
 def _kept(row: tuple[Any, ...]) -> KeptPlan:
-    *texts, names, positions, facings = row
-    return KeptPlan(*texts, tuple(names.split("\x1f")), positions, facings)
+    id_, name, version, kind, starts, ends, source, at, by, names, positions, facings = row
+    held = tuple(names.split("\x1f")), positions, facings
+    return KeptPlan(id_, name, version, kind, starts, ends, source, at, by, *held)

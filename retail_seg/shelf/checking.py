@@ -13,7 +13,9 @@ from retail_seg.photos.load import PhotoSource
 from retail_seg.shelf.causes import Stock, explained
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.results import CheckResult
+from retail_seg.shelf.second_look import looked_again
 from retail_seg.shelf.seeing import sights_of
+from retail_seg.store.given_boxes import GivenBoxes
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -59,7 +61,11 @@ def check(
         on_photo()
     if not done:
         raise failed[0] if failed else PhotoError("no photo is given; name at least one of the fixture")
-    return Checked(check_reports(matcher, [one.report for one in done], plan, stock), tuple(done), tuple(failed))
+    result = check_reports(matcher, [one.report for one in done], plan, stock)
+    if plan.kind != "list" and not isinstance(matcher.segmenter, GivenBoxes):  # who gives boxes has seen all there is
+        again = looked_again(matcher, done, result, CANDIDATES)
+        result = result if again is None else check_reports(matcher, again, plan, stock)
+    return Checked(result, tuple(done), tuple(failed))
 
 
 def check_reports(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from retail_seg.shelf.chances import best_other
@@ -13,6 +13,10 @@ from retail_seg.shelf.views import WHOLE, Joined, Loose, Stand
 LEAST_SEEN = 0.5
 #: Odds by which a product that is missing from its place is more probable than others to stand elsewhere.
 ASTRAY = 3.0
+#: and in the place of what stands in its own.
+SWAPPED = 12.0
+#: From this chance on a facing is taken for a product that is missing from its place.
+SURELY = 0.7
 #: A facing of which a photo's side cuts off less than this share is seen.
 CUT = 0.5
 
@@ -31,9 +35,13 @@ def judge(
     """What is with each place, in their order; a facing that stands astray accounts for one place."""
     found = [Judged(_status(one, planned, strangers), one) for one in places]
     free = list(loose)
+    homes: dict[str, set[tuple[int, int]]] = {}
+    for place in places:
+        position = place.view.position
+        homes.setdefault(position.sku, set()).add((position.shelf, position.position))
     for n, one in enumerate(found):
         if one.status.status in ("empty", "wrong", "unknown") and one.status.sku not in strangers:
-            astray = _astray(one.status, free)
+            astray = _astray(one.status, free, homes.get(one.status.product, set()))
             if astray and (astray[0].shelf, astray[0].position) == (one.status.shelf, one.status.position):
                 found[n] = replace(one, status=_at_home(one.status, astray))
             elif astray:
@@ -85,9 +93,13 @@ def _empty_chance(one: Joined) -> float:
     return min(0.99, one.seen * (0.5 + 0.5 * one.view.free) * (0.6 + 0.4 * one.view.certain))
 
 
-def _astray(status: PositionStatus, loose: Sequence[Loose]) -> list[Loose]:
-    """Facings elsewhere that are most probably of a place's product; all that stand in one other place."""
-    sure = [(one, chance) for one in loose if (chance := _of_product(one.stand, status.sku)) >= 0.5]
+def _astray(status: PositionStatus, loose: Sequence[Loose], swapped: Collection[tuple[int, int]]) -> list[Loose]:
+    """Facings elsewhere that are most probably of a place's product; all that stand in one other place.
+
+    `swapped` are the places of what stands in its own: there it is expected.
+    """
+    told = [(one, _of_product(one.stand, status.sku, (one.shelf, one.position) in swapped)) for one in loose]
+    sure = [(one, chance) for one, chance in told if chance >= SURELY]
     if not sure:
         return []
     best = min(sure, key=lambda pair: (-round(pair[1], 6), abs(pair[0].shelf - status.shelf), pair[0].shelf,
@@ -95,12 +107,12 @@ def _astray(status: PositionStatus, loose: Sequence[Loose]) -> list[Loose]:
     return [one for one, _ in sure if (one.shelf, one.position) == (best.shelf, best.position)]
 
 
-def _of_product(stand: Stand, sku: str) -> float:
+def _of_product(stand: Stand, sku: str, expected: bool = False) -> float:
     """How probable a facing is a product that is missing from its place, where no other candidate is as probable."""
-    chance = stand.chances.get(sku, 0.0)
-    if chance < max(stand.chances.values(), default=0.0):
+    chance, odds = stand.chances.get(sku, 0.0), SWAPPED if expected else ASTRAY
+    if chance <= 0 or (chance < max(stand.chances.values()) and not expected):
         return 0.0
-    return ASTRAY * chance / (ASTRAY * chance + 1 - chance) if chance > 0 else 0.0
+    return odds * chance / (odds * chance + 1 - chance)
 
 
 def _at_home(status: PositionStatus, astray: Sequence[Loose]) -> PositionStatus:

@@ -98,10 +98,19 @@ def read_sight(
         shifts = _shifts(sight, boards, where[1])
         near = sorted(pair for pair, shift in shifts.items() if shift <= NEAR)
         pairs = {pair: _pair(*pair, sight, boards, chances, where, typical) for pair in near}
-        found = _assigned(sight, boards, pairs, shifts if where[1].sure else {})
+        before, found = found, _assigned(sight, boards, pairs, shifts if where[1].sure else {})
+        if _same(before, found):
+            break
     found = {b: _pair(one.row, b, sight, boards, chances, where, typical, swaps=True) for b, one in found.items()}
     place, lines = _fitted(sight, boards, found, typical)
     return SightRead(sight, boards, found, place, lines, typical)
+
+
+def _same(before: Mapping[int, RowRead], after: Mapping[int, RowRead]) -> bool:
+    """Whether two rounds read the same, so that a third would."""
+    return {b: (one.row, one.reading.spans) for b, one in before.items()} == {
+        b: (one.row, one.reading.spans) for b, one in after.items()
+    }
 
 
 def _alike(boards: Sequence[Board], chances: Sequence[np.ndarray]) -> list[tuple[int, int]]:

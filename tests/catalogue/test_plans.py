@@ -1,4 +1,4 @@
-"""Plans, checks and tasks of shelves as rows: versions, days, what is refused, and that every change can be taken back."""
+"""Plans, checks and tasks of shelves as rows: versions, days, what is refused, every change taken back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_plan_comes_back_as_it_was_kept_and_keeps_its_versions(catalogue: Cata
 
 def test_two_plans_of_one_fixture_at_one_time_are_refused(catalogue: Catalogue) -> None:
     plans.save(catalogue, Plan("summer", BAY), starts="2026-05-01", ends="2026-08-31")
-    with pytest.raises(PlanConflict, match="bay .* summer and winter"):
+    with pytest.raises(PlanConflict, match=r"bay .* summer and winter"):
         plans.save(catalogue, Plan("winter", BAY), starts="2026-08-31")
     assert [one.name for one in plans.latest(catalogue)] == ["summer"]
     plans.save(catalogue, Plan("winter", BAY), starts="2026-09-01")

@@ -15,7 +15,7 @@ ALARMS, PLACES, SECONDS = 1 / 200, 150, 0.1
 
 
 def benchmark_aligned(number: int = 240, seed: int = 0, noise: float = 1.0) -> Section:
-    """Alignment alone: checks of made fixtures whose instances are true and whose probabilities are a fair embedder's."""
+    """Alignment alone: checks of made fixtures whose instances are true, named by a fair embedder."""
     pairs: list[tuple[Mapping[Key, str], Mapping[Key, str]]] = []
     seconds, places = 0.0, 0
     for made in made_checks(number, seed, noise):
