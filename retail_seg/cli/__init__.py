@@ -44,6 +44,7 @@ COMMANDS = {
     "undo": ("maintenance", "undo", "Take a change of the log back."),
     "health": ("maintenance", "health", "Say what weakens the catalogue."),
     "replay": ("maintenance", "replay", "Match kept scans against today's catalogue."),
+    "privacy": ("privacy", "privacy", "Say for how long photos are kept, and whether faces are blurred."),
     "backup": ("maintenance", "backup", "Copy the store to a file while it is in use."),
     "restore": ("maintenance", "restore", "Make a store from a backup."),
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),

@@ -61,11 +61,19 @@ def check(
         on_photo()
     if not done:
         raise failed[0] if failed else PhotoError("no photo is given; name at least one of the fixture")
-    result = check_reports(matcher, [one.report for one in done], plan, stock)
-    if plan.kind != "list" and not isinstance(matcher.segmenter, GivenBoxes):  # who gives boxes has seen all there is
-        again = looked_again(matcher, done, result, CANDIDATES)
-        result = result if again is None else check_reports(matcher, again, plan, stock)
-    return Checked(result, tuple(done), tuple(failed))
+    return Checked(check_scanned(matcher, done, plan, stock), tuple(done), tuple(failed))
+
+
+def check_scanned(
+    matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, Stock] | None = None
+) -> CheckResult:
+    """Hold photos that were scanned with CANDIDATES against a plan, with a second look; `stock` as in `check`."""
+    require("staff")
+    result = check_reports(matcher, [one.report for one in scanned], plan, stock)
+    if plan.kind == "list" or isinstance(matcher.segmenter, GivenBoxes):  # who gives boxes has seen all there is
+        return result
+    again = looked_again(matcher, scanned, result, CANDIDATES)
+    return result if again is None else check_reports(matcher, again, plan, stock)
 
 
 def check_reports(

@@ -25,7 +25,7 @@ from retail_seg.scans import keeping as scan_keeping
 from retail_seg.scans.review import MAX_PHOTO_MB, photo_name, photo_of
 from retail_seg.shelf import alerts, keeping, planning
 from retail_seg.shelf.causes import Stock, StockFile, read_stock
-from retail_seg.shelf.checking import CANDIDATES, check_reports
+from retail_seg.shelf.checking import CANDIDATES, check_scanned
 from retail_seg.shelf.drawing import draw_check
 from retail_seg.shelf.kept_results import result_of
 from retail_seg.shelf.plan_files import PlanFile
@@ -70,7 +70,7 @@ def check_photos_of(
     if not scanned:
         return PhotoCheck(failed=failed)
     say(0.9, "holding them against the plan")
-    result = check_reports(matcher, [one.report for one, _, _ in scanned], plan, stock)
+    result = check_scanned(matcher, [one for one, _, _ in scanned], plan, stock)
     with matcher.catalogue.change():
         saved = keeping.keep_check(matcher, result, shop=shop, taken=taken)
         about = {"fixture": ", ".join(result.fixtures), "check": saved.id, "taken": taken}
