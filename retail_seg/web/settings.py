@@ -107,7 +107,7 @@ def _privacy(found: Matcher) -> None:
         return
     with st.form("privacy", width=420):
         days = st.number_input("Days that photos are kept; 0 for ever", 0, 36500, now.days or 0)
-        sent = st.form_submit_button("Save", type="primary")
+        sent = st.form_submit_button("Save the days", type="primary")
     if sent:
         with errors_as_sentences():
             privacy.state_days(found, int(days) or None)
