@@ -62,9 +62,9 @@ def _position(values: Mapping[str, Any]) -> PositionStatus:
 
 def _finding(values: Mapping[str, Any]) -> Finding:
     rest = {name: value for name, value in values.items() if name not in ("text", "key")}
-    areas = tuple(map(_area, rest.pop("areas")))
-    spots = {name: _spot(rest.pop(name, None)) for name in ("stands_at", "comes_from")}
-    return Finding(**rest, areas=areas, **spots)
+    rest["areas"] = tuple(map(_area, rest["areas"]))
+    rest |= {name: _spot(rest.get(name)) for name in ("stands_at", "comes_from")}
+    return Finding(**rest)
 
 
 def _instance(values: Mapping[str, Any]) -> CheckedInstance:

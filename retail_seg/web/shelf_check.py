@@ -16,14 +16,19 @@ from retail_seg.web.text import counted, plain, sentence
 
 def headline(one: KeptCheck) -> str:
     """A check in a list, as Markdown."""
-    faults = [f"{number} {kind}" for kind in FAULTS if (number := one.summary.get(kind, 0))]
     shop = f" · {plain(one.shop)}" if one.shop else ""
+    return f"**{one.id} · {plain(one.fixture)}**{shop}  \n{_outcome(one)}  \n:small[{_made(one)}]"
+
+
+def _outcome(one: KeptCheck) -> str:
+    faults = [f"{number} {plain(kind)}" for kind in FAULTS if (number := one.summary.get(kind, 0))]
+    return f"{share(one.summary.get('available'))} available; {', '.join(faults) or 'all as planned'}"
+
+
+def _made(one: KeptCheck) -> str:
     by = f" by {plain(one.by)}" if one.by else ""
-    plan = f"{plain(one.plan)}, version {one.version}" if one.plan else "a plan that is not kept"
-    return (
-        f"**{one.id} · {plain(one.fixture)}**{shop}  \n{share(one.summary.get('available'))} available; "
-        f"{', '.join(faults) or 'all as planned'}  \n:small[{one.taken[:16].replace('T', ' ')} UTC{by}, against {plan}]"
-    )
+    plan = f"{plain(one.plan)}, version {one.version:d}" if one.plan else "a plan that is not kept"
+    return f"{plain(one.taken[:16].replace('T', ' '))} UTC{by}, against {plan}"
 
 
 def share(value: float | None) -> str:
@@ -47,7 +52,7 @@ def page(found: Matcher, wanted: str) -> None:
 def _show(found: Matcher, view: CheckView) -> None:
     check, summary = view.check, view.check.summary
     st.subheader(plain(check.fixture))
-    st.caption(headline(check).partition("  \n")[2].replace("  \n", " · "))
+    st.caption(f"{_outcome(check)} · {_made(check)}")
     with st.container(horizontal=True, gap="medium"):
         st.metric("Available", share(summary.get("available")), width="content")
         st.metric("As planned", share(summary.get("compliance")), width="content")
@@ -69,7 +74,7 @@ def _fixture(view: CheckView) -> None:
     st.markdown("**The fixture**, from the top and from the left")
     shelf_grid.show(map(shelf_grid.cell_of_status, view.result.positions))
     used = [kind for kind, number in view.result.statuses.items() if number]
-    st.caption(" · ".join(f"{plain(shelf_grid.SIGNS[kind])} {kind}: {shelf_grid.WORDS[kind]}" for kind in used))
+    st.caption(" · ".join(f"{plain(shelf_grid.SIGNS[kind])} {plain(kind)}: {shelf_grid.WORDS[kind]}" for kind in used))
 
 
 def _photos(found: Matcher, view: CheckView) -> None:

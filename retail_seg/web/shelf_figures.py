@@ -107,7 +107,7 @@ def _shares(made: Figures) -> None:
         rows = [{name: value for name, value in row.items() if name != "Centimetres"} for row in rows]
     bar = st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0.0, max_value=100.0)
     st.dataframe(rows, hide_index=True, width="stretch", column_config={"Share": bar}, alt=f"Share of shelf by {word}")
-    left_out = f"; {more} more are in the files" if more else ""
+    left_out = f"; {more:d} more are in the files" if more else ""
     st.caption(f"Of the last check of each fixture; centimetres where a planogram states widths{left_out}.")
 
 

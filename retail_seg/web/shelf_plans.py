@@ -36,7 +36,9 @@ def show(found: Matcher) -> None:
     for plan in plans:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(_headline(plan))
-            if st.button("Open", key=f"plan_{plan.id}", help=f"Open plan {plan.name}", icon=":material/open_in_full:"):
+            if st.button(
+                "Open", key=f"plan_{plan.id}", help=f"Open plan {plain(plan.name)}", icon=":material/open_in_full:"
+            ):
                 _open(plan.name)
     _changes(found, "")
 
@@ -47,7 +49,7 @@ def _open(name: str) -> None:
 
 
 def _headline(plan: KeptPlan) -> str:
-    return f"**{plain(plan.name)}**, version {plan.version}  \n{_about(plan)}"
+    return f"**{plain(plan.name)}**, version {plan.version:d}  \n{_about(plan)}"
 
 
 def _about(plan: KeptPlan) -> str:
@@ -62,7 +64,7 @@ def _about(plan: KeptPlan) -> str:
 def _days(plan: KeptPlan) -> str:
     if not plan.starts and not plan.ends:
         return ""
-    return f"; from {plan.starts or 'ever'} to {plan.ends or 'further notice'}"
+    return f"; from {plain(plan.starts or 'ever')} to {plain(plan.ends or 'further notice')}"
 
 
 # -- new plans

@@ -39,7 +39,10 @@ def show(found: Matcher) -> None:
         )
     tasks = keeping.list_tasks(found, fixture or "", (state or "open",))
     if not tasks:
-        st.info(f"No task is {state}." if state != "open" else "Nothing is to be done.", icon=":material/check_circle:")
+        st.info(
+            f"No task is {plain(state)}." if state != "open" else "Nothing is to be done.",
+            icon=":material/check_circle:",
+        )
         return
     st.caption(f"{counted(len(tasks), 'task')}, what costs most first")
     rows = st.container(gap="small")
@@ -70,7 +73,7 @@ def _upper(text: str) -> str:
 
 def _todo(finding: Mapping[str, Any]) -> str:
     action, why, cost = finding.get("action"), finding.get("why"), finding.get("cost")
-    told = f":material/{ACTIONS.get(action, 'task')}: **{plain(_upper(action))}**" if action else ""
+    told = f":material/{ACTIONS[action]}: **{plain(_upper(action))}**" if action in ACTIONS else ""
     told += f": {plain(why)}" if told and why else ""
     return told + (f" · costs about {cost:,.2f}" if cost else "")
 
@@ -78,7 +81,7 @@ def _todo(finding: Mapping[str, Any]) -> str:
 def _about(task: Task) -> str:
     who = f" by {plain(task.who)}" if task.who and task.state != "open" else ""
     note = f" · {sentence(task.note)}" if task.note else ""
-    since = task.opened[:16].replace("T", " ")
+    since = plain(task.opened[:16].replace("T", " "))
     return f"Task {task.id}, {task.state}{who}, found {since} UTC{note}"
 
 
