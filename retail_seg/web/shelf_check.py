@@ -96,12 +96,14 @@ def _overlay(store: str, identity: str, check: int, photo: int) -> bytes | None:
 
 
 def _findings(found: Matcher, view: CheckView) -> None:
-    st.markdown(f"**{counted(len(view.result.findings), 'finding')}**, what costs most first")
-    if not view.result.findings:
+    findings = view.result.findings
+    order = "what costs most first" if findings and findings[0].cost else "the surest first"
+    st.markdown(f"**{counted(len(findings), 'finding')}**, {order}")
+    if not findings:
         st.success("All that the photos show is as planned.", icon=":material/check_circle:")
         return
     tasks = {task.place: task for task in _tasks(found, view)}
-    for finding in view.result.findings:
+    for finding in findings:
         task = tasks.get(keeping.place_of(finding))
         shelf_tasks.row(found, finding.to_dict(), task)
 

@@ -44,7 +44,7 @@ def show(found: Matcher) -> None:
             icon=":material/check_circle:",
         )
         return
-    st.caption(f"{counted(len(tasks), 'task')}, what costs most first")
+    st.caption(counted(len(tasks), "task") + (", what costs most first" if tasks[0].finding.cost else ", oldest first"))
     rows = st.container(gap="small")
     start = widgets.pages(len(tasks), SIZE, f"tasks_page_{state}_{fixture}")
     with rows:
