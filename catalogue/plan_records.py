@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["planogram", "scan", "list"]
+PlanKind = Literal["planogram", "scan", "list"]
 #: Sources of a plan. The positions of a list have no place: shelf 0, numbered in the list's order.
-KINDS: tuple[Kind, ...] = ("planogram", "scan", "list")
+KINDS: tuple[PlanKind, ...] = ("planogram", "scan", "list")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Plan:
 
     name: str
     positions: tuple[Position, ...]
-    kind: Kind = "planogram"
+    kind: PlanKind = "planogram"
     version: int = 0
 
     @property

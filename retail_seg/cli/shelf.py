@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from catalogue.plan_records import Position
     from catalogue.plans import KeptPlan
     from catalogue.shelf_history import ShelfChange
-    from retail_seg.shelf.checking import Checked
+    from retail_seg.shelf.checking import CheckOutcome
     from retail_seg.shelf.results import CheckResult
 
 version_option = click.option("--version", type=click.IntRange(1), help="An older version; the newest without it.")
@@ -239,7 +239,7 @@ def check(
     return int(bool(done.failed or found.problems or known.problems))
 
 
-def _write_overlays(folder: Path, done: Checked) -> None:
+def _write_overlays(folder: Path, done: CheckOutcome) -> None:
     from retail_seg.photos.load import save_png
     from retail_seg.shelf.drawing import draw_check
 

@@ -31,6 +31,7 @@ class Costs:
     other    (k, m) a facing as another product
     away     (k, m) a facing so far from the position's place
     gap      (m,) the space before a facing, where it is in the midst of a run
+    change   (m,) a facing that looks like another product than the one before, in a run of another product
     empty    (k, m + 1) a position without any facing, behind so many facings
     facings  (k,) int, as planned
     """
@@ -39,12 +40,13 @@ class Costs:
     other: np.ndarray
     away: np.ndarray
     gap: np.ndarray
+    change: np.ndarray
     empty: np.ndarray
     facings: np.ndarray
 
 
 @dataclass(frozen=True)
-class Reading:
+class Alignment:
     """The cheapest reading: (first, behind the last) facing in each position's place, and whether they are read as its
     own product; `cost` of all of it.
     """
@@ -54,7 +56,7 @@ class Reading:
     cost: float
 
 
-def align(costs: Costs, swaps: bool = True) -> Reading:
+def align(costs: Costs, swaps: bool = True) -> Alignment:
     """The cheapest reading of a row; of equals the one with the fewest facings in the positions to the right."""
     k, m = costs.own.shape
     runs = _Runs.of(costs)
@@ -78,50 +80,50 @@ def align(costs: Costs, swaps: bool = True) -> Reading:
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """Sums over facings (2, k, m + 1) of a run's cost as own (0) and as another product (1), and prices of numbers."""
+    """Sums over facings (2, k, m + 1) of a run's cost as own (0) and as another product (1), what of it is not paid by
+    a run's first facing (2, m + 1), and prices of numbers.
+    """
 
     sums: np.ndarray
     swapped: np.ndarray
-    gap: np.ndarray
+    inner: np.ndarray
     prices: list[np.ndarray]
 
     @classmethod
     def of(cls, costs: Costs) -> _Runs:
         k, m = costs.own.shape
         own = np.minimum(costs.own, costs.other + STRAY) + costs.away + costs.gap
-        other = costs.other + EACH + costs.away + costs.gap
+        other = costs.other + EACH + costs.away + costs.gap + costs.change
         start = np.zeros((k, 1))
         sums = np.stack([np.concatenate([start, np.cumsum(one, 1)], 1) for one in (own, other)])
         swapped = np.concatenate([start, np.cumsum(costs.own + costs.gap, 1)], 1)
-        return cls(sums, swapped, np.append(costs.gap, 0.0), [_price(int(f), m) for f in costs.facings])
+        inner = np.pad(np.stack([costs.gap, costs.gap + costs.change]), ((0, 0), (0, 1)))
+        return cls(sums, swapped, inner, [_price(int(f), m) for f in costs.facings])
 
     def best(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Least cost with j facings read when position i takes the last ones of them, how many, and of which kind."""
-        price = np.stack([self.prices[i], LOOSE * self.prices[i] + WRONG])
-        value, number = _run(before + self.gap_credit(self.sums[:, i]), price)
+        # A run that begins at a facing does not pay for those before it, nor for what parts it from them.
+        value, number = _run(before - self.sums[:, i] - self.inner, self.prices[i])
         value += self.sums[:, i]
         kind = (value[1] < value[0]).astype(int)
         at = np.arange(value.shape[1])
         return value[kind, at], number[kind, at], kind
 
-    def gap_credit(self, sums: np.ndarray) -> np.ndarray:
-        """What a run that begins at a facing must not pay: all before it, and the gap before its first facing."""
-        return np.asarray(-sums - self.gap)
-
     def crossed(self, before: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Position i's product first, then that of position i - 1: cost, and how many facings each has."""
-        value, later = _run((before + self.gap_credit(self.swapped[i]))[None], self.prices[i][None])
+        value, later = _run((before - self.swapped[i] - self.inner[0])[None], self.prices[i][:1])
         first = value[0] + self.swapped[i]
-        value, earlier = _run((first + self.gap_credit(self.swapped[i - 1]))[None], self.prices[i - 1][None])
+        value, earlier = _run((first - self.swapped[i - 1] - self.inner[0])[None], self.prices[i - 1][:1])
         behind = np.maximum(np.arange(len(before)) - earlier[0], 0)
         return value[0] + self.swapped[i - 1] + SWAP, later[0][behind], earlier[0]
 
 
 @lru_cache(maxsize=512)
 def _price(facings: int, m: int) -> np.ndarray:
-    """The cost of a position's taking 1, 2, … facings."""
+    """The cost of a position's taking 1, 2, … facings, (2, longest): of its own product, and of another."""
     number = np.arange(1, max(min(2 * facings + BEYOND, m), 1) + 1)
-    return np.where(number < facings, FEWER * (facings - number), MORE * (number - facings))
+    own = np.where(number < facings, FEWER * (facings - number), MORE * (number - facings))
+    return np.stack([own, LOOSE * own + WRONG])
 
 
 @lru_cache(maxsize=512)
@@ -136,8 +138,7 @@ def _run(start: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, size = start.shape
     padded = np.concatenate([start, np.full((n, 1), np.inf)], 1)
     windows = padded[:, _starts(size - 1, price.shape[1])] + price[:, None]
-    at = windows.argmin(2)
-    return np.take_along_axis(windows, at[:, :, None], 2)[:, :, 0], at + 1
+    return windows.min(2), windows.argmin(2) + 1
 
 
 def _with_extras(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +153,7 @@ def _with_extras(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _traced(
     tables: list[tuple[np.ndarray, np.ndarray]], steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> Reading:
+) -> Alignment:
     """The reading that the tables' least costs belong to, from the end."""
     k, j = len(steps), len(tables[0][0]) - 1
     spans, own = [(0, 0)] * k, [False] * k
@@ -166,4 +167,4 @@ def _traced(
         else:
             spans[i - 1], own[i - 1] = (j - number, j), kind == 0
             j, i = j - number, i - 1
-    return Reading(tuple(spans), tuple(own), float(tables[k][0][-1]))
+    return Alignment(tuple(spans), tuple(own), float(tables[k][0][-1]))

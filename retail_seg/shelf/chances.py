@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from retail_seg.shelf.seeing import Row
+from retail_seg.shelf.seeing import FacingRow
 
 #: Odds by which a product is more probable in its own place, among others of it, than anywhere in the shop.
 AT_HOME = 12.0
@@ -23,7 +23,7 @@ BADLY, STILL, AMONG = 0.02, 0.4, 3.0
 NOT_KNOWN = 0.5
 
 
-def chances_of(row: Row, skus: Sequence[str], strangers: Collection[str] = ()) -> np.ndarray:
+def chances_of(row: FacingRow, skus: Sequence[str], strangers: Collection[str] = ()) -> np.ndarray:
     """How probable each of a row's m facings is to be each of a plan's products, (s, m) in the order of `skus`.
 
     `strangers` are those that the catalogue cannot know. None is 0 or 1.
@@ -40,12 +40,22 @@ def chances_of(row: Row, skus: Sequence[str], strangers: Collection[str] = ()) -
     return raw
 
 
-def none_of(row: Row) -> np.ndarray:
+def none_of(row: FacingRow) -> np.ndarray:
     """How probable each facing of a row is to be none of its candidates, (m,)."""
     return np.array([min(max(1.0 - sum(one.values()), 0.0), 1.0) for one in row.chances])
 
 
-def as_own(chance: np.ndarray, row: Row, none: np.ndarray) -> np.ndarray:
+def changes(row: FacingRow) -> np.ndarray:
+    """How probable each facing of a row is to be another product than the one before it, where both are known, (m,)."""
+    found = np.zeros(len(row))
+    for j in range(1, len(row)):
+        one, other = row.chances[j - 1], row.chances[j]
+        same = sum(chance * other.get(sku, 0.0) for sku, chance in one.items())
+        found[j] = max(sum(one.values()) * sum(other.values()) - same, 0.0)
+    return np.minimum(found, 1.0)
+
+
+def as_own(chance: np.ndarray, row: FacingRow, none: np.ndarray) -> np.ndarray:
     """How likely facings look as they do if they are a product that is expected there, (s, m).
 
     A product that is seen badly is none of the catalogue first, and then still among its candidates; a stranger's

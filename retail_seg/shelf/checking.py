@@ -28,7 +28,7 @@ CANDIDATES = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class CheckOutcome:
     """A check with the photos as they were scanned, in their order, and what is to be said of those that failed."""
 
     result: CheckResult
@@ -46,7 +46,7 @@ def check(
     workers: int | None = None,
     among: Among | None = None,
     on_photo: Callable[[], None] = lambda: None,
-) -> Checked:
+) -> CheckOutcome:
     """Scan photos of one fixture and hold them against a plan; a photo that cannot be read fails alone.
 
     `stock` tells why something may be missing; `side`, `workers` and `among` are as in
@@ -61,16 +61,18 @@ def check(
         on_photo()
     if not done:
         raise failed[0] if failed else PhotoError("no photo is given; name at least one of the fixture")
-    return Checked(check_scanned(matcher, done, plan, stock), tuple(done), tuple(failed))
+    return CheckOutcome(check_scanned(matcher, done, plan, stock), tuple(done), tuple(failed))
 
 
 def check_scanned(
     matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, Stock] | None = None
 ) -> CheckResult:
-    """Hold photos that were scanned with CANDIDATES against a plan, with a second look; `stock` as in `check`."""
-    require("staff")
+    """Hold photos of one fixture that were scanned (with CANDIDATES candidates) against a plan; `stock` as in `check`.
+
+    Places that seem to lack facings are looked at again; where boxes were given, who gave them has seen all there is.
+    """
     result = check_reports(matcher, [one.report for one in scanned], plan, stock)
-    if plan.kind == "list" or isinstance(matcher.segmenter, GivenBoxes):  # who gives boxes has seen all there is
+    if plan.kind == "list" or isinstance(matcher.segmenter, GivenBoxes):
         return result
     again = looked_again(matcher, scanned, result, CANDIDATES)
     return result if again is None else check_reports(matcher, again, plan, stock)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalogue.plan_records import Position
-from retail_seg.shelf.seeing import Row, Sight
+from retail_seg.shelf.seeing import FacingRow, Sight
 
 #: How much stronger the plan's order holds than a row's own deviation: weights of ridges.
 SHARED, BENT, SHIFT, SCALE = 0.5, 0.3, 0.15, 0.3
@@ -33,7 +33,7 @@ class Anchors:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class PlaceMap:
     """The map from a plan to a photo. `miss` is the typical error in pixels, infinite where nothing is known.
 
     `flush`: the plan has no lengths, and its shelves are taken to begin at one and the same side of the fixture.
@@ -100,7 +100,7 @@ def layout(positions: Sequence[Position], widths: Mapping[str, float], typical: 
 
 def fit(
     anchors: Anchors, shelves: Sequence[int], sight: Sight, extent: float, typical: float, flush: bool = False
-) -> Fit:
+) -> PlaceMap:
     """Fit the map to anchors, those that disagree with the rest hardly counted; `extent` is the plan's width."""
     unit = max(extent, 1e-6)
     if len(anchors.u) < 2 or np.ptp(anchors.u) < 1e-6:
@@ -118,7 +118,7 @@ def fit(
     miss = np.abs(anchors.x - terms @ numbers)
     sound = miss <= 2.0 * typical
     kept = Anchors(*(values[sound] for values in (anchors.shelf, anchors.u, anchors.x, anchors.weight)))
-    return Fit(tuple(shelves), unit, numbers, kept, float(np.median(miss[sound])) if sound.any() else float("inf"),
+    return PlaceMap(tuple(shelves), unit, numbers, kept, float(np.median(miss[sound])) if sound.any() else float("inf"),
                flush)  # fmt: skip
 
 
@@ -134,14 +134,14 @@ def _slope(anchors: Anchors, unit: float) -> float:
     return float(np.median(steps)) if len(steps) else float(np.ptp(anchors.x) / max(np.ptp(anchors.u) / unit, 1e-6))
 
 
-def _framed(anchors: Anchors, shelves: Sequence[int], sight: Sight, unit: float) -> Fit:
+def _framed(anchors: Anchors, shelves: Sequence[int], sight: Sight, unit: float) -> PlaceMap:
     """Where next to nothing was found: the photo shows all of the plan's width, from its first facing to its last."""
     boxes = np.concatenate([row.boxes for row in sight.rows]) if sight.facings else np.zeros((0, 4))
     left, right = (boxes[:, 0].min(), boxes[:, 2].max()) if len(boxes) else (0.0, float(sight.width))
     numbers = np.zeros(TERMS + 2 * len(shelves))
     numbers[:2] = left, max(right - left, 1.0)
     none = Anchors(*(values[:0] for values in (anchors.shelf, anchors.u, anchors.x, anchors.weight)))
-    return Fit(tuple(shelves), unit, numbers, none, float("inf"), False)
+    return PlaceMap(tuple(shelves), unit, numbers, none, float("inf"), False)
 
 
 def _design(shelves: Sequence[int], shelf: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -171,7 +171,7 @@ class Bands:
         return self.tops[shelf] + lean, self.bottoms[shelf] + lean
 
 
-def bands(rows: Mapping[int, Row], shelves: Sequence[int], sight: Sight, heights: Mapping[int, float]) -> Bands:
+def bands(rows: Mapping[int, FacingRow], shelves: Sequence[int], sight: Sight, heights: Mapping[int, float]) -> Bands:
     """The bands of all shelves from the rows that were found (by shelf); `heights` are y of shelves in the plan.
 
     `sure` where two rows or more tell of the distances.
@@ -217,7 +217,7 @@ def _between(at: float, place: np.ndarray, bottoms: np.ndarray, pitch: float) ->
     return float(np.interp(at, place, bottoms))
 
 
-def _line(row: Row) -> tuple[float, float, float]:
+def _line(row: FacingRow) -> tuple[float, float, float]:
     """Top and bottom of a row at x = 0, and its slope."""
     x, bottom = row.middle, row.boxes[:, 3]
     tall = float(np.median(row.boxes[:, 3] - row.boxes[:, 1]))

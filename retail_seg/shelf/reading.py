@@ -12,27 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalogue.plan_records import Position
-from retail_seg.shelf.aligning import EXTRA, Costs, Reading, align
-from retail_seg.shelf.chances import as_own, at_home, chances_of, none_of
-from retail_seg.shelf.fitting import Anchors, Bands, Fit, bands, fit, layout
-from retail_seg.shelf.seeing import Row, Sight
+from retail_seg.shelf.aligning import EXTRA, Alignment, Costs, align
+from retail_seg.shelf.chances import as_own, at_home, chances_of, changes, none_of
+from retail_seg.shelf.fitting import Anchors, Bands, PlaceMap, bands, fit, layout
+from retail_seg.shelf.seeing import FacingRow, Sight
 
 #: Costs of a position without facings: before anything is known of its place, inside a row and at its ends;
-MISSING, AT_END = 2.2, 0.5
+MISSING, AT_END = 2.2, 0.8
 #: a wide gap where it should be, from so many facings on, takes so much of it off; in the midst of a run it costs.
 ROOM, TOLD, INNER = 0.45, 1.6, 1.2
 #: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
-BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.1
+BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.4
+#: A facing in the midst of a run of another product that looks like a third.
+CHANGE = 2.0
 #: A facing may be so many widths beside its place before it costs; then by the square, up to the most.
 PLAY, PULL, FARTHEST = 0.35, 1.5, 1.5
 #: What a row, and a shelf's position, cost that are read as nothing at all, as a share of an extra facing.
-UNREAD, UNSEEN = 0.4, 0.6
+UNREAD, UNSEEN = 0.45, 0.9
 #: A run that is nearer to the photo's side than this share of a facing is cut off by it.
 CUT = 0.5
 #: In the first round a row is tried as so many shelves at most, afterwards as those that are so many shelves off.
 ALIKE, NEAR = 4, 0.8
 #: Passing over a shelf or row between two that are read.
 SKIP = 0.6
+#: Leaving a row and the shelf in its place both unread: the one is rarely another fixture's and the other out of sight.
+PAIRED = 2.5
 #: A row that is so many shelves away from where the others would have it costs as much as it weighs.
 OFF_SHELF = 4.0
 
@@ -53,7 +57,7 @@ class RowRead:
 
     row: int
     board: int
-    reading: Reading
+    reading: Alignment
     chances: np.ndarray
 
 
@@ -64,7 +68,7 @@ class SightRead:
     sight: Sight
     boards: tuple[Board, ...]
     rows: Mapping[int, RowRead]
-    fit: Fit
+    fit: PlaceMap
     bands: Bands
     typical: float
 
@@ -118,9 +122,9 @@ def _alike(boards: Sequence[Board], chances: Sequence[np.ndarray]) -> list[tuple
     found = []
     for r, raw in enumerate(chances):
         shared = np.array([raw[board.skus].max(0).sum() for board in boards])
-        for b in np.argsort(-shared, kind="stable")[:ALIKE].tolist():
-            if shared[b] >= 0.4 * shared.max():
-                found.append((r, b))
+        best = [b for b in np.argsort(-shared, kind="stable")[:ALIKE].tolist() if shared[b] >= 0.4 * shared.max()]
+        own = {r, r + len(boards) - len(chances)} & set(range(len(boards)))  # counted from the top, or the bottom
+        found += [(r, b) for b in sorted({*best, *own})]
     return found
 
 
@@ -155,7 +159,7 @@ def _pair(
     sight: Sight,
     boards: Sequence[Board],
     chances: Sequence[np.ndarray],
-    where: tuple[Fit, Bands] | None = None,
+    where: tuple[PlaceMap, Bands] | None = None,
     typical: float = 1.0,
     swaps: bool = False,
 ) -> RowRead:
@@ -177,12 +181,12 @@ def _pair(
     none = none_of(row)
     alike = 1 / np.sqrt(facings)[:, None]  # what is wrong with one facing of a product mostly is with all of them
     own, other = -np.log(as_own(raw, row, none)), -np.log(1 - raw)
-    reading = align(Costs(alike * own, alike * other, alike * away, gap, empty, facings), swaps)
+    reading = align(Costs(alike * own, alike * other, alike * away, gap, CHANGE * changes(row), empty, facings), swaps)
     told = np.array(reading.own)[:, None]
     return RowRead(r, b, reading, np.where(told, at_home(raw, none), np.minimum(raw, 0.49)))
 
 
-def _gaps_before(row: Row) -> np.ndarray:
+def _gaps_before(row: FacingRow) -> np.ndarray:
     """Space before each facing but the first and behind all, in widths of the facings beside it, (m + 1,)."""
     found = np.zeros(len(row) + 1)
     if len(row) > 1:
@@ -192,7 +196,7 @@ def _gaps_before(row: Row) -> np.ndarray:
     return found
 
 
-def _emptiness(row: Row, edges: np.ndarray, width: int, before: np.ndarray, facings: np.ndarray) -> np.ndarray:
+def _emptiness(row: FacingRow, edges: np.ndarray, width: int, before: np.ndarray, facings: np.ndarray) -> np.ndarray:
     """What it costs (k, m + 1) that nothing stands between the edges (k, 2), behind so many facings."""
     seen, free = shares(row, edges, width)
     room = 0.8 * np.clip(before[None] / facings[:, None], 0, 1)
@@ -200,7 +204,7 @@ def _emptiness(row: Row, edges: np.ndarray, width: int, before: np.ndarray, faci
     return np.asarray(seen[:, None] * (BARE + (COVERED - BARE) * (1 - free)) + (1 - seen[:, None]) * OUTSIDE)
 
 
-def shares(row: Row, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def shares(row: FacingRow, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Which share of each place (k, 2) is in the photo, and which share of that has no facing before it, (k,) each."""
     left, right = np.clip(edges[:, 0], 0, width), np.clip(edges[:, 1], 0, width)
     whole = np.maximum(edges[:, 1] - edges[:, 0], 1e-6)
@@ -213,7 +217,7 @@ def shares(row: Row, edges: np.ndarray, width: int) -> tuple[np.ndarray, np.ndar
     return inside / whole, 1 - np.minimum(covered / np.maximum(inside, 1e-6), 1)
 
 
-def _nothing(row: Row, board: Board) -> float:
+def _nothing(row: FacingRow, board: Board) -> float:
     """What it costs to read neither the row nor the shelf."""
     return UNREAD * EXTRA * len(row) + UNSEEN * len(board.positions)
 
@@ -231,17 +235,18 @@ def _assigned(
         saved = _nothing(sight.rows[r], boards[b]) - one.reading.cost
         gain[r, b] = saved - OFF_SHELF * shifts.get((r, b), 0.0) ** 2
     # best[r, b]: of readings that end with row r as shelf b.
-    best, before = gain.copy(), {}
-    for r in range(n):
-        for b in range(k):
-            for r2 in range(r):
-                for b2 in range(b):
-                    value = best[r2, b2] + gain[r, b] - SKIP * (r - r2 - 1 + b - b2 - 1)
-                    if value > best[r, b]:
-                        best[r, b], before[r, b] = value, (r2, b2)
-    if not best.size or best.max() <= 0:
+    best = gain - PAIRED * np.minimum(np.arange(n)[:, None], np.arange(k))
+    before: dict[tuple[int, int], tuple[int, int]] = {}
+    for r, b in np.ndindex(n, k):
+        for r2, b2 in np.ndindex(r, b):
+            rows, shelves = r - r2 - 1, b - b2 - 1
+            value = best[r2, b2] + gain[r, b] - SKIP * (rows + shelves) - PAIRED * min(rows, shelves)
+            if value > best[r, b]:
+                best[r, b], before[r, b] = value, (r2, b2)
+    ends = best - PAIRED * np.minimum(n - 1 - np.arange(n)[:, None], k - 1 - np.arange(k))
+    if not best.size or ends.max() <= -PAIRED * min(n, k):
         return {}
-    at: tuple[int, int] | None = tuple(int(v) for v in np.unravel_index(int(best.argmax()), best.shape))  # type: ignore[assignment]
+    at: tuple[int, int] | None = divmod(int(ends.argmax()), k)
     found = {}
     while at is not None:
         found[at[1]] = pairs[at]
@@ -249,7 +254,9 @@ def _assigned(
     return found
 
 
-def _fitted(sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float) -> tuple[Fit, Bands]:
+def _fitted(
+    sight: Sight, boards: Sequence[Board], found: Mapping[int, RowRead], typical: float
+) -> tuple[PlaceMap, Bands]:
     shelves = [board.shelf for board in boards]
     extent = max(float(board.edges[-1, 1] - board.edges[0, 0]) for board in boards)
     anchors = _anchors(sight, boards, found, typical)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class FacingRow:
     """A row of m facings in a photo, from left to right; what is stacked is one facing.
 
     boxes    (m, 4) float64 left, top, right, bottom in the photo's own pixels
@@ -46,7 +46,7 @@ class Sight:
     image: str
     width: int
     height: int
-    rows: tuple[Row, ...]
+    rows: tuple[FacingRow, ...]
 
     @property
     def facings(self) -> int:
@@ -93,12 +93,12 @@ def _best(line: ReportLine) -> str:
     return max(sorted(chances), key=lambda sku: chances[sku], default="")
 
 
-def _row(lines: Sequence[ReportLine], numbers: Mapping[int, int]) -> Row:
+def _row(lines: Sequence[ReportLine], numbers: Mapping[int, int]) -> FacingRow:
     stacks: dict[int, list[ReportLine]] = {}
     for line in sorted(lines, key=lambda line: (line.position, -_bottom(line), line.id)):
         stacks.setdefault(line.position, []).append(line)
     facings = sorted(stacks.values(), key=lambda stack: (stack[0].box[0] + stack[0].box[2] / 2, numbers[stack[0].id]))
-    return Row(
+    return FacingRow(
         np.array([_box(stack) for stack in facings], float).reshape(-1, 4),
         tuple(tuple(numbers[line.id] for line in stack) for stack in facings),
         tuple(_chances(stack) for stack in facings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ class Stand:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PlaceView:
     """A photo's view of a place: where it is, the share of it that is in the photo, the share of that before which
     nothing stands, its facings, and how sure the place itself is (0 to 1).
     """
@@ -65,9 +65,9 @@ class Loose:
     position: int
 
 
-def views_of(read: SightRead, photo: int) -> tuple[dict[tuple[int, int], View], list[Loose]]:
+def views_of(read: SightRead, photo: int) -> tuple[dict[tuple[int, int], PlaceView], list[Loose]]:
     """The views of one photo by (shelf, position), and its facings that are in no place."""
-    found: dict[tuple[int, int], View] = {}
+    found: dict[tuple[int, int], PlaceView] = {}
     loose: list[Loose] = []
     for b, board in enumerate(read.boards):
         edges = read.fit(board.shelf, board.edges)
@@ -83,7 +83,7 @@ def views_of(read: SightRead, photo: int) -> tuple[dict[tuple[int, int], View], 
     return found, loose
 
 
-def _read(read: SightRead, photo: int, board: Board, edges: np.ndarray, one: RowRead) -> list[View]:
+def _read(read: SightRead, photo: int, board: Board, edges: np.ndarray, one: RowRead) -> list[PlaceView]:
     row = read.sight.rows[one.row]
     spans = edges.copy()
     for i, (start, end) in enumerate(one.reading.spans):
@@ -107,7 +107,7 @@ def _read(read: SightRead, photo: int, board: Board, edges: np.ndarray, one: Row
             for j in range(start, end)
         )
         area = _area(read, photo, board.shelf, spans[i])
-        found.append(View(position, area, float(seen[i]), float(free[i]), stands, certain, _of(spans[i])))
+        found.append(PlaceView(position, area, float(seen[i]), float(free[i]), stands, certain, _of(spans[i])))
     return found
 
 
@@ -115,9 +115,10 @@ def _of(span: np.ndarray) -> tuple[float, float]:
     return float(span[0]), float(span[1])
 
 
-def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[View]:
+def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[PlaceView]:
     """Views of a shelf in whose place there is no row: it is empty, or not in the photo."""
     found = []
+    unread = set(range(len(read.sight.rows))) - {one.row for one in read.rows.values()}
     for i, position in enumerate(board.positions):
         x = float(edges[i].mean())
         top, bottom = read.bands.at(board.shelf, x)
@@ -128,9 +129,25 @@ def _bare(read: SightRead, photo: int, board: Board, edges: np.ndarray) -> list[
         free = 1.0 - _covered(read, (edges[i, 0], top, edges[i, 1], bottom))
         area = _area(read, photo, board.shelf, edges[i])
         found.append(
-            View(position, area, seen if seen >= 0.6 else 0.0, free, (), 0.8 if read.bands.sure else 0.4, _of(edges[i]))
-        )
+            PlaceView(
+                position, area, seen if seen >= 0.6 else 0.0, free,
+                tuple(_within(read, photo, sorted(unread), (edges[i, 0], top, edges[i, 1], bottom))),
+                0.8 if read.bands.sure else 0.4, _of(edges[i]),
+            )
+        )  # fmt: skip
     return found
+
+
+def _within(
+    read: SightRead, photo: int, rows: Sequence[int], area: tuple[float, float, float, float]
+) -> Iterator[Stand]:
+    """Facings of rows that are no shelf of the plan, whose middles are in an area."""
+    x0, top, x1, bottom = area
+    for r in rows:
+        row = read.sight.rows[r]
+        middle = (row.boxes[:, 1] + row.boxes[:, 3]) / 2
+        for j in np.flatnonzero((row.middle > x0) & (row.middle < x1) & (middle > top) & (middle < bottom)).tolist():
+            yield _stand(read, photo, r, j, 0.0, 0.0)
 
 
 def _covered(read: SightRead, area: tuple[float, float, float, float]) -> float:
@@ -187,14 +204,14 @@ def _area(read: SightRead, photo: int, shelf: int, edges: np.ndarray) -> PhotoAr
 class Joined:
     """All photos' views of one place as one: `seen` of all together, `same` ids that show a facing again ► its id."""
 
-    view: View
-    views: tuple[View, ...]
+    view: PlaceView
+    views: tuple[PlaceView, ...]
     areas: tuple[PhotoArea, ...]
     seen: float
     same: Mapping[int, int]
 
 
-def joined(views: Sequence[View]) -> Joined:
+def joined(views: Sequence[PlaceView]) -> Joined:
     """Join the views of one place; the one that sees the most of it leads, whatever their order."""
     ranked = sorted(views, key=_rank)
     lead = ranked[0]
@@ -214,13 +231,13 @@ def joined(views: Sequence[View]) -> Joined:
     return Joined(whole, tuple(views), areas, seen, same)
 
 
-def _rank(view: View) -> tuple[Any, ...]:
+def _rank(view: PlaceView) -> tuple[Any, ...]:
     """The more of a place a view sees, and the more of its product, the sooner it comes."""
     much = view.seen < WHOLE, -len(view.own), -round(view.seen, 3), -sum(one.own for one in view.stands)
     return *much, -len(view.stands), view.free, -view.certain, view.area.box
 
 
-def _union(views: Sequence[View]) -> float:
+def _union(views: Sequence[PlaceView]) -> float:
     """The share of a place that is in any photo. A photo that cuts it shows its left part or its right one."""
     if not views:
         return 0.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from catalogue.plan_records import Plan, Position
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.results import CheckResult
-from retail_seg.shelf.seeing import Row, Sight
+from retail_seg.shelf.seeing import FacingRow, Sight
 
 WIDTHS = {"A": 60, "B": 75, "C": 90, "D": 55, "E": 110, "F": 80, "G": 70, "H": 65}
 PITCH = 220
@@ -55,7 +55,7 @@ def photo(
             ids.append((number,))
             chances.append({} if one == "?" else {one: chance})
         if boxes:
-            rows.append(Row(np.array(boxes), tuple(ids), tuple(chances)))
+            rows.append(FacingRow(np.array(boxes), tuple(ids), tuple(chances)))
     return Sight(name, round(window[1] - window[0]), PITCH * len(shelves) + 100, tuple(rows))
 
 
@@ -175,8 +175,8 @@ def test_a_row_that_is_missing_in_the_midst_is_empty_and_one_beyond_the_photo_un
 
 
 def test_a_row_of_other_things_is_nobodys_shelf() -> None:
-    stands = [["?"] * 7, *changed()]
-    found = decide([photo(stands, (0.0, wide_as(BAY)))], plan_of(BAY, least=1))
+    strange: list[str | None] = ["?"] * 7
+    found = decide([photo([strange, *changed()], (0.0, wide_as(BAY)))], plan_of(BAY, least=1))
     assert set(statuses(found).values()) == {"ok"}
 
 

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -21,12 +21,16 @@ from retail_seg.bench.shelf_check.rendered import DrawnCheck, drawn_checks, made
 from retail_seg.cli import cli
 from retail_seg.errors import AnnotationError, PhotoError
 from retail_seg.scans.keeping import keep
+from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.shelf import keeping, planning
-from retail_seg.shelf.checking import check
+from retail_seg.shelf.checking import CANDIDATES, check, check_reports, check_scanned
 from retail_seg.shelf.drawing import draw_check
-from retail_seg.shelf.plan_files import write_csv
+from retail_seg.shelf.plan_files import read_plan, write_csv
 from retail_seg.shelf.results import CSV_COLUMNS, STATUSES
 from retail_seg.store.given_boxes import GivenBoxes
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.segmenter import Segmenter
 
 Run = Callable[..., Result]
 
@@ -121,7 +125,8 @@ def test_what_is_taken_off_the_shelf_is_missing_and_mended_when_it_is_back(run: 
 
 def test_plans_are_listed_shown_exported_taken_out_and_brought_back(run: Run, folder: Path) -> None:
     assert run("plan", "import", "bay.csv").return_value == 0
-    (line,) = run("plan", "list", "--json", "plans.json") and Path("plans.json").read_text().splitlines()
+    run("plan", "list", "--json", "plans.json")
+    (line,) = Path("plans.json").read_text().splitlines()
     assert json.loads(line)["name"] == "bay"
     run("plan", "show", "bay", "--json", "places.json")
     assert len(Path("places.json").read_text().splitlines()) == json.loads(line)["positions"]
@@ -168,6 +173,38 @@ def test_a_confirmed_scan_becomes_the_plan_of_the_shelf_as_it_was(made: tuple[Pa
         assert {one.status for one in found.positions} == {"ok"}
         picture = draw_check(scanned.seen.picture, found, 0)
         assert picture.shape == scanned.seen.picture.shape and (picture != scanned.seen.picture).any()
+
+
+class Forgetful:
+    """A segmenter that finds all things but those of one place."""
+
+    name, fingerprint = "forgetful", "0"
+
+    def __init__(self, given: GivenBoxes, lost: list[list[int]]) -> None:
+        self.given, self.lost = given, lost
+
+    def segment(self, picture: np.ndarray, side: int | None = None) -> Instances:
+        found = self.given.instances(PHOTO, picture, (picture.shape[1], picture.shape[0]))
+        labels = found.labels.copy()
+        for number, box in enumerate(found.boxes.tolist(), 1):
+            labels[(labels == number) & (box in self.lost)] = 0
+        return Instances.from_labels(labels)
+
+
+def test_what_the_segmenter_missed_is_looked_for_again(folder: Path) -> None:
+    given = GivenBoxes.read(folder / "boxes.csv")
+    plan = read_plan(folder / "bay.csv").plan
+    with Matcher.open(folder / "store", segmenter=given.as_segmenter()) as matcher:
+        full = check(matcher, [folder / PHOTO], plan).result
+    boxes = {one.id: list(one.area.box) for one in full.instances}
+    sure = {one.id for one in full.instances if one.probability > 0.99}
+    lost = next(one for one in full.positions if one.status == "ok" and one.position > 1 and sure >= set(one.instances))
+    forgetful = Forgetful(given, [boxes[number] for number in lost.instances])
+    with Matcher.open(folder / "store", segmenter=cast("Segmenter", forgetful)) as matcher:
+        seen = matcher.look(folder / PHOTO, top=CANDIDATES)
+        without = {one.spot: one.status for one in check_reports(matcher, [seen.report], plan).positions}
+        again = {one.spot: one.status for one in check_scanned(matcher, [seen], plan).positions}
+    assert without[lost.spot] == "empty" and again[lost.spot] == "ok"
 
 
 # -- boxes of another detector

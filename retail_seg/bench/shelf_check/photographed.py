@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retail_seg.bench.shelf_check.stocked import STRANGER, Article, Front, Stocked
+from retail_seg.bench.shelf_check.stocked import STRANGER, MadeFacing, MadeProduct, Stocked
 from retail_seg.report import Identification, Match, Report, ReportLine
 from retail_seg.store.scanning import placed
 
 #: How the photos are taken.
 VIEWS = ("straight", "tilted", "cut off", "two photos")
+#: How much more a tilted photo is than one that is taken with care (1: 8° to the side, 6° up or down, 2.5° rolled).
+TILTED = 1.6
 #: Shares of a place in the photo between which nobody can say whether it is seen.
 DOUBTFUL = (0.15, 0.95)
 
@@ -52,7 +54,7 @@ def shots(stocked: Stocked, view: str, rng: np.random.Generator) -> tuple[Shot, 
         left, right = sorted(rng.choice([0.0, 0.25, 0.35], 2, replace=False))
         frame = (left * wide, 0.0, (1 - right + left) * wide, tall)
         return (_shot(frame, rng, 0.5),)
-    return (_shot((0.0, 0.0, wide, tall), rng, 1.6 if view == "tilted" else 0.3),)
+    return (_shot((0.0, 0.0, wide, tall), rng, TILTED if view == "tilted" else 0.3),)
 
 
 def _shot(frame: tuple[float, float, float, float], rng: np.random.Generator, strength: float) -> Shot:
@@ -79,7 +81,7 @@ def _shot(frame: tuple[float, float, float, float], rng: np.random.Generator, st
 
 
 def report_of(
-    stocked: Stocked, shot: Shot, name: str, shop: Sequence[Article], rng: np.random.Generator, noise: float = 1.0
+    stocked: Stocked, shot: Shot, name: str, shop: Sequence[MadeProduct], rng: np.random.Generator, noise: float = 1.0
 ) -> Report:
     """The report that a scan of the photo gives, its instances true, their probabilities those of a fair embedder."""
     lines: list[ReportLine] = []
@@ -95,7 +97,7 @@ def report_of(
     return Report(name, shot.width, shot.height, placed(lines))
 
 
-def named(front: Front, shop: Sequence[Article], rng: np.random.Generator, noise: float) -> Identification:
+def named(front: MadeFacing, shop: Sequence[MadeProduct], rng: np.random.Generator, noise: float) -> Identification:
     """What a facing is taken for: mostly itself, at times one of its family, at times nothing."""
     chances: dict[str, float] = {}
     rest = 1.0

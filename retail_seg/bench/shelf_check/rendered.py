@@ -11,7 +11,7 @@ import numpy as np
 
 from catalogue import Product
 from retail_seg.bench.shelf_check.photographed import DOUBTFUL, VIEWS
-from retail_seg.bench.shelf_check.stocked import MISHAPS, STRANGER, Article, Stocked, made_fixture
+from retail_seg.bench.shelf_check.stocked import MISHAPS, STRANGER, MadeProduct, Stocked, made_fixture
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.facings import Piece, Planned, ShelfRow
@@ -33,7 +33,7 @@ class Assortment:
 
     sold: dict[str, StockItem]
     strange: tuple[StockItem, ...]
-    articles: tuple[Article, ...]
+    articles: tuple[MadeProduct, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def made_assortment(seed: int, families: int = 40) -> Assortment:
     own, other = (_standing(rendered_stock(np.random.default_rng([seed, n]), families)) for n in (1, 2))
     sold = {item.sku: item for family in own for item in family}
     articles = tuple(
-        Article(item.sku, item.size[0], item.size[1], n) for n, family in enumerate(own) for item in family
+        MadeProduct(item.sku, item.size[0], item.size[1], n) for n, family in enumerate(own) for item in family
     )
     return Assortment(sold, tuple(item for family in other for item in family), articles)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from retail_seg.shelf.results import FAULTS, STATUSES
 
-Key = tuple[int, int]
+PlaceKey = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CheckScore:
     confused: Mapping[tuple[str, str], int]
 
 
-def score(checks: Iterable[tuple[Mapping[Key, str], Mapping[Key, str]]]) -> CheckScore:
+def score(checks: Iterable[tuple[Mapping[PlaceKey, str], Mapping[PlaceKey, str]]]) -> CheckScore:
     """Score (truth, told) of checks; places that the truth leaves out count for nothing."""
     confused: Counter[tuple[str, str]] = Counter()
     alarms, number, clean = 0, 0, 0

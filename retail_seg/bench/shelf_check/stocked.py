@@ -15,12 +15,14 @@ from retail_seg.shelf.results import Status
 
 #: What can happen to a shelf, each a scenario of its own.
 MISHAPS = ("none", "swaps", "gaps", "low", "wrong", "strangers", "moved", "all")
+#: Widths of fixtures in mm, and their numbers of shelves (the last is none).
+WIDE, SHELVES = (700, 2200), (2, 8)
 #: SKU of what the catalogue does not know.
 STRANGER = ""
 
 
 @dataclass(frozen=True)
-class Article:
+class MadeProduct:
     """A product of the made shop: its SKU, size in mm, and the family whose members look alike."""
 
     sku: str
@@ -30,7 +32,7 @@ class Article:
 
 
 @dataclass(frozen=True)
-class Front:
+class MadeFacing:
     """A facing that really stands there: its product's SKU (STRANGER for none of the shop), and its box in mm.
 
     `shelf` and `position` name the place of the plan that it stands in.
@@ -55,25 +57,25 @@ class Stocked:
 
     plan: Plan
     edges: dict[tuple[int, int], tuple[float, float]]
-    fronts: tuple[Front, ...]
+    fronts: tuple[MadeFacing, ...]
     truth: dict[tuple[int, int], Status]
     size: tuple[float, float]
     bases: dict[int, float]
 
 
-def made_shop(rng: np.random.Generator, products: int = 120) -> tuple[Article, ...]:
+def made_shop(rng: np.random.Generator, products: int = 120) -> tuple[MadeProduct, ...]:
     """Products in families of up to six look-alikes of one size."""
-    found: list[Article] = []
+    found: list[MadeProduct] = []
     family = 0
     while len(found) < products:
         wide, tall = float(rng.uniform(45, 190)), float(rng.uniform(70, 225))
         for _ in range(int(rng.integers(1, 7))):
-            found.append(Article(f"P{len(found):03d}", wide, tall, family))
+            found.append(MadeProduct(f"P{len(found):03d}", wide, tall, family))
         family += 1
     return tuple(found[:products])
 
 
-def made_fixture(shop: Sequence[Article], mishap: str, rng: np.random.Generator, lengths: bool) -> Stocked:
+def made_fixture(shop: Sequence[MadeProduct], mishap: str, rng: np.random.Generator, lengths: bool) -> Stocked:
     """A fixture with one of MISHAPS; with `lengths` its plan says x, y and width."""
     positions, edges, bases, size = _planned(shop, rng, lengths)
     of = {one.sku: one for one in shop}
@@ -81,22 +83,22 @@ def made_fixture(shop: Sequence[Article], mishap: str, rng: np.random.Generator,
     truth: dict[tuple[int, int], Status] = dict.fromkeys(stands, "ok")
     kinds = MISHAPS[1:-1] if mishap == "all" else (mishap,)
     for kind in kinds:
-        _happen(kind, positions, stands, truth, shop, rng)
+        _happen(kind, positions, stands, truth, shop, rng, once=mishap == "all")
     fronts = _fronts(positions, stands, edges, of, bases, rng)
     return Stocked(Plan("made", positions), edges, fronts, truth, size, bases)
 
 
 def _planned(
-    shop: Sequence[Article], rng: np.random.Generator, lengths: bool
+    shop: Sequence[MadeProduct], rng: np.random.Generator, lengths: bool
 ) -> tuple[tuple[Position, ...], dict[tuple[int, int], tuple[float, float]], dict[int, float], tuple[float, float]]:
     """A plan that fills its shelves; products come back on other shelves now and then, look-alikes stand together."""
-    wide = float(rng.uniform(700, 2200))
-    shelves = int(rng.integers(2, 8))
+    wide = float(rng.uniform(*WIDE))
+    shelves = int(rng.integers(*SHELVES))
     found: list[Position] = []
     edges: dict[tuple[int, int], tuple[float, float]] = {}
     bases: dict[int, float] = {}
     y = 0.0
-    before: list[Article] = []
+    before: list[MadeProduct] = []
     order = [int(i) for i in rng.permutation(max(one.family for one in shop) + 1)]
     queue = [one for family in order for one in shop if one.family == family]
     for shelf in range(1, shelves + 1):
@@ -133,21 +135,28 @@ def _happen(
     positions: Sequence[Position],
     stands: dict[tuple[int, int], tuple[str, int]],
     truth: dict[tuple[int, int], Status],
-    shop: Sequence[Article],
+    shop: Sequence[MadeProduct],
     rng: np.random.Generator,
+    once: bool,
 ) -> None:
-    """One mishap at some places that are still well."""
+    """One mishap at some places that are still well, up to a seventh of them, or `once`."""
     planned = {one.sku for one in positions}
     repeated = {one.sku for one in positions if sum(other.sku == one.sku for other in positions) > 1}
     well = [one for one in positions if truth[one.key[1:]] == "ok"]
-    some = [well[int(i)] for i in rng.permutation(len(well))[: int(rng.integers(1, max(len(well) // 7, 2) + 1))]]
+    if kind in ("swaps", "moved"):
+        well = [one for one in well if one.sku not in repeated]
+    if kind == "low":
+        well = [one for one in well if one.min_facings > 1]
+    number = 1 if once else int(rng.integers(1, max(len(well) // 7, 2) + 1))
+    number *= 2 if kind in ("swaps", "moved") else 1
+    some = [well[int(i)] for i in rng.permutation(len(well))[:number]]
     for n, one in enumerate(some):
         key = one.key[1:]
         if truth[key] != "ok":
             continue
         if kind == "gaps":
             stands[key], truth[key] = (one.sku, 0), "empty"
-        elif kind == "low" and one.min_facings > 1:
+        elif kind == "low":
             stands[key], truth[key] = (one.sku, int(rng.integers(1, one.min_facings))), "low"
         elif kind == "wrong":
             others = [other.sku for other in shop if other.sku not in planned]
@@ -156,7 +165,7 @@ def _happen(
             stands[key], truth[key] = (STRANGER, one.facings), "unknown"
         elif kind in ("swaps", "moved"):
             other = next((two for two in some[n + 1 :] if truth[two.key[1:]] == "ok" and two.sku != one.sku), None)
-            if other is None or {one.sku, other.sku} & repeated:
+            if other is None:
                 continue
             if kind == "moved" and one.shelf == other.shelf and abs(one.position - other.position) == 1:
                 continue  # a product beside its place that is empty is not out of place
@@ -184,12 +193,12 @@ def _fronts(
     positions: Sequence[Position],
     stands: dict[tuple[int, int], tuple[str, int]],
     edges: dict[tuple[int, int], tuple[float, float]],
-    of: dict[str, Article],
+    of: dict[str, MadeProduct],
     bases: dict[int, float],
     rng: np.random.Generator,
-) -> tuple[Front, ...]:
+) -> tuple[MadeFacing, ...]:
     """Facings as they stand: in their places, shoved to the right where what is wider than its place needs room."""
-    found: list[Front] = []
+    found: list[MadeFacing] = []
     pushed = dict.fromkeys(bases, 0.0)
     for one in positions:
         sku, number = stands[one.key[1:]]
@@ -203,6 +212,6 @@ def _fronts(
         for k in range(number):
             base = bases[one.shelf]
             box = x + k * step, base - article.height, x + k * step + article.width, base
-            found.append(Front(article.sku, *box, one.shelf, one.position))
+            found.append(MadeFacing(article.sku, *box, one.shelf, one.position))
             pushed[one.shelf] = box[2]
     return tuple(found)
