@@ -3,15 +3,29 @@
 import streamlit as st
 
 from retail_seg.people.roles import acting_as
-from retail_seg.web import from_shelves, health, imports, login, products, scan, scans, settings, start, style, teach
+from retail_seg.web import (
+    from_shelves,
+    health,
+    imports,
+    login,
+    products,
+    scan,
+    scans,
+    settings,
+    shelves,
+    start,
+    style,
+    teach,
+)
 from retail_seg.web.shared import nothing_unsaid
 
 PAGES = (
     (start, "start", "Start", "flag"),
     (scan, "scan", "Scan", "photo_camera"),
     (scans, "scans", "Scans", "history"),
+    (shelves, "shelves", "Shelves", "shelves"),
     (products, "products", "Products", "inventory_2"),
-    (from_shelves, "from-shelves", "From shelves", "shelves"),
+    (from_shelves, "from-shelves", "From shelves", "category"),
     (imports, "import", "Import", "upload_file"),
     (health, "health", "Health", "monitor_heart"),
     (teach, "teach", "Teach", "school"),

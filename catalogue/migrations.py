@@ -175,6 +175,26 @@ def _kept_answers(db: Database) -> None:
     db.execute("CREATE INDEX kept_answers_at ON kept_answers (at)")
 
 
+def _alerts_and_photos_of_checks(db: Database) -> None:
+    db.execute("""CREATE TABLE alert_targets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, settings TEXT NOT NULL,
+        at TEXT NOT NULL, by TEXT NOT NULL)""")
+    # Unique: whatever a target was told of a task it is not told again, also by two processes at once.
+    db.execute("""CREATE TABLE alerts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, target_id INTEGER NOT NULL REFERENCES alert_targets (id),
+        task_id INTEGER NOT NULL REFERENCES tasks (id), finding_id INTEGER NOT NULL REFERENCES findings (id),
+        key TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, due TEXT NOT NULL, error TEXT NOT NULL,
+        at TEXT NOT NULL, sent TEXT, UNIQUE (target_id, task_id, key))""")
+    db.execute("CREATE INDEX alerts_due ON alerts (target_id, state, due)")
+    # Which kept scans are the photos of a check, by the photo's number in its result.
+    db.execute("""CREATE TABLE check_photos (
+        check_id INTEGER NOT NULL REFERENCES checks (id), photo INTEGER NOT NULL,
+        scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, PRIMARY KEY (check_id, photo))""")
+    db.execute("CREATE INDEX check_photos_scan ON check_photos (scan_id)")
+    # Photos that are too old are looked for each time that one is kept; without it that would read every scan.
+    db.execute("CREATE INDEX scans_with_photos ON scans (at) WHERE photo IS NOT NULL")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -188,6 +208,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _groups_of_facings,
     _shelf_checks,
     _kept_answers,
+    _alerts_and_photos_of_checks,
 )
 VERSION = len(STEPS)
 

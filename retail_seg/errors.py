@@ -43,3 +43,7 @@ class RecordError(RetailSegError):
 
 class PlanError(RetailSegError):
     """A plan of a fixture is missing, cannot be read, or does not go with the plans that are kept."""
+
+
+class AlertError(RetailSegError):
+    """An alert cannot be sent, or where it is to be sent cannot be used."""

@@ -8,6 +8,7 @@
 |                          |                                                     | data (`XDG_DATA_HOME`, `~/.local`) |
 | `RETAIL_SEG_PRECISION`   | of the embedder: `auto`, `bf16`, `f32`, `int8`      | `auto`                             |
 | `RETAIL_SEG_DEBUG`       | pages raise what nobody foresaw                     | a sentence                         |
+| `RETAIL_SEG_SMTP_PASS`   | password at the mail server that alerts go through  | no login there                     |
 | `RETAIL_SEG_CACHE`       | see `index.settings`                                | the user's cache folder            |
 | `RETAIL_SEG_DEVICE`      | see `index.settings`                                | a graphics processor if there is   |
 | `OMP_NUM_THREADS`        | threads that a method of a comparison computes with | a core each                        |
@@ -28,7 +29,7 @@ from platformdirs import user_data_path
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment at one moment, see the table above; `user` and `tracking_uri` are empty where nothing is said."""
+    """The environment at one moment, see the table above; texts are empty where nothing is said."""
 
     store: Path
     user: str
@@ -38,6 +39,7 @@ class Settings:
     threads: int | None
     tracking_uri: str
     experiment: str
+    smtp_pass: str = ""
 
 
 def settings() -> Settings:
@@ -53,4 +55,5 @@ def settings() -> Settings:
         threads=int(threads) if threads.isdigit() and int(threads) > 0 else None,
         tracking_uri=said("MLFLOW_TRACKING_URI", ""),
         experiment=said("MLFLOW_EXPERIMENT_NAME") or "retail-seg",
+        smtp_pass=said("RETAIL_SEG_SMTP_PASS", ""),
     )

@@ -70,6 +70,9 @@ READS = {
     "planning.list_fixtures", "planning.changes", "checking.check_reports",
     "checking.check_scanned", "second_look.looked_again", "keeping.list_checks",
     "keeping.checks_between", "keeping.load_check", "keeping.findings_of", "keeping.list_tasks", "keeping.load_task",
+    "alerts.list_targets", "alerts.dead_letters", "figures.figures", "photographed.open_check",
+    "photographed.count_checks", "photographed.overlay_jpeg", "photographed.plan_versions",
+    "privacy.privacy", "privacy.count_photos",
     # the annotation set and its trainings
     "Editor.pick", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
