@@ -20,9 +20,9 @@ class CheckIn(Strict):
     )
 
     plan: Annotated[str, Field(min_length=1, max_length=200, description="Name of a kept plan.")]
-    photo: str = Field(default="", min_length=1, description="One photo in base64.", json_schema_extra=PHOTO_TEXT)
+    photo: str = Field(default="", min_length=1, description="One photo in base64.", json_schema_extra={**PHOTO_TEXT})
     photos: list[str] = Field(
-        default=[], min_length=1, max_length=PHOTOS, description="Several.", json_schema_extra={"items": PHOTO_TEXT}
+        default=[], min_length=1, max_length=PHOTOS, description="Several.", json_schema_extra={"items": {**PHOTO_TEXT}}
     )
     side: Annotated[int, Field(ge=64, le=4096)] | None = None
     only: Annotated[list[Only], Field(max_length=100)] = Field(default=[], description="As in a scan.")

@@ -118,7 +118,9 @@ def _of_scan(found: Matcher, wanted: int | None) -> None:
 
     def label(number: int) -> str:
         row = scans.get(number)
-        return f"{number}: {row.scan.image}, {row.known} known, {row.unknown} unknown" if row else f"{number}"
+        if row is None:
+            return str(number)
+        return f"{number}: {row.scan.image}, " + ", ".join(f"{count} {kind}" for kind, count in row.totals.items())
 
     with st.form("plan_scan", border=False):
         at = numbers.index(wanted) if wanted in numbers else 0
