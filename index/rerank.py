@@ -20,13 +20,14 @@ from index.candidates import Nearest
 from index.errors import IndexingError
 from index.evidence import CHANCE
 
-_SIDE = 192  # longer side, in pixels, at which keypoints are sought
+#: Longer side, in pixels, at which keypoints are sought.
+FEATURE_SIDE = 192
 _KEYPOINTS = 250
 _POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("scale", "u1"), ("angle", "u1"), ("descriptor", "u1", 64)])
 _LEVELS = 30.0  # 4-bit level per unit of RootSIFT: what exceeds 0.5 is rare
 
 _RATIO = 0.9  # Lowe's ratio; mild, because mutual matches and geometry follow
-_NEAR = 0.05 * _SIDE  # pixels between where a keypoint is and where the similarity puts it
+_NEAR = 0.05 * FEATURE_SIDE  # pixels between where a keypoint is and where the similarity puts it
 _TURN = 0.6  # radians, and powers of e, by which keypoints' own frames may differ from the similarity
 
 _LEAST_MATCHES = 3
@@ -63,7 +64,7 @@ class LocalEvidence:
 def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
     """The strongest 250 keypoints of an RGB uint8 crop (h, w, 3), within the mask bool (h, w) where one is given."""
     height, width = crop.shape[:2]
-    factor = _SIDE / max(height, width)
+    factor = FEATURE_SIDE / max(height, width)
     size = (max(8, round(width * factor)), max(8, round(height * factor)))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     allowed = None
@@ -75,7 +76,7 @@ def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
     strongest = np.argsort([-point.response for point in keypoints], kind="stable")[:_KEYPOINTS]
     chosen = [keypoints[i] for i in strongest]
     packed = np.zeros(len(chosen), _POINT)
-    packed["x"], packed["y"] = (np.array([point.pt for point in chosen]).clip(0, _SIDE) * 64).astype(np.uint16).T
+    packed["x"], packed["y"] = (np.array([point.pt for point in chosen]).clip(0, FEATURE_SIDE) * 64).astype(np.uint16).T
     packed["scale"] = (np.log2([point.size for point in chosen]) * 24).round().clip(0, 255)
     packed["angle"] = np.round(np.array([point.angle for point in chosen]) * (256 / 360)).astype(int) % 256
     raw = descriptors[strongest]
@@ -100,16 +101,22 @@ def decode_features(data: bytes) -> LocalFeatures:
 
 def agreeing_features(query: LocalFeatures, reference: LocalFeatures) -> int:
     """How many features match and follow one similarity from the query to the reference."""
+    return len(agreeing_places(query, reference)[0])
+
+
+def agreeing_places(query: LocalFeatures, reference: LocalFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Where the features that match and follow one similarity lie, complex64 (n,) in either picture's pixels."""
     mine, theirs = _matches(query.descriptors, reference.descriptors)
     if len(mine) < _LEAST_MATCHES:
-        return 0
+        return query.places[:0], reference.places[:0]
     places, targets = query.places[mine], reference.places[theirs]
     turns = reference.frames[theirs] / query.frames[mine]
     shifts = targets - turns * places
     off = np.abs(turns[:, None] * places + shifts[:, None] - targets)
     frame = np.log(turns[:, None] / turns)  # scale in its real part, turn in its imaginary
     follows = (off < _NEAR) & (np.abs(frame.real) < _TURN) & (np.abs(frame.imag) < _TURN)
-    return int(follows.sum(axis=1).max())
+    best = follows[follows.sum(axis=1).argmax()]
+    return places[best], targets[best]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,13 @@ COMMANDS = {
     "export": ("catalogue", "export", "Write all products and pictures to a folder that imports again."),
     "add": ("store", "add", "Add reference pictures of one product."),
     "scan": ("scan", "scan", "Count the products in photos."),
+    "plan": ("shelf", "plan", "Keep plans of fixtures: what should stand where."),
+    "check": ("shelf", "check", "Hold photos of a fixture against a plan."),
+    "report": ("report", "report", "Write figures over time of the checks that are kept."),
+    "alert": ("alert", "alert", "Tell findings by webhook, e-mail or CSV."),
     "match": ("scan", "match", "Name the one product that each picture shows."),
+    "read": ("read", "read", "Read the words and barcodes on pictures."),
+    "discover": ("discover", "discover", "Group what photos show by looks, for products without pictures."),
     "segment": ("segmentation", "segment", "Write the instances of photos as id pictures."),
     "train": ("segmentation", "train", "Train a segmenter on a few annotated photos."),
     "manifest": ("manifest", "manifest", "Write a training set to a file that notices what changes."),
@@ -40,6 +46,7 @@ COMMANDS = {
     "undo": ("maintenance", "undo", "Take a change of the log back."),
     "health": ("maintenance", "health", "Say what weakens the catalogue."),
     "replay": ("maintenance", "replay", "Match kept scans against today's catalogue."),
+    "privacy": ("privacy", "privacy", "Say for how long photos are kept, and whether faces are blurred."),
     "backup": ("maintenance", "backup", "Copy the store to a file while it is in use."),
     "restore": ("maintenance", "restore", "Make a store from a backup."),
     "reindex": ("store", "reindex", "Embed every reference again, or with another embedder."),
@@ -50,6 +57,8 @@ COMMANDS = {
     "rollup": ("chain_reports", "rollup", "Sum the reports of many shops up by week."),
     "app": ("app", "app", "Open the web app on a store."),
     "user": ("user", "user", "Say who may log in to the web app, and as what."),
+    "serve": ("serve", "serve", "Answer scripts over HTTP."),
+    "token": ("token", "token", "Say which scripts may use a store over HTTP, and as what."),
 }
 
 

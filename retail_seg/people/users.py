@@ -76,7 +76,7 @@ def add_user(store: Path, name: str, role: str, password: str | None, *, logged:
     Only a manager may. Raises AccountError for a name that is taken or cannot be used, and for a poor password.
     """
     require("manager")
-    name = _checked_name(name, email=password is None)
+    name = checked_name(name, email=password is None)
     user = User(name, Person(name, role).role, "" if password is None else hashed(_checked(password, name)))
     with _changing(store, logged, f"add user {name} as {role}", by) as users:
         if any(name_key(other.name) == name_key(name) for other in users):
@@ -228,7 +228,8 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", folded)
 
 
-def _checked_name(name: str, *, email: bool) -> str:
+def checked_name(name: str, *, email: bool = False) -> str:
+    """The name, composed and trimmed; raises AccountError for what cannot be one, or with `email` is no address."""
     name = unicodedata.normalize("NFKC", name).strip()
     if not 1 <= len(name) <= 100 or not name.isprintable():
         raise AccountError(f"{name!r} cannot be a user's name; give 1 to 100 printable characters")

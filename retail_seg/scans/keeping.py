@@ -11,6 +11,7 @@ import numpy as np
 from catalogue import scans
 from retail_seg.people.roles import require
 from retail_seg.photos.load import encode_picture, shrink
+from retail_seg.scans import privacy
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -32,10 +33,13 @@ def keep(
 ) -> int:
     """Keep a scan that was made, with its crops as they were matched and their vectors; returns its number.
 
-    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
+    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for. Faces are
+    blurred, and photos that are too old go, where the store's settings ask for it, see `privacy`.
     """
     require("staff")
     photo, instances, report = found.seen.picture, found.seen.instances, found.report
+    photo, data = privacy.as_kept(matcher, photo, data, report.image)
+    privacy.forget_old(matcher)
     cuts = [instances.crop(photo, i) for i in range(len(instances))]
     kept = [np.asarray(vector, np.float32).tobytes() for vector in found.vectors]
     versions = report.versions

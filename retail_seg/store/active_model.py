@@ -12,12 +12,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from retail_seg.errors import StoreError
+from retail_seg.errors import RetailSegError, StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.store.following import followed_model
+
+T = TypeVar("T")
 
 #: A store's own segmenter; the shipped one works where there is none.
 SEGMENTER = "segmenter"
@@ -86,11 +90,29 @@ def own_model(store_folder: Path) -> Path | None:
         return followed
     own, aside = Path(store_folder) / SEGMENTER, Path(store_folder) / _ASIDE
     for _ in range(2):  # again where a switch began between the two looks
-        if aside.is_dir():
-            return aside if any(aside.iterdir()) else None
+        with suppress(FileNotFoundError):  # or ended between them
+            if aside.is_dir():
+                return aside if any(aside.iterdir()) else None
         if own.is_dir():
             return own
     return None
+
+
+def load_in_use(store_folder: Path, load: Callable[[Path], T]) -> tuple[tuple[int, int], T]:
+    """The model that a store uses, by what loads a folder, and its stamp; read again where a switch came between.
+
+    Raises what `load` raises of a model that stays in use.
+    """
+    while True:
+        before = stamp(store_folder), model_in_use(store_folder)
+        try:
+            found = load(before[1])
+        except (RetailSegError, OSError):
+            if (stamp(store_folder), model_in_use(store_folder)) == before:
+                raise
+            continue  # it was moved while it was read
+        if (stamp(store_folder), model_in_use(store_folder)) == before:
+            return before[0], found
 
 
 def stamp(store_folder: Path) -> tuple[int, int]:

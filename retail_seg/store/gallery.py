@@ -38,6 +38,8 @@ REFIT_SHARE = 0.2
 #: References that are read from the catalogue at once.
 PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
+#: When the first of the checked answers was given that it was measured on.
+CHECKED_SINCE = "ranker_checked_since"
 #: Settings of a store, what its manager states: see `Policy`.
 PRECISION, LIKELY_FROM, STRANGERS, RATE = "sure_precision", "likely_from", "expected_strangers", "false_accept_rate"
 
@@ -67,12 +69,13 @@ class Ranked:
 @dataclass(frozen=True)
 class TaughtFacings:
     """Facings that people have checked: raw vectors float32 (m, dim), local features (m), and SKUs (m), "" for a thing
-    that is not in the catalogue.
+    that is not in the catalogue; `since` is when the first of them was checked.
     """
 
     vectors: np.ndarray
     features: Sequence[bytes]
     skus: Sequence[str]
+    since: str = ""
 
 
 Taught = Callable[[], TaughtFacings | None]
@@ -169,7 +172,9 @@ class Gallery:
         if not force and abs(count - learned) <= learned * REFIT_SHARE:
             return False
         with self._lock:
-            self._keep(self._fitted(count) if count else self._unfitted(), {LEARNED_FROM: str(count)})
+            taught = self._taught() if count else None
+            ranker = self._fitted(count, taught) if count else self._unfitted()
+            self._keep(ranker, {LEARNED_FROM: str(count), CHECKED_SINCE: taught.since if taught else ""})
         return True
 
     def restate(self) -> None:
@@ -177,7 +182,7 @@ class Gallery:
         with self._lock:
             self._keep(self.current().ranker.stating(policy_of(self._catalogue)), {})
 
-    def _fitted(self, count: int) -> Ranker:
+    def _fitted(self, count: int, taught: TaughtFacings | None) -> Ranker:
         ids, vectors, owners = self._sample(count)
         return Ranker.fit(
             vectors,
@@ -187,13 +192,12 @@ class Gallery:
             policy_of(self._catalogue),
             features=self._catalogue.reference_features,
             views=None if self._photographed is None else self._photographed(ids),
-            checked=self._checked(),
+            checked=self._checked(taught),
             products=self._catalogue.count_products(),
         )
 
-    def _checked(self) -> Checked | None:
+    def _checked(self, found: TaughtFacings | None) -> Checked | None:
         """Facings that people have checked; those of products that are gone say nothing."""
-        found = self._taught()
         if found is None or not len(found.skus):
             return None
         there = self._catalogue.names_of({sku for sku in found.skus if sku})

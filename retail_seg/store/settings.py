@@ -18,7 +18,16 @@ from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
 from retail_seg.store.active_model import own_model
 from retail_seg.store.following import Followed, followed_by
-from retail_seg.store.gallery import LEARNED_FROM, LIKELY_FROM, PRECISION, RANKER, RATE, STRANGERS, policy_of
+from retail_seg.store.gallery import (
+    CHECKED_SINCE,
+    LEARNED_FROM,
+    LIKELY_FROM,
+    PRECISION,
+    RANKER,
+    RATE,
+    STRANGERS,
+    policy_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +81,7 @@ def overview(matcher: Matcher) -> Overview:
             ("Index", catalogue.get_setting("index") or "flat"),
             ("Learned from", f"{int(catalogue.get_setting(LEARNED_FROM) or 0):,} reference pictures"),
             ("Trials", _trials(learned)),
-            *(("Measured precision", line) for line in _measured(learned)),
+            *_measured(learned, catalogue.get_setting(CHECKED_SINCE) or ""),
         ],
         "Versions": [("retail-seg", __version__), ("Python", platform.python_version()), *_versions()],
     }
@@ -157,16 +166,22 @@ def _trials(ranker: str | None) -> str:
     return ", ".join(f"{count} {name}" for name, count in trials.items()) or "none yet"
 
 
-def _measured(ranker: str | None) -> list[str]:
-    """How right checked answers were, a line for those called sure and one for those called likely."""
+def _measured(ranker: str | None, since: str) -> list[tuple[str, str]]:
+    """How right checked answers were, for those called sure and for those called likely, with 95 % bounds."""
     try:
         found = Ranker.from_bytes(ranker.encode()).calibration.measured if ranker else {}
     except IndexingError:
         return []
+    told = {name: one for name, one in found.items() if one.share is not None}
+    if not told:
+        return [("Measured precision", "none yet: confirm or correct facings under Scans, then `retail-seg reindex`")]
+    days = f", since {since[:10]}" if since else ""
     return [
-        f"{name}: {one.right} of {one.count} checked answers right ({one.low:.0%} to {one.high:.0%})"
-        for name, one in found.items()
-        if one.count
+        (
+            f"Measured precision of {name}",
+            f"{one.share:.0%} ({one.low:.0%} to {one.high:.0%}): {one.right} of {one.count} checked answers{days}",
+        )
+        for name, one in told.items()
     ]
 
 

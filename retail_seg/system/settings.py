@@ -12,6 +12,7 @@
 | `RETAIL_SEG_PASSPHRASE`  | the passphrase of that key, where nobody is there   | it is asked                        |
 |                          | to be asked                                         |                                    |
 | `RETAIL_SEG_DEBUG`       | pages raise what nobody foresaw                     | a sentence                         |
+| `RETAIL_SEG_SMTP_PASS`   | password at the mail server that alerts go through  | no login there                     |
 | `RETAIL_SEG_CACHE`       | see `index.settings`                                | the user's cache folder            |
 | `RETAIL_SEG_DEVICE`      | see `index.settings`                                | a graphics processor if there is   |
 | `OMP_NUM_THREADS`        | threads that a method of a comparison computes with | a core each                        |
@@ -32,8 +33,7 @@ from platformdirs import user_data_path
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment at one moment, see the table above; `user`, `tracking_uri` and
-    `passphrase` are empty where nothing is said."""
+    """The environment at one moment, see the table above; texts are empty where nothing is said."""
 
     store: Path
     user: str
@@ -45,6 +45,7 @@ class Settings:
     experiment: str
     key: Path
     passphrase: str
+    smtp_pass: str = ""
 
 
 def settings() -> Settings:
@@ -63,4 +64,5 @@ def settings() -> Settings:
         experiment=said("MLFLOW_EXPERIMENT_NAME") or "retail-seg",
         key=Path(said("RETAIL_SEG_KEY") or data / "publish.key"),
         passphrase=said("RETAIL_SEG_PASSPHRASE", ""),
+        smtp_pass=said("RETAIL_SEG_SMTP_PASS", ""),
     )
