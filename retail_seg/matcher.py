@@ -264,7 +264,7 @@ class Matcher:
         return state.index.search(state.ranker.project(vectors), count)
 
     def versions(self, *, segmented: bool = True) -> dict[str, str | int]:
-        """What made an answer: program, segmenter (if `segmented`), embedder, revision, the centre's snapshot if any."""
+        """What made an answer: program, segmenter (if `segmented`), embedder, revision, a centre's snapshot."""
         segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
         embedder = f"{self.embedder.name}:{self.embedder.fingerprint}"
         followed = followed_by(self.catalogue)

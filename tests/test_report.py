@@ -158,14 +158,14 @@ def test_overlay_of_an_empty_report_is_the_photo() -> None:
 
 def test_names_with_accents_are_drawn_where_the_system_has_no_font(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "FONTS", ("no such font.ttf",))
-    drawing._font.cache_clear()
+    drawing.letters.cache_clear()
     try:
-        font = drawing._font(24.0)
+        font = drawing.letters(24.0)
         assert font.getname()[0].startswith("Source Sans") or font.getname()[0].startswith("SourceSans")
         shapes = {bytes(font.getmask(letter)) for letter in "éèøłşñß"}
         assert len(shapes) == 7 and bytes(font.getmask("\uffff")) not in shapes, "each letter, and no box in its place"
         monkeypatch.setattr(drawing, "APP_FONT", "nowhere/*")
-        drawing._font.cache_clear()
-        assert drawing._font(24.0).getbbox("Milk")[2] > 20, "Pillow's own is left"
+        drawing.letters.cache_clear()
+        assert drawing.letters(24.0).getbbox("Milk")[2] > 20, "Pillow's own is left"
     finally:
-        drawing._font.cache_clear()
+        drawing.letters.cache_clear()

@@ -252,8 +252,8 @@ def _changing(found: Matcher, one: Group, waiting: list[Group]) -> None:
             st.html(_facings(str(found.folder), found.identity, other.places[:SHOWN_ALIKE]), width="content")
             if st.button(f"Merge ({counted(len(other.places), 'facing')})", key=f"merge {one.id} {other.id}"):
                 _step(partial(from_shelves.merge, found, one.id, [other.id]), "Merged.")
-    for scan, image, at in from_shelves.where(found, one)[:10]:
-        st.caption(f"scan {scan} · {plain(image)} · {at[:16].replace('T', ' ')} UTC")
+    for number, image, at in from_shelves.where(found, one)[:10]:
+        st.caption(f"scan {number} · {plain(image)} · {at[:16].replace('T', ' ')} UTC")
 
 
 # -- steps

@@ -90,7 +90,7 @@ def _row(row: Listed) -> None:
         if row.thumbnail is not None:
             st.image(row.thumbnail, width=96, alt=f"Photo {scan.image}")
         by = f" by {plain(scan.by)}" if scan.by else ""
-        totals = ", ".join(f"{count} {kind}" for kind, count in row.totals.items())
+        totals = ", ".join(f"{count} {plain(kind)}" for kind, count in row.totals.items())
         st.markdown(
             f"**{scan.id} · {plain(scan.image)}**  \n{totals}  \n:small[{scan.at[:16].replace('T', ' ')} UTC{by}]"
         )

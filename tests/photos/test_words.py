@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from retail_seg.photos import words
-from retail_seg.photos.draw import _font
+from retail_seg.photos.draw import letters
 
 
 def label(lines: dict[str, int], size: tuple[int, int] = (300, 220)) -> np.ndarray:
@@ -19,7 +19,7 @@ def label(lines: dict[str, int], size: tuple[int, int] = (300, 220)) -> np.ndarr
     image = Image.new("RGB", size, (250, 220, 60))
     pen, y = ImageDraw.Draw(image), 12
     for text, height in lines.items():
-        pen.text((14, y), text, font=_font(float(height)), fill=(30, 30, 90))
+        pen.text((14, y), text, font=letters(float(height)), fill=(30, 30, 90))
         y += round(1.5 * height)
     return np.asarray(image)
 

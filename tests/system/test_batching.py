@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from retail_seg.system.batching import Batcher, Busy, Closing
+from retail_seg.system.batching import FIRST, Batcher, Busy, Closing
 from retail_seg.system.rates import Rates
 
 
@@ -66,7 +66,7 @@ def test_what_is_too_much_is_refused_at_once() -> None:
 
 def test_long_work_is_refused_before_there_are_many() -> None:
     work = Doubling()
-    one = batcher(work, room=100, longest=0.0)
+    one = batcher(work, room=100, longest=1.5 * FIRST)
     taken = [one.ask("a", 1)]
     assert work.begun.wait(30)
     taken.append(one.ask("a", 1))
