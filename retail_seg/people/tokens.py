@@ -16,12 +16,11 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from retail_seg.people.kept_lists import KeptList
 from retail_seg.people.roles import ROLES, AccountError, Person, sign
 from retail_seg.people.users import Logged, checked_name, name_key
 from retail_seg.system.files import locked, replace_file
@@ -30,7 +29,6 @@ FILE = "tokens.json"
 USED_FILE = "tokens-used.json"
 #: How long a token lasts where nothing else is said, and at most.
 DAYS, MAX_DAYS = 90, 3650
-_FORM = 1
 #: How a token is written: a mark that scanners of secrets find, its number, and the secret.
 _TOKEN = re.compile(r"rseg_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 #: Uses are written down so many seconds after the last writing at the earliest.
@@ -91,12 +89,7 @@ def revoke_token(store: Path, name: str, *, logged: Logged, by: str = "") -> Non
 
 def read_tokens(store: Path) -> list[Token]:
     """The tokens of a store by name, none where it keeps no file; raises AccountError for a damaged one."""
-    path = Path(store) / FILE
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return []
-    return list(_read(path, (found.st_ino, found.st_mtime_ns, found.st_size)))
+    return _KEPT.read(store)
 
 
 def find_token(store: Path, text: str) -> Token | None:
@@ -157,23 +150,7 @@ def _changing(store: Path, logged: Logged, action: str, by: str) -> Iterator[lis
     with logged(action, by=by):
         tokens = read_tokens(store)
         yield tokens
-        data = {"form": _FORM, "tokens": [asdict(token) for token in tokens]}
-        replace_file(Path(store) / FILE, json.dumps(data, indent=1, ensure_ascii=False).encode(), private=True)
-        _read.cache_clear()
-
-
-@lru_cache(maxsize=8)
-def _read(path: Path, stamp: tuple[int, int, int]) -> tuple[Token, ...]:
-    try:
-        kept: dict[str, Any] = json.loads(path.read_bytes())
-        tokens = tuple(Token(**token) for token in kept["tokens"])
-        for token in tokens:
-            _well_formed(token)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AccountError(
-            f"{path}: cannot be read as a list of tokens ({error}); no script gets in until it is mended or restored"
-        ) from None
-    return tuple(sorted(tokens, key=lambda token: name_key(token.name)))
+        _KEPT.write(store, tokens)
 
 
 def _well_formed(token: Token) -> None:
@@ -193,3 +170,6 @@ def _now() -> datetime:
 
 def _iso(at: datetime) -> str:
     return at.isoformat(timespec="seconds")
+
+
+_KEPT = KeptList(FILE, "tokens", Token, _well_formed, lambda token: name_key(token.name), "no script gets in")
