@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from catalogue.errors import ImportFileError, UnknownColumns
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import Person, acting, acting_as, require
 from retail_seg.products import uploads
@@ -192,13 +191,10 @@ class ImportJobs:
 
             if job.dry_run:
                 uploads.check(matcher, upload, report)
-                if upload.question is not None:
-                    raise _unanswered(upload, upload.question)
+                if upload.question is not None:  # there is nobody to ask which column is which
+                    raise upload.question
             else:
-                try:
-                    uploads.read(matcher, upload)
-                except UnknownColumns as question:
-                    raise _unanswered(upload, question) from None
+                uploads.read(matcher, upload)
                 uploads.run(matcher, upload, into, report)
             report(1.0, "")
 
@@ -224,8 +220,3 @@ class ImportJobs:
         for job in ended[KEPT:]:
             self._jobs.pop(job.id, None)
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
-
-
-def _unanswered(upload: ImportUpload, question: UnknownColumns) -> ImportFileError:
-    """There is nobody to ask which column is which: the job has failed."""
-    return ImportFileError(uploads.said_of(upload, question))

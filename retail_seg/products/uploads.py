@@ -316,15 +316,10 @@ def read(matcher: Matcher, upload: ImportUpload) -> ImportFile:
     try:
         upload.file = importing.read(matcher.catalogue, upload.path, upload.columns or None)
         return upload.file
-    except UnknownColumns:
-        raise
     except ImportFileError as error:
-        raise ImportFileError(said_of(upload, error)) from None
-
-
-def said_of(upload: ImportUpload, error: Exception) -> str:
-    """What an error says of an upload's file: people know the name that they gave it, not the one it is kept under."""
-    return str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)
+        # People know the name that they gave the file, not the one under which it is kept.
+        error.args = (str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name),)
+        raise
 
 
 def _refused(file: ImportFile) -> list[UploadLine]:
