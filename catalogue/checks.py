@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UnknownCheck
 from catalogue.shelf_history import Edit, added, edit, record
 from catalogue.sqlite import Database
@@ -127,7 +127,8 @@ def save(catalogue: Catalogue, check: NewCheck, *, by: str = "") -> SavedCheck:
     All in one transaction and one change, which can be taken back.
     """
     with catalogue.change() as db:
-        cursor = db.execute(
+        number = inserted(
+            db,
             "INSERT INTO checks (at, by, plan_id, fixture, shop, taken, summary, result) VALUES (?,?,?,?,?,?,?,?)",
             [
                 now(),
@@ -140,8 +141,6 @@ def save(catalogue: Catalogue, check: NewCheck, *, by: str = "") -> SavedCheck:
                 _text(check.result),
             ],
         )
-        assert cursor.lastrowid is not None
-        number = int(cursor.lastrowid)
         edits = [added("checks", number)]
         opened = []
         for finding in check.findings:
@@ -210,14 +209,13 @@ def _text(value: Any) -> str:
 
 
 def _insert(db: Database, check: int, one: NewFinding) -> int:
-    cursor = db.execute(
+    return inserted(
+        db,
         "INSERT INTO findings (check_id, key, kind, fixture, shelf, position, sku, probability, cause, action, cost,"
         " details) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         [check, one.key, one.kind, one.fixture, one.shelf, one.position, one.sku, one.probability, one.cause,
          one.action, one.cost, _text({**one.details, "place": one.place})],
     )  # fmt: skip
-    assert cursor.lastrowid is not None
-    return int(cursor.lastrowid)
 
 
 def _task_of(db: Database, fixture: str, finding: NewFinding, id_: int) -> list[Edit]:
@@ -230,12 +228,12 @@ def _task_of(db: Database, fixture: str, finding: NewFinding, id_: int) -> list[
     if last is not None and last.state == "not true" and last.finding.kind == finding.kind:
         return []
     at = now()
-    cursor = db.execute(
+    number = inserted(
+        db,
         "INSERT INTO tasks (key, finding_id, fixture, state, who, note, opened, changed) VALUES (?,?,?,?,?,?,?,?)",
         [finding.place, id_, fixture, "open", "", "", at, at],
     )
-    assert cursor.lastrowid is not None
-    return [added("tasks", int(cursor.lastrowid))]
+    return [added("tasks", number)]
 
 
 def _mended(db: Database, check: NewCheck, number: int) -> list[Edit]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from catalogue import migrations
 from catalogue.errors import CatalogueError, CatalogueVersionError, FollowedError
@@ -23,6 +24,13 @@ GUARD = "followed: "
 def now() -> str:
     """The time in UTC, as the catalogue stores it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def inserted(db: Database, sql: str, values: Sequence[Any]) -> int:
+    """Run an INSERT of one row; returns the row's number."""
+    number = db.execute(sql, values).lastrowid
+    assert number is not None
+    return int(number)
 
 
 def connect(path: Path) -> Database:

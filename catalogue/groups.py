@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UndoError, UnknownGroup
 from catalogue.sqlite import Database
 from catalogue.store import Catalogue
@@ -212,11 +212,12 @@ def _record(db: Database, by: str, action: str, sku: str, before: Sequence[Group
             scan_changes: Sequence[int] = (), references: Sequence[int] = ()) -> GroupChange:  # fmt: skip
     rows = [[one.id, one.state, one.arranged, one.sku, [list(place) for place in one.places]] for one in before]
     lists = [json.dumps(each) for each in (rows, list(made), list(scan_changes), list(references))]
-    cursor = db.execute(
+    number = inserted(
+        db,
         "INSERT INTO group_changes (at, by, action, sku, before, made, scan_changes, refs) VALUES (?,?,?,?,?,?,?,?)",
         [now(), by, action, sku, *lists],
     )
-    return _change(db.execute(f"{_CHANGE} WHERE id = ?", [cursor.lastrowid]).fetchone())
+    return _change(db.execute(f"{_CHANGE} WHERE id = ?", [number]).fetchone())
 
 
 def _change(row: tuple[Any, ...]) -> GroupChange:
@@ -231,9 +232,7 @@ def _change(row: tuple[Any, ...]) -> GroupChange:
 
 def _new(db: Database, by: str, *, arranged: bool) -> int:
     sql = "INSERT INTO groups (at, by, state, arranged, sku) VALUES (?,?,?,?,'')"
-    cursor = db.execute(sql, [now(), by, OPEN, int(arranged)])
-    assert cursor.lastrowid is not None
-    return int(cursor.lastrowid)
+    return inserted(db, sql, [now(), by, OPEN, int(arranged)])
 
 
 def _put(db: Database, group_id: int, places: Iterable[Place]) -> None:

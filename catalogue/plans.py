@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UnknownPlan
 from catalogue.plan_records import Plan, Position, in_order
 from catalogue.plan_rows import IN_FORCE, check_times
@@ -61,18 +61,18 @@ def save(catalogue: Catalogue, plan: Plan, *, source: str = "", starts: str = ""
     with catalogue.change() as db:
         (last,) = db.execute("SELECT max(version) FROM plans WHERE name = ?", [plan.name]).fetchone()
         version = (last or 0) + 1
-        cursor = db.execute(
+        number = inserted(
+            db,
             "INSERT INTO plans (name, version, kind, starts, ends, source, at, by) VALUES (?,?,?,?,?,?,?,?)",
             [plan.name, version, plan.kind, starts, ends, source, now(), by],
         )
-        assert cursor.lastrowid is not None
         for fixture in plan.fixtures:
             db.execute("INSERT OR IGNORE INTO fixtures (name, at) VALUES (?,?)", [fixture, now()])
         for one in plan.positions:
             values = [*one.key, one.sku, one.facings, one.min_facings, one.x, one.y, one.width]
-            db.execute("INSERT INTO plan_positions VALUES (?,?,?,?,?,?,?,?,?,?)", [cursor.lastrowid, *values])
+            db.execute("INSERT INTO plan_positions VALUES (?,?,?,?,?,?,?,?,?,?)", [number, *values])
         check_times(db)
-        record(db, by, f"plan version {version}", f"plan {plan.name}", [added("plans", cursor.lastrowid)])
+        record(db, by, f"plan version {version}", f"plan {plan.name}", [added("plans", number)])
         return version
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UnknownScan
 from catalogue.records import typed_words
 from catalogue.rows import write_log
@@ -98,7 +98,8 @@ _INSTANCE = """SELECT number, x, y, w, h, area, polygon, sku, decision, probabil
 def save(catalogue: Catalogue, scan: NewScan, *, by: str = "") -> int:
     """Keep a scan with its instances, in one transaction; returns its number."""
     with catalogue.change() as db:
-        cursor = db.execute(
+        number = inserted(
+            db,
             "INSERT INTO scans (at, by, image, width, height, path, model, embedder, revision, details, photo)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             [
@@ -115,12 +116,11 @@ def save(catalogue: Catalogue, scan: NewScan, *, by: str = "") -> int:
                 scan.photo,
             ],
         )
-        assert cursor.lastrowid is not None
         if scan.thumbnail is not None:
-            db.execute("INSERT INTO scan_thumbnails (scan_id, jpeg) VALUES (?,?)", [cursor.lastrowid, scan.thumbnail])
+            db.execute("INSERT INTO scan_thumbnails (scan_id, jpeg) VALUES (?,?)", [number, scan.thumbnail])
         for instance in scan.instances:
-            _insert(db, cursor.lastrowid, instance)
-        return int(cursor.lastrowid)
+            _insert(db, number, instance)
+        return number
 
 
 def load(catalogue: Catalogue, scan_id: int) -> Scan:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UndoError
 from catalogue.plan_rows import check_times
 from catalogue.sqlite import Database
@@ -60,12 +60,11 @@ def added(table: str, row: int) -> Edit:
 def record(db: Database, by: str, action: str, subject: str, edits: Sequence[Edit]) -> int:
     """Write a change inside a transaction that the caller has opened; returns its number."""
     rows = [[one.table, one.row, one.before, one.after] for one in edits]
-    cursor = db.execute(
+    return inserted(
+        db,
         "INSERT INTO shelf_changes (at, by, action, subject, edits) VALUES (?,?,?,?,?)",
         [now(), by, action, subject, json.dumps(rows, ensure_ascii=False)],
     )
-    assert cursor.lastrowid is not None
-    return int(cursor.lastrowid)
 
 
 def edit(db: Database, table: str, row: int, **after: Any) -> Edit:
