@@ -19,14 +19,14 @@ from catalogue.store import Catalogue
 OPEN, LATER, NAMED = "open", "later", "named"
 
 #: A facing: its scan's number and its own in it.
-Place = tuple[int, int]
+FacingPlace = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Waiting:
     """A facing that nobody has named: where it stands, and its crop (PNG), mask (PNG) and vector (bytes)."""
 
-    place: Place
+    place: FacingPlace
     box: tuple[int, int, int, int]
     crop: bytes
     mask: bytes | None
@@ -42,7 +42,7 @@ class Group:
     state: str
     arranged: bool
     sku: str
-    places: tuple[Place, ...]
+    places: tuple[FacingPlace, ...]
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,14 @@ def group(catalogue: Catalogue, group_id: int) -> Group:
     raise UnknownGroup(f"group {group_id} is gone: somebody has named, merged or changed it; reload the page")
 
 
-def vectors(catalogue: Catalogue) -> dict[Place, tuple[bytes, str]]:
+def vectors(catalogue: Catalogue) -> dict[FacingPlace, tuple[bytes, str]]:
     """The vector (float32 bytes, perhaps none) of every facing that nobody has named, and its scan's embedder."""
     sql = f"""SELECT i.scan_id, i.number, i.vector, s.embedder FROM instances i JOIN scans s ON s.id = i.scan_id
         WHERE {_UNNAMED}"""
     return {(row[0], row[1]): (bytes(row[2]), row[3]) for row in catalogue.db.execute(sql).fetchall()}
 
 
-def regroup(catalogue: Catalogue, clusters: Sequence[Sequence[Place]], *, by: str = "") -> None:
+def regroup(catalogue: Catalogue, clusters: Sequence[Sequence[FacingPlace]], *, by: str = "") -> None:
     """Put facings into groups as they look alike; what people arranged stays, and takes in what looks like it.
 
     `clusters` hold all facings that wait. A cluster with facings of an arranged group gives it those that are in none.
@@ -132,8 +132,14 @@ def regroup(catalogue: Catalogue, clusters: Sequence[Sequence[Place]], *, by: st
         db.execute("DELETE FROM groups WHERE id NOT IN (SELECT group_id FROM group_members) AND state = ?", [OPEN])
 
 
-def arrange(catalogue: Catalogue, wanted: Mapping[int, Sequence[Place]], fresh: Sequence[Sequence[Place]] = (), *,
-            action: str, by: str) -> GroupChange:  # fmt: skip
+def arrange(
+    catalogue: Catalogue,
+    wanted: Mapping[int, Sequence[FacingPlace]],
+    fresh: Sequence[Sequence[FacingPlace]] = (),
+    *,
+    action: str,
+    by: str,
+) -> GroupChange:
     """Give groups other facings, and make new groups of `fresh`, in one step; a group without any is gone.
 
     Raises UnknownGroup where one of the groups was changed meanwhile.
@@ -235,7 +241,7 @@ def _new(db: Database, by: str, *, arranged: bool) -> int:
     return inserted(db, sql, [now(), by, OPEN, int(arranged)])
 
 
-def _put(db: Database, group_id: int, places: Iterable[Place]) -> None:
+def _put(db: Database, group_id: int, places: Iterable[FacingPlace]) -> None:
     """Make facings members of a group, wherever they were before; those of a scan that was deleted are passed over."""
     sql = """INSERT OR REPLACE INTO group_members (scan_id, number, group_id)
         SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM scans WHERE id = ?1)"""

@@ -11,6 +11,8 @@ from retail_seg.api.limits import PAGE, TEXT
 from retail_seg.api.problems import Rejection
 
 Limit = Annotated[int, Query(ge=1, le=PAGE, description="Items on a page.")]
+#: What is searched for, or narrows a list.
+SearchText = Annotated[str, Query(max_length=TEXT)]
 _TOLD = "`next_cursor` of the page before."
 #: A number, and for lists by SKU also a text in base64 without the padding.
 _NUMBER, _TEXT = "n[0-9]{1,15}", "t(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?"

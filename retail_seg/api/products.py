@@ -19,7 +19,7 @@ from retail_seg.api.catalogue_schemas import ProductIn, ProductOut, ProductPage,
 from retail_seg.api.limits import PAGE, TEXT
 from retail_seg.api.once import IdempotencyKey, once
 from retail_seg.api.openapi import json_request, problems
-from retail_seg.api.paging import Limit, TextCursor, cursor_of, number_after, text_after
+from retail_seg.api.paging import Limit, SearchText, TextCursor, cursor_of, number_after, text_after
 from retail_seg.api.paths import register_skus
 from retail_seg.api.problems import stale
 from retail_seg.api.service import Service
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 register_skus()
 router = APIRouter(prefix="/v1/products", tags=["products"])
-Word = Annotated[str, Query(max_length=TEXT)]
 IfMatch = Annotated[str | None, Header(max_length=TEXT, description="ETag of the product as it was seen.")]
 IfNoneMatch = Annotated[str | None, Header(max_length=TEXT, description="ETag of the product as it is known.")]
 ETAG = {"ETag": {"description": "Differs when the product does.", "schema": {"type": "string"}}}
@@ -43,8 +42,8 @@ ETAG = {"ETag": {"description": "Differs when the product does.", "schema": {"ty
 def list_products(
     request: Request,
     q: Annotated[str, Query(max_length=2000, description="Beginnings of words, an SKU or a GTIN.")] = "",
-    brand: Word = "",
-    category: Word = "",
+    brand: SearchText = "",
+    category: SearchText = "",
     removed: bool = False,
     limit: Limit = PAGE,
     cursor: TextCursor = "",

@@ -15,9 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from retail_seg.api.bodies import FORM, decoded, form_of_files, json_body, media_type, open_file
-from retail_seg.api.limits import PAGE, PHOTOS, TEXT
+from retail_seg.api.limits import PAGE, PHOTOS
 from retail_seg.api.openapi import file_request, json_request, photos_request, problems
-from retail_seg.api.paging import Cursor, Limit, cursor_of, number_after
+from retail_seg.api.paging import Cursor, Limit, SearchText, cursor_of, number_after
 from retail_seg.api.service import NamedFile, Photo, Service
 from retail_seg.api.shelf_schemas import (
     CheckAnswer,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1", tags=["shelves"])
 PlanName = Annotated[str, InPath(max_length=200)]
 RowNumber = Annotated[int, InPath(ge=1, le=2**63 - 1)]
-Word = Annotated[str, Query(max_length=TEXT)]
 STATES = ("open", "taken", "done", "not true")
 
 
@@ -78,7 +77,7 @@ async def check(request: Request) -> Any:
 
 
 @router.get("/checks", response_model=CheckPage, responses=problems(404, 422))
-def list_checks(request: Request, fixture: Word = "", limit: Limit = PAGE, cursor: Cursor = "") -> Any:
+def list_checks(request: Request, fixture: SearchText = "", limit: Limit = PAGE, cursor: Cursor = "") -> Any:
     """A page of the kept checks, the newest first."""
     start = number_after(cursor)
     found = keeping.list_checks(request.state.service.matcher, fixture, offset=start, limit=limit + 1)
@@ -138,7 +137,7 @@ def remove_plan(request: Request, name: PlanName) -> Response:
 @router.get("/tasks", response_model=TaskPage, responses=problems(404, 422))
 def list_tasks(
     request: Request,
-    fixture: Word = "",
+    fixture: SearchText = "",
     state: Annotated[list[str], Query(max_length=4, description=f"Of {', '.join(STATES)}.")] = ["open", "taken"],  # noqa: B006
     limit: Limit = PAGE,
     cursor: Cursor = "",

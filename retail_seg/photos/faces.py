@@ -21,7 +21,7 @@ SCORE = 0.6
 #: A face is covered with so much around it, as a share of its box, and by so many squares a side.
 AROUND, SQUARES = 0.25, 6
 
-Box = tuple[int, int, int, int]
+FaceBox = tuple[int, int, int, int]
 
 
 def check_model(path: Path) -> None:
@@ -29,14 +29,14 @@ def check_model(path: Path) -> None:
     find_faces(np.zeros((96, 96, 3), np.uint8), path)
 
 
-def find_faces(photo: np.ndarray, model: Path) -> list[Box]:
+def find_faces(photo: np.ndarray, model: Path) -> list[FaceBox]:
     """Boxes (x, y, width, height) of the faces in a photo (H, W, 3) RGB uint8; raises ModelError without a model."""
     if not model.is_file():
         raise ModelError(
             f"{model}: no such face model, so faces cannot be blurred and no photo is kept; put it back, or switch the "
             "blurring off with `retail-seg privacy --no-face-model`"
         )
-    found: list[Box] = []
+    found: list[FaceBox] = []
     for side in SIDES:
         scale = min(side / max(photo.shape[:2]), 1.0)
         size = max(round(photo.shape[1] * scale), 1), max(round(photo.shape[0] * scale), 1)
@@ -59,7 +59,7 @@ def _detected(picture: np.ndarray, model: Path) -> np.ndarray:
     return np.empty((0, 4)) if found is None else np.asarray(found)[:, :4]
 
 
-def blurred(photo: np.ndarray, faces: list[Box]) -> np.ndarray:
+def blurred(photo: np.ndarray, faces: list[FaceBox]) -> np.ndarray:
     """A copy of a photo (H, W, 3) uint8 with each face as a few squares of one colour, which nothing brings back."""
     covered = photo.copy()
     for x, y, w, h in faces:

@@ -16,7 +16,7 @@ import numpy as np
 
 from catalogue import Product, groups, listing, scan_history, scans
 from catalogue.errors import GtinError, UnknownGroup
-from catalogue.groups import Group, GroupChange, Place
+from catalogue.groups import FacingPlace, Group, GroupChange
 from catalogue.gtin import normal_gtin
 from catalogue.mapping import plain
 from index.clustering import look_alikes, unwatched
@@ -102,7 +102,7 @@ def later_groups(matcher: Matcher) -> list[Group]:
     return groups.groups(matcher.catalogue, groups.LATER)
 
 
-def small_crop(matcher: Matcher, place: Place, height: int) -> bytes:
+def small_crop(matcher: Matcher, place: FacingPlace, height: int) -> bytes:
     """The crop of a facing as JPEG bytes, at most so many pixels high and twice as wide."""
     crop = review.crop_of(matcher, *place)[0]
     factor = min(1.0, height / crop.shape[0], 2 * height / crop.shape[1])
@@ -120,7 +120,7 @@ def nearest_groups(matcher: Matcher, group: Group, others: Sequence[Group], coun
     known = groups.vectors(matcher.catalogue)
     current = _embedder(matcher)
 
-    def mean(places: Sequence[Place]) -> np.ndarray:
+    def mean(places: Sequence[FacingPlace]) -> np.ndarray:
         kept = [np.frombuffer(known[at][0], np.float32) for at in places if at in known and known[at][1] == current]
         kept = [vector for vector in kept if len(vector) == matcher.embedder.dim]
         return np.mean(kept, axis=0) if kept else np.zeros(matcher.embedder.dim, np.float32)
@@ -130,7 +130,7 @@ def nearest_groups(matcher: Matcher, group: Group, others: Sequence[Group], coun
     return [one for _, one in sorted(scored, key=lambda each: -each[0])[:count]]
 
 
-def proposal(matcher: Matcher, places: Sequence[Place]) -> Offer | None:
+def proposal(matcher: Matcher, places: Sequence[FacingPlace]) -> Offer | None:
     """The product of the catalogue that facings of a group may be, None where it is probably none of it."""
     views = [upright(*review.crop_of(matcher, *place)) for place in places[:ASKED]]
     return proposed(matcher, views)
@@ -143,12 +143,12 @@ def merge(matcher: Matcher, into: int, others: Sequence[int]) -> GroupChange:
     """Make one group of several, which keeps the number `into`; raises UnknownGroup where one is gone."""
     by = require("staff")
     known = [groups.group(matcher.catalogue, id_) for id_ in (into, *others)]
-    wanted: dict[int, Sequence[Place]] = dict.fromkeys(others, ())
+    wanted: dict[int, Sequence[FacingPlace]] = dict.fromkeys(others, ())
     wanted[into] = [place for one in known for place in one.places]
     return groups.arrange(matcher.catalogue, wanted, action="merged", by=by)
 
 
-def take_out(matcher: Matcher, group_id: int, places: Sequence[Place], *, together: bool = True) -> GroupChange:
+def take_out(matcher: Matcher, group_id: int, places: Sequence[FacingPlace], *, together: bool = True) -> GroupChange:
     """Take facings out of a group: `together` as a group of their own, else each alone."""
     by = require("staff")
     one = groups.group(matcher.catalogue, group_id)
@@ -227,7 +227,7 @@ def name_group(matcher: Matcher, group_id: int, product: Product) -> Named:
     return Named(change, there or product, len(one.places), len(done))
 
 
-def clearest(matcher: Matcher, group: Group) -> list[Place]:
+def clearest(matcher: Matcher, group: Group) -> list[FacingPlace]:
     """The facings of a group that show it best and most differently, at most MAX_REFERENCES.
 
     Each next one has the best product of clearness (sharpness times the root of its size) and of how far it is from

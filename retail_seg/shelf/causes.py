@@ -24,7 +24,7 @@ _YES, _NO = ("1", "yes", "y", "true", "x", "listed"), ("0", "no", "n", "false", 
 
 
 @dataclass(frozen=True)
-class Stock:
+class ProductStock:
     """What a stock or delivery file says of a product; None, or an empty text, where it says nothing.
 
     on_hand     pieces in the shop by the books, `backroom` those of them that are not on the shelf
@@ -49,7 +49,7 @@ class Stock:
 class StockFile:
     """Products by SKU, and a sentence for each line that was left out."""
 
-    products: Mapping[str, Stock]
+    products: Mapping[str, ProductStock]
     problems: tuple[str, ...] = ()
 
 
@@ -60,7 +60,7 @@ class Rule:
     """
 
     kinds: tuple[str, ...]
-    when: Callable[[Stock], bool]
+    when: Callable[[ProductStock], bool]
     cause: str
     action: str
     why: str
@@ -90,19 +90,19 @@ RULES = (
 )  # fmt: skip
 
 
-def explained(result: CheckResult, stock: Mapping[str, Stock] | None = None) -> CheckResult:
+def explained(result: CheckResult, stock: Mapping[str, ProductStock] | None = None) -> CheckResult:
     """The check with the likely cause of each finding, what to do, and what it costs; the dearest first."""
     known = stock or {}
-    told = [_explained(one, known.get(one.sku, Stock(one.sku))) for one in result.findings]
+    told = [_explained(one, known.get(one.sku, ProductStock(one.sku))) for one in result.findings]
     return replace(result, findings=ranked(told))
 
 
-def _explained(finding: Finding, stock: Stock) -> Finding:
+def _explained(finding: Finding, stock: ProductStock) -> Finding:
     rule = next(rule for rule in RULES if finding.kind in rule.kinds and rule.when(stock))
     return replace(finding, cause=rule.cause, action=rule.action, why=rule.why, cost=cost_of(finding, stock))
 
 
-def cost_of(finding: Finding, stock: Stock) -> float:
+def cost_of(finding: Finding, stock: ProductStock) -> float:
     """Price × rate of sale × hours, where price and rate are known; of a low place the share that is missing."""
     if stock.price is None or stock.rate is None:
         return 0.0
@@ -117,7 +117,7 @@ def read_stock(paths: Iterable[Path]) -> StockFile:
     Columns: sku, on_hand, backroom, due, listed, sold_since (or "sold since"), price, rate, hours. Raises PlanError for
     a file that cannot be read at all.
     """
-    found: dict[str, Stock] = {}
+    found: dict[str, ProductStock] = {}
     problems: list[str] = []
     for path in paths:
         for where, row in _rows(path, problems):
@@ -126,7 +126,7 @@ def read_stock(paths: Iterable[Path]) -> StockFile:
             except ValueError as error:
                 problems.append(f"{where}: {error}")
                 continue
-            before = found.get(stock.sku, Stock(stock.sku))
+            before = found.get(stock.sku, ProductStock(stock.sku))
             said = {one.name: value for one in fields(stock) if (value := getattr(stock, one.name)) is not None}
             found[stock.sku] = replace(before, **said)
     return StockFile(found, tuple(problems))
@@ -156,14 +156,14 @@ def _rows(path: Path, problems: list[str]) -> Iterable[tuple[str, dict[str, Any]
     return found
 
 
-def _stock(row: Mapping[str, Any]) -> Stock:
+def _stock(row: Mapping[str, Any]) -> ProductStock:
     """A row as a product's stock; ValueError with the reason where it is none."""
     values = {str(key).strip().lower().replace(" ", "_"): value for key, value in row.items()}
     sku = clean_text(str(values.get("sku") or ""))
     if not sku:
         raise ValueError("the SKU is empty; fill it in")
     numbers = {name: _number(values, name) for name in ("on_hand", "backroom", "sold_since", "price", "rate", "hours")}
-    return Stock(sku, due=_due(values), listed=_listed(values), **numbers)
+    return ProductStock(sku, due=_due(values), listed=_listed(values), **numbers)
 
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:

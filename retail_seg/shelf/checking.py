@@ -10,7 +10,7 @@ from catalogue.plan_records import Plan
 from retail_seg.errors import PhotoError
 from retail_seg.people.roles import require
 from retail_seg.photos.load import PhotoSource
-from retail_seg.shelf.causes import Stock, explained
+from retail_seg.shelf.causes import ProductStock, explained
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.results import CheckResult
 from retail_seg.shelf.second_look import looked_again
@@ -41,7 +41,7 @@ def check(
     photos: Iterable[PhotoSource],
     plan: Plan,
     *,
-    stock: Mapping[str, Stock] | None = None,
+    stock: Mapping[str, ProductStock] | None = None,
     side: int | None = None,
     workers: int | None = None,
     among: Among | None = None,
@@ -65,7 +65,7 @@ def check(
 
 
 def check_scanned(
-    matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, Stock] | None = None
+    matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, ProductStock] | None = None
 ) -> CheckResult:
     """Hold photos of one fixture that were scanned (with CANDIDATES candidates) against a plan; `stock` as in `check`.
 
@@ -79,7 +79,7 @@ def check_scanned(
 
 
 def check_reports(
-    matcher: Matcher, reports: Sequence[Report], plan: Plan, stock: Mapping[str, Stock] | None = None
+    matcher: Matcher, reports: Sequence[Report], plan: Plan, stock: Mapping[str, ProductStock] | None = None
 ) -> CheckResult:
     """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`."""
     catalogue = matcher.catalogue

@@ -30,7 +30,7 @@ NOT_NAMED, NO_BRAND, NO_CATEGORY = "(not recognised)", "(no brand)", "(no catego
 
 
 @dataclass(frozen=True)
-class Group:
+class Scope:
     """Of what and when a figure is: `name` is empty for all fixtures, `week` ("2026-W48") for the whole time."""
 
     group: str
@@ -39,7 +39,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Figure:
+class ShelfFigure:
     """Numbers of a group; shares are None where no place was seen, hours where nothing was mended.
 
     places        that photos showed, over all `checks`
@@ -48,7 +48,7 @@ class Figure:
     mended        tasks that were done in that time, after so many `hours` on average, from the check that found them
     """
 
-    of: Group
+    of: Scope
     checks: int
     places: int
     availability: float | None
@@ -58,13 +58,13 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Share:
+class ShelfShare:
     """The share of shelf of one `value` of a `kind` ("brand", "category") in a group.
 
     centimetres  of those facings whose width their plan states; None where it states none, `share_of_length` too
     """
 
-    of: Group
+    of: Scope
     kind: str
     value: str
     facings: int
@@ -80,11 +80,11 @@ class Figures:
     first: str
     last: str
     shop: str
-    figures: tuple[Figure, ...]
-    shares: tuple[Share, ...]
+    figures: tuple[ShelfFigure, ...]
+    shares: tuple[ShelfShare, ...]
     notes: tuple[str, ...] = ()
 
-    def find(self, group: str, name: str = "", week: str | None = None) -> tuple[Figure, ...]:
+    def find(self, group: str, name: str = "", week: str | None = None) -> tuple[ShelfFigure, ...]:
         """The figures of one group: of each week in order, or of one, or ("") of the whole time."""
         wanted = [one for one in self.figures if (one.of.group, one.of.name) == (group, name)]
         return tuple(one for one in wanted if one.of.week == week or (week is None and one.of.week))
@@ -93,9 +93,9 @@ class Figures:
         """The names of all shops, or of all fixtures, that have figures."""
         return tuple(sorted({one.of.name for one in self.figures if one.of.group == group}))
 
-    def shares_of(self, kind: str, group: str = "all", name: str = "", week: str = "") -> tuple[Share, ...]:
+    def shares_of(self, kind: str, group: str = "all", name: str = "", week: str = "") -> tuple[ShelfShare, ...]:
         """The shares of shelf in one group, the largest first."""
-        return tuple(one for one in self.shares if one.kind == kind and one.of == Group(group, name, week))
+        return tuple(one for one in self.shares if one.kind == kind and one.of == Scope(group, name, week))
 
     def to_dict(self) -> dict[str, Any]:
         """As the JSON object that `retail-seg report` writes."""
@@ -109,7 +109,7 @@ class Figures:
         }
 
 
-def _flat(one: Figure | Share) -> dict[str, Any]:
+def _flat(one: ShelfFigure | ShelfShare) -> dict[str, Any]:
     values = asdict(one)
     return {**values.pop("of"), **values}
 
@@ -164,9 +164,9 @@ def _week(taken: str) -> str:
 Members = tuple[list[KeptCheck], list[Task]]
 
 
-def _groups(checks: Iterable[KeptCheck], tasks: Iterable[Task], shops: Mapping[str, str]) -> dict[Group, Members]:
+def _groups(checks: Iterable[KeptCheck], tasks: Iterable[Task], shops: Mapping[str, str]) -> dict[Scope, Members]:
     """What belongs to each group, in the order of GROUPS, names and weeks."""
-    found: dict[Group, Members] = {}
+    found: dict[Scope, Members] = {}
     for check in checks:
         for of in _of(check.fixture, check.shop, _week(check.taken)):
             found.setdefault(of, ([], []))[0].append(check)
@@ -176,21 +176,21 @@ def _groups(checks: Iterable[KeptCheck], tasks: Iterable[Task], shops: Mapping[s
     return dict(sorted(found.items(), key=lambda pair: (GROUPS.index(pair[0].group), pair[0].name, pair[0].week)))
 
 
-def _of(fixture: str, shop: str, week: str) -> Iterator[Group]:
+def _of(fixture: str, shop: str, week: str) -> Iterator[Scope]:
     for when in ("", week):
-        yield Group("all", "", when)
+        yield Scope("all", "", when)
         if shop:
-            yield Group("shop", shop, when)
-        yield Group("fixture", fixture, when)
+            yield Scope("shop", shop, when)
+        yield Scope("fixture", fixture, when)
 
 
-def _figure(of: Group, checks: Sequence[KeptCheck], tasks: Sequence[Task]) -> Figure:
+def _figure(of: Scope, checks: Sequence[KeptCheck], tasks: Sequence[Task]) -> ShelfFigure:
     total: Counter[str] = Counter()
     for check in checks:
         total.update({name: check.summary.get(name, 0) for name in ("positions", "unseen", "ok", "low")})
     places = total["positions"] - total["unseen"]
     hours = [_hours(task) for task in tasks]
-    return Figure(
+    return ShelfFigure(
         of, len(checks), places, _ratio(total["ok"] + total["low"], places), _ratio(total["ok"], places), len(tasks),
         round(sum(hours) / len(hours), 2) if hours else None,
     )  # fmt: skip
@@ -216,7 +216,7 @@ class _Shelf:
     widths: Mapping[str, float]
 
 
-def _shares(catalogue: Catalogue, groups: Mapping[Group, Members]) -> Iterator[Share]:
+def _shares(catalogue: Catalogue, groups: Mapping[Scope, Members]) -> Iterator[ShelfShare]:
     shelves: dict[int, _Shelf] = {}
     known: dict[str, tuple[str, str]] = {"": (NOT_NAMED, NOT_NAMED)}
     for of, (checks, _) in groups.items():
@@ -254,7 +254,7 @@ def _told(catalogue: Catalogue, sku: str) -> tuple[str, str]:
     return (product.brand or NO_BRAND, product.category or NO_CATEGORY) if product else (NO_BRAND, NO_CATEGORY)
 
 
-def _shares_of(of: Group, kind: str, shelves: Sequence[_Shelf], value: Mapping[str, str]) -> Iterator[Share]:
+def _shares_of(of: Scope, kind: str, shelves: Sequence[_Shelf], value: Mapping[str, str]) -> Iterator[ShelfShare]:
     facings: Counter[str] = Counter()
     lengths: dict[str, float] = {}
     for shelf in shelves:
@@ -265,7 +265,7 @@ def _shares_of(of: Group, kind: str, shelves: Sequence[_Shelf], value: Mapping[s
     whole, length = sum(facings.values()), sum(lengths.values())
     for name, number in facings.most_common():
         cm = lengths.get(name)
-        yield Share(
+        yield ShelfShare(
             of, kind, name, number, round(number / whole, 4), None if cm is None else round(cm, 1),
             None if cm is None else _ratio(cm, length),
         )  # fmt: skip

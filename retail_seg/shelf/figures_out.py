@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from retail_seg.report import safe_cell
-from retail_seg.shelf.figures import Figure, Figures, Share
+from retail_seg.shelf.figures import Figures, ShelfFigure, ShelfShare
 
 FIGURE_COLUMNS = ("group", "name", "week", "checks", "places", "availability", "compliance", "mended", "hours")
 SHARE_COLUMNS = ("group", "name", "week", "kind", "value", "facings", "share", "centimetres", "share_of_length")
@@ -43,7 +43,7 @@ class Line:
     dots: tuple[tuple[float, float, str], ...]
 
 
-def lines_of(weeks: Sequence[Figure]) -> tuple[Line, ...]:
+def lines_of(weeks: Sequence[ShelfFigure]) -> tuple[Line, ...]:
     """Availability and compliance over the weeks, in the chart's units; a week without places is passed over."""
     step = (WIDE - LEFT - 20) / max(len(weeks) - 1, 1)
     found = []
@@ -57,7 +57,7 @@ def lines_of(weeks: Sequence[Figure]) -> tuple[Line, ...]:
     return tuple(found)
 
 
-def largest(shares: Sequence[Share], number: int = 12) -> tuple[tuple[Share, ...], int]:
+def largest(shares: Sequence[ShelfShare], number: int = 12) -> tuple[tuple[ShelfShare, ...], int]:
     """The largest shares, and how many are left out."""
     return tuple(shares[:number]), max(len(shares) - number, 0)
 

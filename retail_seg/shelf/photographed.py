@@ -24,7 +24,7 @@ from retail_seg.photos.load import encode_picture, load_photo, shrink
 from retail_seg.scans import keeping as scan_keeping
 from retail_seg.scans.review import MAX_PHOTO_MB, photo_name, photo_of
 from retail_seg.shelf import alerts, keeping, planning
-from retail_seg.shelf.causes import Stock, StockFile, read_stock
+from retail_seg.shelf.causes import ProductStock, StockFile, read_stock
 from retail_seg.shelf.checking import CANDIDATES, check_scanned
 from retail_seg.shelf.drawing import draw_check
 from retail_seg.shelf.kept_results import result_of
@@ -55,7 +55,7 @@ def check_photos_of(
     plan_name: str,
     say: OnProgress,
     *,
-    stock: Mapping[str, Stock] | None = None,
+    stock: Mapping[str, ProductStock] | None = None,
     shop: str = "",
 ) -> PhotoCheck:
     """Scan photo files of one fixture, hold them against a kept plan, keep scans and check in one change, and tell.

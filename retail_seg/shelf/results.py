@@ -20,7 +20,7 @@ FAULTS: tuple[Status, ...] = ("low", "empty", "misplaced", "wrong", "unknown")
 CSV_COLUMNS = ("fixture", "shelf", "position", "sku", "status", "probability", "found", "facings", "min_facings",
                "product", "stands_at", "cause", "action")  # fmt: skip
 
-Box = tuple[int, int, int, int]
+PixelBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PhotoArea:
     """A part of a photo: its number in `CheckResult.photos`, and x, y, width, height in the photo's own pixels."""
 
     photo: int
-    box: Box
+    box: PixelBox
 
     def to_dict(self) -> dict[str, Any]:
         return {"photo": self.photo, "box": list(self.box)}

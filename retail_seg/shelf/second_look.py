@@ -13,7 +13,7 @@ import numpy as np
 
 from catalogue import Catalogue
 from retail_seg.report import Identification, Report, ReportLine
-from retail_seg.shelf.results import Box, CheckResult, PositionStatus
+from retail_seg.shelf.results import CheckResult, PixelBox, PositionStatus
 from retail_seg.store.scanning import Scanned, placed
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def looked_again(matcher: Matcher, scanned: Sequence[Scanned], result: CheckResu
     crops = [_cut(scanned[photo], box) for photo, box, _, _ in parts]
     kept = [(part, crop) for part, crop in zip(parts, crops, strict=True) if min(crop.shape[:2]) >= 8]
     found = matcher.match([crop for _, crop in kept], top=top)
-    new: dict[int, list[tuple[Box, Identification]]] = {}
+    new: dict[int, list[tuple[PixelBox, Identification]]] = {}
     for ((photo, box, sku, enough), _), told in zip(kept, found, strict=True):
         if told.matches and told.matches[0].sku == sku and told.matches[0].probability >= enough:
             new.setdefault(photo, []).append((box, told))
@@ -46,9 +46,9 @@ def looked_again(matcher: Matcher, scanned: Sequence[Scanned], result: CheckResu
     return [_with(one.report, new.get(photo, [])) for photo, one in enumerate(scanned)]
 
 
-def _parts(catalogue: Catalogue, result: CheckResult) -> list[tuple[int, Box, str, float]]:
+def _parts(catalogue: Catalogue, result: CheckResult) -> list[tuple[int, PixelBox, str, float]]:
     """(photo, box, SKU, chance that is enough) of each facing that may be missing, where a photo shows its part."""
-    boxes: dict[int, list[Box]] = {}
+    boxes: dict[int, list[PixelBox]] = {}
     for one in result.instances:
         boxes.setdefault(one.area.photo, []).append(one.area.box)
     found = []
@@ -63,7 +63,7 @@ def _parts(catalogue: Catalogue, result: CheckResult) -> list[tuple[int, Box, st
     return found
 
 
-def _facings(position: PositionStatus, area: Box, tall: float) -> list[Box]:
+def _facings(position: PositionStatus, area: PixelBox, tall: float) -> list[PixelBox]:
     """The parts of a place that its facings take, standing on its lower edge."""
     x, y, w, h = area
     wide = w / position.facings
@@ -72,7 +72,7 @@ def _facings(position: PositionStatus, area: Box, tall: float) -> list[Box]:
     return [(round(x + n * wide), top, round(wide), round(y + h) - top) for n in range(position.facings)]
 
 
-def _free(part: Box, boxes: Sequence[Box]) -> bool:
+def _free(part: PixelBox, boxes: Sequence[PixelBox]) -> bool:
     """Whether nothing that was found covers much of a part, but for what is so wide that it may be several in one."""
     x, y, w, h = part
     for x2, y2, w2, h2 in boxes:
@@ -90,7 +90,7 @@ def _proportions(catalogue: Catalogue, sku: str) -> float:
     return references[0].height / max(references[0].width, 1) if references else TALL
 
 
-def _cut(scanned: Scanned, box: Box) -> np.ndarray:
+def _cut(scanned: Scanned, box: PixelBox) -> np.ndarray:
     """A part of a photo as it was decoded, RGB uint8."""
     picture, (width, height) = scanned.seen.picture, scanned.seen.size
     scale = np.array([picture.shape[1] / width, picture.shape[0] / height])
@@ -99,7 +99,7 @@ def _cut(scanned: Scanned, box: Box) -> np.ndarray:
     return np.ascontiguousarray(picture[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)])
 
 
-def _with(report: Report, found: Sequence[tuple[Box, Identification]]) -> Report:
+def _with(report: Report, found: Sequence[tuple[PixelBox, Identification]]) -> Report:
     """The report with what was found besides, behind its own instances."""
     first = max((line.id for line in report.instances), default=0) + 1
     lines = [
@@ -109,6 +109,6 @@ def _with(report: Report, found: Sequence[tuple[Box, Identification]]) -> Report
     return replace(report, instances=placed([*report.instances, *lines]))
 
 
-def _corners(box: Box) -> tuple[tuple[int, int], ...]:
+def _corners(box: PixelBox) -> tuple[tuple[int, int], ...]:
     x, y, w, h = box
     return (x, y), (x + w, y), (x + w, y + h), (x, y + h)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from retail_seg.matcher import Matcher
 from retail_seg.shelf import figures_out, planning
-from retail_seg.shelf.figures import Figure, Figures, figures
+from retail_seg.shelf.figures import Figures, ShelfFigure, figures
 from retail_seg.web.shared import errors_as_sentences
 from retail_seg.web.shelf_check import share
 from retail_seg.web.text import plain
@@ -41,7 +41,7 @@ def show(found: Matcher) -> None:
     _downloads(made)
 
 
-def _metrics(whole: Figure) -> None:
+def _metrics(whole: ShelfFigure) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric("On-shelf availability", share(whole.availability), width="content")
         st.metric("As planned", share(whole.compliance), width="content")
@@ -77,7 +77,7 @@ def _tables(made: Figures) -> None:
             st.dataframe(rows, hide_index=True, width="stretch", alt=f"Figures by {group}")
 
 
-def _row(one: Figure, heading: str) -> dict[str, object]:
+def _row(one: ShelfFigure, heading: str) -> dict[str, object]:
     return {
         heading: one.of.name,
         "Available": share(one.availability),

@@ -11,7 +11,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.photos.load import SUFFIXES
 from retail_seg.scans.review import MAX_PHOTO_MB
 from retail_seg.shelf import keeping, photographed, planning
-from retail_seg.shelf.causes import Stock
+from retail_seg.shelf.causes import ProductStock
 from retail_seg.shelf.photographed import MAX_PHOTOS, PhotoCheck
 from retail_seg.system.jobs import Job
 from retail_seg.web import shelf_check, shelf_figures, shelf_plans, shelf_tasks, widgets
@@ -86,7 +86,7 @@ def _ask(found: Matcher, names: list[str]) -> None:
         _start(found, name, [(photo.name, photo.getvalue()) for photo in photos], _stock_of(stock))
 
 
-def _stock_of(upload: Any) -> dict[str, Stock]:
+def _stock_of(upload: Any) -> dict[str, ProductStock]:
     """What a stock file says; its bad lines are said on the next run."""
     if upload is None:
         return {}
@@ -97,14 +97,16 @@ def _stock_of(upload: Any) -> dict[str, Stock]:
     return dict(read.products)
 
 
-def _start(found: Matcher, plan: str, photos: list[tuple[str, bytes]], stock: dict[str, Stock]) -> None:
+def _start(found: Matcher, plan: str, photos: list[tuple[str, bytes]], stock: dict[str, ProductStock]) -> None:
     st.session_state["shelf_asked"] = st.session_state.get("shelf_asked", 0) + 1
     job = jobs().start(CHECK, f"Check of {plan}", partial(_work, found, photos, plan, stock), by=person().name)
     job.wait(1.0)
     widgets.open_job(job)
 
 
-def _work(found: Matcher, photos: list[tuple[str, bytes]], plan: str, stock: dict[str, Stock], job: Job) -> PhotoCheck:
+def _work(
+    found: Matcher, photos: list[tuple[str, bytes]], plan: str, stock: dict[str, ProductStock], job: Job
+) -> PhotoCheck:
     return photographed.check_photos_of(found, photos, plan, job.report, stock=stock)
 
 

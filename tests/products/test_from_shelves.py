@@ -33,7 +33,7 @@ def matcher(sample: Path, tmp_path: Path) -> Iterator[Matcher]:
         yield found
 
 
-def places(matcher: Matcher) -> list[tuple[groups.Place, ...]]:
+def places(matcher: Matcher) -> list[tuple[groups.FacingPlace, ...]]:
     return [one.places for one in from_shelves.open_groups(matcher)]
 
 

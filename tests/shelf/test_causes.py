@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from retail_seg.errors import PlanError
-from retail_seg.shelf.causes import ACTIONS, CAUSES, RULES, Stock, explained, read_stock
+from retail_seg.shelf.causes import ACTIONS, CAUSES, RULES, ProductStock, explained, read_stock
 from retail_seg.shelf.results import FAULTS, CheckResult, Finding
 
 
@@ -15,7 +15,7 @@ def result(*findings: Finding) -> CheckResult:
     return CheckResult("plan", 0, ("bay",), (), (), findings)
 
 
-def one(kind: str, stock: Stock | None = None, **values: object) -> Finding:
+def one(kind: str, stock: ProductStock | None = None, **values: object) -> Finding:
     finding = Finding(kind, "bay", 1, 1, "cola", 0.9, **values)  # type: ignore[arg-type]
     return explained(result(finding), {"cola": stock} if stock else None).findings[0]
 
@@ -28,19 +28,19 @@ def one(kind: str, stock: Stock | None = None, **values: object) -> Finding:
         ("misplaced", None, "", "move"),
         ("wrong", None, "", "move"),
         ("unknown", None, "", "check"),
-        ("empty", Stock("cola", on_hand=9, backroom=4), "in the back room", "refill"),
-        ("empty", Stock("cola", on_hand=9, backroom=0), "stock record wrong", "check"),
-        ("empty", Stock("cola", on_hand=9, sold_since=3), "in the back room", "refill"),
-        ("empty", Stock("cola", on_hand=9, sold_since=0), "stock record wrong", "check"),
-        ("empty", Stock("cola", on_hand=0, due="2026-05-01"), "on order", "check"),
-        ("empty", Stock("cola", on_hand=0, due=""), "not ordered", "order"),
-        ("low", Stock("cola", on_hand=0), "not ordered", "order"),
-        ("empty", Stock("cola", listed=False, backroom=3), "delisted", "relabel"),
-        ("misplaced", Stock("cola", backroom=3), "", "move"),
-        ("wrong", Stock("cola", backroom=3), "in the back room", "refill"),
+        ("empty", ProductStock("cola", on_hand=9, backroom=4), "in the back room", "refill"),
+        ("empty", ProductStock("cola", on_hand=9, backroom=0), "stock record wrong", "check"),
+        ("empty", ProductStock("cola", on_hand=9, sold_since=3), "in the back room", "refill"),
+        ("empty", ProductStock("cola", on_hand=9, sold_since=0), "stock record wrong", "check"),
+        ("empty", ProductStock("cola", on_hand=0, due="2026-05-01"), "on order", "check"),
+        ("empty", ProductStock("cola", on_hand=0, due=""), "not ordered", "order"),
+        ("low", ProductStock("cola", on_hand=0), "not ordered", "order"),
+        ("empty", ProductStock("cola", listed=False, backroom=3), "delisted", "relabel"),
+        ("misplaced", ProductStock("cola", backroom=3), "", "move"),
+        ("wrong", ProductStock("cola", backroom=3), "in the back room", "refill"),
     ],
 )
-def test_each_rule_of_the_table(kind: str, stock: Stock | None, cause: str, action: str) -> None:
+def test_each_rule_of_the_table(kind: str, stock: ProductStock | None, cause: str, action: str) -> None:
     found = one(kind, stock)
     assert (found.cause, found.action) == (cause, action) and found.why
 
@@ -55,9 +55,9 @@ def test_the_dearest_comes_first() -> None:
     findings = [Finding("empty", "bay", 1, n, sku, 0.9, missing=2, found=0) for n, sku in enumerate("abc", 1)]
     low = Finding("low", "bay", 2, 1, "d", 0.9, missing=1, found=3)
     stock = {
-        "a": Stock("a", price=2, rate=1, hours=3),
-        "b": Stock("b", price=2, rate=1),
-        "d": Stock("d", price=10, rate=1),
+        "a": ProductStock("a", price=2, rate=1, hours=3),
+        "b": ProductStock("b", price=2, rate=1),
+        "d": ProductStock("d", price=10, rate=1),
     }
     found = explained(result(*findings, low), stock).findings
     assert [(each.sku, each.cost) for each in found] == [("d", 60.0), ("b", 48.0), ("a", 6.0), ("c", 0.0)]
@@ -69,8 +69,8 @@ def test_stock_and_deliveries_come_from_several_files(tmp_path: Path) -> None:
     due.write_text('[{"sku": "cola", "due": "2026-05-01"}, {"sku": "tea", "due": null}, 7]')
     lines.write_text('{"sku": "tea", "price": 1.5, "rate": 2}\n')
     found = read_stock([stock, due, lines])
-    assert found.products["cola"] == Stock("cola", 5, 2.5, "2026-05-01", True, 1)
-    assert found.products["tea"] == Stock("tea", 0, None, "", False, None, 1.5, 2)
+    assert found.products["cola"] == ProductStock("cola", 5, 2.5, "2026-05-01", True, 1)
+    assert found.products["tea"] == ProductStock("tea", 0, None, "", False, None, 1.5, 2)
     assert [
         said in problem
         for said, problem in zip(("on_hand is 'many'", "SKU is empty", "number 3"), found.problems, strict=True)

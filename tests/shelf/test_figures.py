@@ -13,7 +13,7 @@ from shelf_helpers import kept, kept_plan, new_store
 from retail_seg.errors import PlanError
 from retail_seg.matcher import Matcher
 from retail_seg.shelf import keeping, planning
-from retail_seg.shelf.figures import NOT_NAMED, Figures, Group, figures
+from retail_seg.shelf.figures import NOT_NAMED, Figures, Scope, figures
 from retail_seg.shelf.figures_out import as_html, lines_of, write_figures_csv, write_shares_csv
 
 FIRST, LAST = "2025-11-10", "2099-12-31"
@@ -126,4 +126,4 @@ def test_a_week_without_places_leaves_no_dot(matcher: Matcher) -> None:
     weeks = figures(matcher, FIRST, LAST).find("all")
     assert [one.availability for one in weeks] == [None, 1.0]
     assert [len(line.dots) for line in lines_of(weeks)] == [1, 1]
-    assert weeks[0].of == Group("all", "", "2025-W46")
+    assert weeks[0].of == Scope("all", "", "2025-W46")

@@ -44,7 +44,7 @@ NEAR = 1.5
 
 
 @dataclass(frozen=True)
-class Shapes:
+class Extents:
     """Area (n,) in pixels, and box (n, 4) x0, y0, x1, y1 with ends excluded, of regions or nodes."""
 
     areas: np.ndarray
@@ -56,12 +56,12 @@ class Shapes:
         return self.boxes[:, 2:] - self.boxes[:, :2]
 
 
-def shapes_of(labels: np.ndarray) -> Shapes:
-    """Shapes of labels (h, w) int32 with ids 1..n, none left out."""
+def extents_of(labels: np.ndarray) -> Extents:
+    """The extents of labels (h, w) int32 with ids 1..n, none left out."""
     from scipy.ndimage import find_objects
 
     found = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in find_objects(labels)]
-    return Shapes(np.bincount(labels.ravel())[1:].astype(float), np.array(found, float).reshape(-1, 4))
+    return Extents(np.bincount(labels.ravel())[1:].astype(float), np.array(found, float).reshape(-1, 4))
 
 
 def measures(
@@ -77,9 +77,9 @@ def measures(
     `first` (h, w) int32 is a first grouping of the same photo, by thresholds: what is usual in it. The maps (h, w)
     float32 are those of `grouping.Maps`.
     """
-    of_regions = shapes_of(regions)
+    of_regions = extents_of(regions)
     ends = tree.summed(of_regions.boxes * (1, 1, -1, -1), np.minimum)
-    nodes = Shapes(tree.summed(of_regions.areas), ends * (1, 1, -1, -1))
+    nodes = Extents(tree.summed(of_regions.areas), ends * (1, 1, -1, -1))
     inside = _inside(tree, regions, foreground, distance, offsets, nodes.areas)
     around = _around(tree, regions, nodes.areas)
     children = tree.children[tree.leaves :]
@@ -93,7 +93,7 @@ def measures(
         inside[6],
         *around,
         largest,
-        *_against_others(nodes, shapes_of(first), regions.shape),
+        *_against_others(nodes, extents_of(first), regions.shape),
         tree.next - tree.inner,
     ]
     return np.stack(columns, 1).astype(np.float32)
@@ -148,12 +148,12 @@ def _around(tree: MergeTree, regions: np.ndarray, areas: np.ndarray) -> list[np.
     return [grounds / outline, tree.contact / outline, rims / np.sqrt(areas)]
 
 
-def _against_others(nodes: Shapes, first: Shapes, photo: tuple[int, ...]) -> list[np.ndarray]:
+def _against_others(nodes: Extents, first: Extents, photo: tuple[int, ...]) -> list[np.ndarray]:
     """against_typical, tall, wide, taller_than_mates, wider_than_mates and crowd, each (n,)."""
     count = len(first.areas)
     typical = float(np.median(first.areas[first.areas >= np.median(first.areas)])) if count else 0.05 * np.prod(photo)
     whole = first.areas > PIECE * typical
-    usual = Shapes(first.areas[whole], first.boxes[whole])
+    usual = Extents(first.areas[whole], first.boxes[whole])
     usual_size = np.median(usual.sizes, axis=0) if whole.any() else np.array(photo[1::-1]) / 3
     wide, tall = np.log(nodes.sizes / usual_size).T
     wider, taller = _against_mates(nodes, usual, float(usual_size[0]))
@@ -161,7 +161,7 @@ def _against_others(nodes: Shapes, first: Shapes, photo: tuple[int, ...]) -> lis
     return [np.log(nodes.areas / typical), tall, wide, taller, wider, crowd]
 
 
-def _against_mates(nodes: Shapes, usual: Shapes, width: float) -> tuple[np.ndarray, np.ndarray]:
+def _against_mates(nodes: Extents, usual: Extents, width: float) -> tuple[np.ndarray, np.ndarray]:
     """Logs (n,) of width and height against the median of what stands beside each node; 0 where nothing does."""
     result = np.zeros((len(nodes.areas), 2))
     if not len(usual.areas):
