@@ -5,22 +5,32 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from catalogue import migrations
-from catalogue.errors import CatalogueError, CatalogueVersionError
+from catalogue.errors import CatalogueError, CatalogueVersionError, FollowedError
 from catalogue.sqlite import Database
 
 #: How long a writer waits for another process's change, in seconds.
 BUSY_SECONDS = 60.0
+#: How the message of a guard begins that a store which follows a centre has set, see `catalogue.following`.
+GUARD = "followed: "
 
 
 def now() -> str:
     """The time in UTC, as the catalogue stores it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def inserted(db: Database, sql: str, values: Sequence[Any]) -> int:
+    """Run an INSERT of one row; returns the row's number."""
+    number = db.execute(sql, values).lastrowid
+    assert number is not None
+    return int(number)
 
 
 def connect(path: Path) -> Database:
@@ -99,9 +109,14 @@ class DatabaseFile:
             ) from None
         try:
             yield db
-        except BaseException:
+        except BaseException as error:
             if db.conn.in_transaction:
                 db.conn.execute("ROLLBACK")
+            if isinstance(error, sqlite3.IntegrityError) and str(error).startswith(GUARD):
+                raise FollowedError(
+                    f"{self.path.parent}: follows a centre, and {str(error).removeprefix(GUARD)}; change it there, "
+                    f"or leave with `retail-seg follow --stop --store {self.path.parent}`"
+                ) from None
             raise
         db.conn.execute("COMMIT")
 

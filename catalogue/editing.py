@@ -27,10 +27,15 @@ def add(catalogue: Catalogue, product: Product, *, by: str = "") -> Product:
     """Add a product without pictures; returns it as it is kept. Raises EditConflict where its SKU is taken."""
     product = product.cleaned()
     with catalogue.change() as db:
-        if rows.find_product(db, product.sku) is not None:
-            raise EditConflict(f"SKU {product.sku} is another product's already; open that one or choose another SKU")
+        check_free(catalogue, product.sku)
         rows.put_product(db, product, [], by, "product")
     return product
+
+
+def check_free(catalogue: Catalogue, sku: str) -> None:
+    """Raise EditConflict where a product has this SKU."""
+    if rows.find_product(catalogue.db, sku) is not None:
+        raise EditConflict(f"SKU {sku} is another product's already; open that one or choose another SKU")
 
 
 def revise(catalogue: Catalogue, seen: Product, wanted: Product, *, by: str = "") -> bool:

@@ -6,6 +6,8 @@ Source: GS1 General Specifications, sections 1.4 (prefixes), 2.1 (restricted cir
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from catalogue.errors import GtinError
 
@@ -68,3 +70,61 @@ def split_gtin(text: str) -> tuple[str, str]:
     if sort == "coupon":
         raise GtinError(f"GTIN {text} is a coupon's or refund slip's number, not a product's; leave it empty")
     return ("", number) if sort == "in-store" else (number, "")
+
+
+def printed(gtin14: str) -> str:
+    """The digits as they stand under the barcode: 8, 12, 13 or 14 of the 14 digits of `normal_gtin`."""
+    zeros = len(gtin14) - len(gtin14.lstrip("0"))
+    return gtin14[next(start for start in (6, 2, 1, 0) if start <= zeros) :]
+
+
+def gtins_in(texts: Iterable[str]) -> tuple[str, ...]:
+    """The GTINs, 14 digits each and each once, that the texts of codes hold; numbers of shops and coupons are none.
+
+    A code holds a GTIN as its digits alone, behind the application identifier 01, or in a GS1 Digital Link.
+    """
+    found: dict[str, None] = {}
+    for text in texts:
+        link = re.match(r"https?://[^?#]*/01/(\d{8,14})(?:[/?#]|$)", text)
+        marked = re.match(r"(?:\(01\)|01)(\d{14})", text)
+        digits = link[1] if link else marked[1] if marked else text
+        try:
+            number = normal_gtin(digits)
+        except GtinError:  # a code of another kind
+            continue
+        if kind(number) == "gtin":
+            found[number] = None
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a product's pictures say about its GTIN, and the number that is proposed where it has none."""
+
+    text: str
+    proposed: str = ""
+
+
+def remark_on(gtin: str, pictures: Iterable[Sequence[str]], owners: Callable[[str], Iterable[str]]) -> Remark | None:
+    """What is to be said of a product whose pictures show these GTINs each; None where they agree, or show none.
+
+    `gtin` is the product's own (14 digits, empty for none). `owners` gives the SKUs of other products that a GTIN
+    belongs to. A picture agrees that shows the product's own number among others. Numbers of one article's packaging
+    levels are the same: they differ in their first and their check digit.
+    """
+    read = list(pictures)
+    if gtin:
+        read = [shown for shown in read if shown and not any(gtin[1:13] == number[1:13] for number in shown)][:1]
+    numbers = list(dict.fromkeys(number for shown in read for number in shown))
+    if not numbers:
+        return None
+    shown = " and ".join(map(printed, numbers))
+    what = f"shows the barcode {shown}"
+    others = [sku for number in numbers for sku in owners(number)]
+    if others:
+        return Remark(f"{what}, which is the GTIN of {others[0]}; one of both is wrong")
+    if gtin:
+        return Remark(f"{what}, but the product's GTIN is {printed(gtin)}; one of both is wrong")
+    if len(numbers) > 1:
+        return Remark(f"{what}, and the product has no GTIN; give it the one that is its own")
+    return Remark(f"{what}, and the product has no GTIN; give it this one", numbers[0])

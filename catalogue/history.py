@@ -95,6 +95,8 @@ def _undo(db: Database, entry: Change, by: str) -> int:
         raise UndoError(f"change {entry.id} is a reindex; run it again with the former embedder instead")
     if entry.action.startswith("use model"):
         raise UndoError(f"change {entry.id} switched the segmenter; take it back with `retail-seg runs back`")
+    if entry.action.startswith("follow"):
+        raise UndoError(f"change {entry.id} took a centre's snapshot; go back with `retail-seg follow --back`")
     if entry.undone_by is not None:
         raise UndoError(f"change {entry.id} was taken back by change {entry.undone_by}; undo that one to repeat it")
     current = rows.find_product(db, entry.sku)

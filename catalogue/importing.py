@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from catalogue import formats, sources, tables
-from catalogue.errors import CatalogueError, ImportFileError, PictureRefused
+from catalogue import formats, listing, mapping, sources, tables
+from catalogue.errors import CatalogueError, ImportFileError, PictureRefused, UnknownColumns
 from catalogue.formats import CropBox, PictureName
-from catalogue.records import NewReference, Product, clean_text
+from catalogue.gtin import remark_on
+from catalogue.records import NewReference, Product, clean_text, column_key
 from catalogue.store import Catalogue
 
 #: So many pictures, or so many bytes of them, are embedded at a time: bounded memory at full speed.
@@ -65,6 +66,15 @@ class ImportFile:
         """SKU ► the product's name, of those that the file gives one."""
         return {wanted.sku: wanted.fields["name"] for wanted in self.wanted if wanted.fields.get("name")}
 
+    @cached_property
+    def skus_by_gtin(self) -> dict[str, list[str]]:
+        """GTIN of 14 digits ► the SKUs that the file gives it to."""
+        found: dict[str, list[str]] = {}
+        for wanted in self.wanted:
+            if number := wanted.fields.get("gtin"):
+                found.setdefault(number, []).append(wanted.sku)
+        return found
+
     @property
     def pictures(self) -> int:
         """How many pictures the file names."""
@@ -93,7 +103,8 @@ class Outcome:
 
     `changes` holds (field, old, new); on an existing product they are written only where `applied`. `pictures` counts
     new references, `known` those that were there, `named` the pictures that the file names for it. `change` is the
-    log's number of what was written, None where nothing was.
+    log's number of what was written, None where nothing was. `remark` says where barcodes in its pictures contradict
+    its GTIN, or what GTIN they would give it.
     """
 
     sku: str
@@ -106,17 +117,21 @@ class Outcome:
     named: int
     refused: list[Refusal]
     change: int | None = None
+    remark: str = ""
 
 
-Check = Callable[[LoadedPicture], None]
+#: Raises PictureRefused; gives the GTINs that the picture shows.
+Check = Callable[[LoadedPicture], Sequence[str]]
 Embed = Callable[[Sequence[LoadedPicture]], Sequence[NewReference | PictureRefused]]
 Fetch = Callable[[str], bytes]
 
 
-def read_file(path: str | Path) -> ImportFile:
+def read_file(path: str | Path, columns: Mapping[str, str] | None = None) -> ImportFile:
     """Recognise a file, folder or zip and read which products it wants; raises ImportFileError.
 
-    Single bad lines are listed in `refused`; everything else goes on without them.
+    Single bad lines are listed in `refused`; everything else goes on without them. `columns` says which of the table's
+    columns are ours (ours ► its own); UnknownColumns, which proposes some, is raised where that has to be said. Where
+    no column names pictures, those of a folder or zip belong to the rows that their file names begin with.
     """
     source, table = sources.open_source(Path(path))
     if table is None:
@@ -124,13 +139,45 @@ def read_file(path: str | Path) -> ImportFile:
     base = table.rpartition("/")[0]
     try:
         content = tables.read_table(lambda: source.open(table), table, formats.headless)
-        format_, written = formats.recognise(content.columns, table)
+        content = mapping.renamed(content, columns) if columns else content
+        format_, written = _recognised(content, table)
         wanted, refused = _group(content, format_, written)
     except (zipfile.BadZipFile, zlib.error, OSError) as error:
         raise ImportFileError(f"{path}: cannot be read ({error}); copy or pack it again") from None
     unused = [column for key, column in written.items() if format_.uses and key not in format_.uses]
     notes = content.notes + ([f"columns not used: {', '.join(unused)}"] if unused else [])
+    if Path(path).is_dir() or isinstance(source, sources.ZipSource):
+        notes += _pictures_by_name(source, base, wanted)
     return ImportFile(format_.title, source, base, wanted, refused, notes)
+
+
+def _recognised(content: tables.Table, name: str) -> tuple[formats.Format, dict[str, str]]:
+    """The format of a table's columns, and how they are written; raises UnknownColumns with a proposal."""
+    try:
+        return formats.recognise(content.columns, name)
+    except ImportFileError as error:
+        if len({column_key(column) for column in content.columns if column}) < len(list(filter(None, content.columns))):
+            raise
+        rows = mapping.sample(content)
+        proposed = mapping.propose([column for column in content.columns if column], rows)
+        samples = {column: [row[column] for row in rows if row.get(column)][:3] for column in content.columns if column}
+        raise UnknownColumns(str(error), list(samples), proposed, samples) from None
+
+
+def _pictures_by_name(source: sources.Source, base: str, wanted: Sequence[Wanted]) -> list[str]:
+    """Give rows the pictures whose file names begin with their SKU, GTIN or name, where none names any; a note."""
+    folder = f"{base}/" if base else ""
+    names = [name for name in source.names() if name.startswith(folder)]
+    pictures = [name for name in names if name.lower().endswith(sources.PICTURE_SUFFIXES)]
+    if not pictures or any(one.pictures for one in wanted):
+        return []
+    rows = [(one.sku, one.fields.get("name", ""), one.fields.get("gtin", "")) for one in wanted]
+    owners = mapping.owners(pictures, rows)
+    by_sku = {one.sku: one for one in wanted}
+    for name, sku in owners.items():
+        by_sku[sku].pictures.append((by_sku[sku].line, PictureName(name.removeprefix(folder))))
+    left = len(pictures) - len(owners)
+    return [f"{len(owners)} pictures matched to rows by their file names" + (f", {left} match none" if left else "")]
 
 
 def _folders(source: sources.Source) -> ImportFile:
@@ -194,6 +241,13 @@ class _Prepared:
     pictures: list[LoadedPicture] = field(default_factory=list)
     known: int = 0
     refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture that can be used, of which nothing is written, and the GTINs that it shows."""
+
+    gtins: tuple[str, ...]
 
 
 class Import:
@@ -286,30 +340,45 @@ class Import:
         loaded = [picture for prepared in waiting for picture in prepared.pictures]
         results = iter(self._results(loaded))
         for prepared in waiting:
-            references = []
+            good: list[NewReference | _Read] = []
             for picture in prepared.pictures:
                 result = next(results)
                 if isinstance(result, PictureRefused):
                     prepared.refused.append(Refusal(picture.line, picture.name, str(result)))
                 else:
-                    references.append(result)
+                    good.append(result)
+            remark = self._remark(prepared, [one.gtins for one in good])
             change = None
             if self._embed is not None:
-                change = self._write(prepared, [r for r in references if r is not None])
-            yield self._outcome(prepared, len(references), change)
+                change = self._write(prepared, [one for one in good if isinstance(one, NewReference)])
+            yield self._outcome(prepared, len(good), change, remark)
 
-    def _results(self, loaded: list[LoadedPicture]) -> Sequence[NewReference | PictureRefused | None]:
+    def _results(self, loaded: list[LoadedPicture]) -> Sequence[NewReference | _Read | PictureRefused]:
         if self._embed is not None:
             return self._embed(loaded) if loaded else []
         return [self._checked(picture) for picture in loaded]
 
-    def _checked(self, picture: LoadedPicture) -> PictureRefused | None:
+    def _checked(self, picture: LoadedPicture) -> _Read | PictureRefused:
         try:
-            if self._check is not None:
-                self._check(picture)
+            return _Read(tuple(self._check(picture)) if self._check is not None else ())
         except PictureRefused as error:
             return error
-        return None
+
+    def _remark(self, prepared: _Prepared, shown: list[tuple[str, ...]]) -> str:
+        """What the barcodes in a product's new pictures say about the GTIN that it will have."""
+        if not any(shown):
+            return ""
+        sku = prepared.wanted.sku
+        product = prepared.current or Product(sku)
+        if prepared.current is None or self._replace:
+            product = product.with_fields(prepared.wanted.fields).cleaned()
+        found = remark_on(product.gtin, shown, lambda gtin: self._owners(gtin, sku))
+        return found.text if found else ""
+
+    def _owners(self, gtin: str, but: str) -> list[str]:
+        """SKUs of other products with this GTIN, in the catalogue or in the file."""
+        found = {*listing.skus_with_gtin(self._catalogue, gtin), *self._file.skus_by_gtin.get(gtin, ())}
+        return sorted(found - {but})
 
     def _write(self, prepared: _Prepared, references: list[NewReference]) -> int | None:
         """Write a product, if the file brings anything for it; the log's number of that."""
@@ -319,17 +388,10 @@ class Import:
             return self._catalogue.enrol_logged(product, references, by=self._by)[1]
         return self._catalogue.enrol_logged(sku, references, by=self._by)[1] if references else None
 
-    def _outcome(self, prepared: _Prepared, pictures: int, change: int | None) -> Outcome:
+    def _outcome(self, prepared: _Prepared, pictures: int, change: int | None, remark: str) -> Outcome:
         status = "added" if prepared.current is None else "changed" if prepared.changes or pictures else "unchanged"
+        wanted, applied = prepared.wanted, prepared.current is None or self._replace
+        counts = (pictures, prepared.known, len(wanted.pictures))
         return Outcome(
-            prepared.wanted.sku,
-            prepared.wanted.line,
-            status,
-            prepared.changes,
-            prepared.current is None or self._replace,
-            pictures,
-            prepared.known,
-            len(prepared.wanted.pictures),
-            prepared.refused,
-            change,
+            wanted.sku, wanted.line, status, prepared.changes, applied, *counts, prepared.refused, change, remark
         )

@@ -31,7 +31,7 @@ class Filter:
     """Which products are wanted: all conditions at once, an empty one wants nothing.
 
     `text` holds beginnings of words, a SKU or a GTIN; `pictures` is a key of PICTURES; `removed` asks for the removed
-    products instead of those that are there.
+    products instead of those that are there; `after` for those whose SKU comes behind this one, in SQLite's order.
     """
 
     text: str = ""
@@ -39,6 +39,7 @@ class Filter:
     category: str = ""
     pictures: str = ""
     removed: bool = False
+    after: str = ""
 
     @property
     def query(self) -> str:
@@ -111,6 +112,12 @@ def count_search(catalogue: Catalogue, text: str) -> int:
     return count(catalogue, wanted) if wanted.query else len(_exact(catalogue, wanted))
 
 
+def skus_with_gtin(catalogue: Catalogue, gtin: str) -> list[str]:
+    """SKUs of the products that have this GTIN (14 digits)."""
+    sql = "SELECT sku FROM products WHERE gtin = ? AND gtin != '' AND deleted IS NULL ORDER BY id"  # '' is not indexed
+    return [row[0] for row in catalogue.db.execute(sql, [gtin]).fetchall()]
+
+
 def covers(catalogue: Catalogue, skus: Sequence[str]) -> dict[str, tuple[int, int]]:
     """(first reference in use, number of references) per SKU; products without any are left out."""
     if not skus:
@@ -144,7 +151,7 @@ def _hits(wanted: Filter, leading: Sequence[int], most: int | None, score: str =
     end = "" if most is None else f" LIMIT {most}"  # without a limit, conditions are asked before scores are computed
     hits = f"(SELECT rowid AS id, {score} AS score FROM products_fts WHERE products_fts MATCH ?{but}{end}) h"
     values = [wanted.query, *leading]
-    if not (wanted.brand or wanted.category or wanted.pictures):
+    if not (wanted.brand or wanted.category or wanted.pictures or wanted.after):
         return hits, values  # products that were removed are not in the search's index
     where, more = _conditions(wanted)
     return f"{hits} JOIN products p ON p.id = h.id WHERE {where}", [*values, *more]
@@ -165,8 +172,9 @@ def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
     found = ["p.deleted IS NOT NULL" if wanted.removed else "p.deleted IS NULL"]
     found += [condition] if (condition := PICTURES[wanted.pictures]) else []
     values = []
-    for column, value in (("brand", wanted.brand), ("category", wanted.category)):
+    asked = (("brand =", wanted.brand), ("category =", wanted.category), ("sku >", wanted.after))
+    for comparison, value in asked:
         if value:
-            found.append(f"p.{column} = ?")
+            found.append(f"p.{comparison} ?")
             values.append(value)
     return " AND ".join(found), values

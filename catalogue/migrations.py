@@ -119,6 +119,88 @@ def _dark_pictures_and_accepted_findings(db: Database) -> None:
         PRIMARY KEY (kind, one, two))""")
 
 
+def _groups_of_facings(db: Database) -> None:
+    # On the way from unknown facings to products; `before` of a step is what it is taken back to.
+    db.execute("""CREATE TABLE groups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, state TEXT NOT NULL,
+        arranged INTEGER NOT NULL, sku TEXT NOT NULL)""")
+    db.execute("""CREATE TABLE group_members (
+        scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, number INTEGER NOT NULL,
+        group_id INTEGER NOT NULL REFERENCES groups (id) ON DELETE CASCADE, PRIMARY KEY (scan_id, number))""")
+    db.execute("CREATE INDEX group_members_group ON group_members (group_id)")
+    db.execute("""CREATE TABLE group_changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, action TEXT NOT NULL,
+        sku TEXT NOT NULL, before TEXT NOT NULL, made TEXT NOT NULL, scan_changes TEXT NOT NULL, refs TEXT NOT NULL,
+        undone_by TEXT, undone_at TEXT)""")
+
+
+def _shelf_checks(db: Database) -> None:
+    # `gone` holds the number of the change that took a row out: nothing is deleted, so every change can be taken back.
+    db.execute("""CREATE TABLE fixtures (
+        name TEXT PRIMARY KEY, shop TEXT NOT NULL DEFAULT '', area TEXT NOT NULL DEFAULT '', at TEXT NOT NULL)""")
+    db.execute("""CREATE TABLE plans (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL,
+        starts TEXT NOT NULL, ends TEXT NOT NULL, source TEXT NOT NULL, at TEXT NOT NULL, by TEXT NOT NULL,
+        gone INTEGER, UNIQUE (name, version))""")
+    db.execute("""CREATE TABLE plan_positions (
+        plan_id INTEGER NOT NULL REFERENCES plans (id), fixture TEXT NOT NULL REFERENCES fixtures (name),
+        shelf INTEGER NOT NULL, position INTEGER NOT NULL, sku TEXT NOT NULL, facings INTEGER NOT NULL,
+        min_facings INTEGER NOT NULL, x REAL, y REAL, width REAL, PRIMARY KEY (plan_id, fixture, shelf, position))""")
+    db.execute("""CREATE TABLE checks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, plan_id INTEGER REFERENCES plans (id),
+        fixture TEXT NOT NULL, shop TEXT NOT NULL, taken TEXT NOT NULL, summary TEXT NOT NULL, result TEXT NOT NULL,
+        gone INTEGER)""")
+    db.execute("CREATE INDEX checks_fixture ON checks (fixture, taken)")
+    db.execute("""CREATE TABLE findings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, check_id INTEGER NOT NULL REFERENCES checks (id), key TEXT NOT NULL,
+        kind TEXT NOT NULL, fixture TEXT NOT NULL, shelf INTEGER NOT NULL, position INTEGER NOT NULL, sku TEXT NOT NULL,
+        probability REAL NOT NULL, cause TEXT NOT NULL, action TEXT NOT NULL, cost REAL NOT NULL,
+        details TEXT NOT NULL)""")
+    db.execute("CREATE INDEX findings_check ON findings (check_id)")
+    db.execute("CREATE INDEX findings_key ON findings (key)")
+    db.execute("""CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, finding_id INTEGER NOT NULL REFERENCES findings (id),
+        fixture TEXT NOT NULL, state TEXT NOT NULL, who TEXT NOT NULL, note TEXT NOT NULL, opened TEXT NOT NULL,
+        changed TEXT NOT NULL, closed_check INTEGER REFERENCES checks (id), gone INTEGER)""")
+    db.execute("CREATE INDEX tasks_fixture ON tasks (fixture, state)")
+    db.execute("""CREATE TABLE shelf_changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, by TEXT NOT NULL, action TEXT NOT NULL,
+        subject TEXT NOT NULL, edits TEXT NOT NULL, undone_by TEXT, undone_at TEXT)""")
+
+
+def _kept_answers(db: Database) -> None:
+    db.execute("""CREATE TABLE kept_answers (
+        who TEXT NOT NULL, key TEXT NOT NULL, asked TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
+        headers TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (who, key))""")
+    db.execute("CREATE INDEX kept_answers_at ON kept_answers (at)")
+
+
+def _alerts_and_photos_of_checks(db: Database) -> None:
+    db.execute("""CREATE TABLE alert_targets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, settings TEXT NOT NULL,
+        at TEXT NOT NULL, by TEXT NOT NULL)""")
+    # Unique: whatever a target was told of a task it is not told again, also by two processes at once.
+    db.execute("""CREATE TABLE alerts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, target_id INTEGER NOT NULL REFERENCES alert_targets (id),
+        task_id INTEGER NOT NULL REFERENCES tasks (id), finding_id INTEGER NOT NULL REFERENCES findings (id),
+        key TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, due TEXT NOT NULL, error TEXT NOT NULL,
+        at TEXT NOT NULL, sent TEXT, UNIQUE (target_id, task_id, key))""")
+    db.execute("CREATE INDEX alerts_due ON alerts (target_id, state, due)")
+    # Which kept scans are the photos of a check, by the photo's number in its result.
+    db.execute("""CREATE TABLE check_photos (
+        check_id INTEGER NOT NULL REFERENCES checks (id), photo INTEGER NOT NULL,
+        scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, PRIMARY KEY (check_id, photo))""")
+    db.execute("CREATE INDEX check_photos_scan ON check_photos (scan_id)")
+    # Photos that are too old are looked for each time that one is kept; without it that would read every scan.
+    db.execute("CREATE INDEX scans_with_photos ON scans (at) WHERE photo IS NOT NULL")
+
+
+def _decided_contributions(db: Database) -> None:
+    # What shops contribute lies where snapshots are published; here is only what was decided about it.
+    db.execute("""CREATE TABLE decided_contributions (
+        name TEXT PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL, sku TEXT NOT NULL, taken INTEGER NOT NULL)""")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -129,6 +211,11 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _attachments,
     _scan_corrections,
     _dark_pictures_and_accepted_findings,
+    _groups_of_facings,
+    _shelf_checks,
+    _kept_answers,
+    _alerts_and_photos_of_checks,
+    _decided_contributions,
 )
 VERSION = len(STEPS)
 

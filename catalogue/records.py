@@ -85,6 +85,7 @@ class NewReference:
 
     `picture` holds JPEG bytes, `mask` PNG bytes, `vectors` `views` rows of float32, `features` whatever the embedder
     keeps beside its vectors; `content_hash` is the sha256 of the uploaded file (and of the crop taken from it).
+    `gtins` are those that barcodes in the picture hold, 14 digits each; they are compared, not kept.
     """
 
     picture: bytes
@@ -97,6 +98,7 @@ class NewReference:
     source: str = ""
     width: int = 0
     height: int = 0
+    gtins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.records import NewReference, Product
 from catalogue.sqlite import Database
 
@@ -79,7 +79,8 @@ def write_log(
     undoes: int | None = None,
 ) -> int:
     """Keep who did what, with the product before and after and the references that came and went."""
-    cursor = db.execute(
+    return inserted(
+        db,
         "INSERT INTO log (at, by, action, sku, before, after, added, removed, undoes) VALUES (?,?,?,?,?,?,?,?,?)",
         [
             now(),
@@ -93,8 +94,6 @@ def write_log(
             undoes,
         ],
     )
-    assert cursor.lastrowid is not None
-    return int(cursor.lastrowid)
 
 
 def next_revision(db: Database) -> int:
@@ -136,7 +135,8 @@ def same_hash(db: Database, sku: str, content_hash: str) -> int | None:
 
 def insert_reference(db: Database, sku: str, reference: NewReference, revision: int) -> int:
     """Write a new reference's three rows; returns its id, which is never given again."""
-    cursor = db.execute(
+    id_ = inserted(
+        db,
         "INSERT INTO refs (sku, content_hash, stored_hash, source, width, height, created, created_revision,"
         " added_revision) VALUES (?,?,?,?,?,?,?,?,?)",
         [
@@ -151,8 +151,6 @@ def insert_reference(db: Database, sku: str, reference: NewReference, revision: 
             revision,
         ],
     )
-    assert cursor.lastrowid is not None
-    id_ = int(cursor.lastrowid)
     db.execute(
         "INSERT INTO ref_pictures (reference_id, mask, picture) VALUES (?,?,?)",
         [id_, reference.mask, reference.picture],

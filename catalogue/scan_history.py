@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UndoError
 from catalogue.sqlite import Database
 from catalogue.store import Catalogue
@@ -59,13 +59,12 @@ def record(
     """Write a change inside a transaction that the caller has opened; returns its number."""
     lists = [json.dumps([list(row) for row in before])]
     lists += [json.dumps([int(i) for i in numbers]) for numbers in (added, removed, references)]
-    cursor = db.execute(
+    return inserted(
+        db,
         "INSERT INTO scan_changes (scan_id, at, by, action, sku, before, added, removed, refs)"
         " VALUES (?,?,?,?,?,?,?,?,?)",
         [int(scan_id), now(), by, action, sku, *lists],
     )
-    assert cursor.lastrowid is not None
-    return int(cursor.lastrowid)
 
 
 def changes(catalogue: Catalogue, scan_id: int, *, limit: int = 50) -> list[ScanChange]:

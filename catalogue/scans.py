@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.database import now
+from catalogue.database import inserted, now
 from catalogue.errors import UnknownScan
 from catalogue.records import typed_words
 from catalogue.rows import write_log
@@ -98,7 +98,8 @@ _INSTANCE = """SELECT number, x, y, w, h, area, polygon, sku, decision, probabil
 def save(catalogue: Catalogue, scan: NewScan, *, by: str = "") -> int:
     """Keep a scan with its instances, in one transaction; returns its number."""
     with catalogue.change() as db:
-        cursor = db.execute(
+        number = inserted(
+            db,
             "INSERT INTO scans (at, by, image, width, height, path, model, embedder, revision, details, photo)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             [
@@ -115,12 +116,11 @@ def save(catalogue: Catalogue, scan: NewScan, *, by: str = "") -> int:
                 scan.photo,
             ],
         )
-        assert cursor.lastrowid is not None
         if scan.thumbnail is not None:
-            db.execute("INSERT INTO scan_thumbnails (scan_id, jpeg) VALUES (?,?)", [cursor.lastrowid, scan.thumbnail])
+            db.execute("INSERT INTO scan_thumbnails (scan_id, jpeg) VALUES (?,?)", [number, scan.thumbnail])
         for instance in scan.instances:
-            _insert(db, cursor.lastrowid, instance)
-        return int(cursor.lastrowid)
+            _insert(db, number, instance)
+        return number
 
 
 def load(catalogue: Catalogue, scan_id: int) -> Scan:
@@ -131,10 +131,16 @@ def load(catalogue: Catalogue, scan_id: int) -> Scan:
     return _scan(row)
 
 
-def latest(catalogue: Catalogue, text: str = "", *, offset: int = 0, limit: int = 50) -> list[Scan]:
-    """One page of the scans, newest first; with `text` only those that `count` of it counts."""
+def latest(
+    catalogue: Catalogue, text: str = "", *, offset: int = 0, limit: int = 50, before: int | None = None
+) -> list[Scan]:
+    """One page of the scans, newest first; with `text` only those that `count` of it counts.
+
+    `before` asks for those that are older than the scan with this number.
+    """
     where, values = _where(text)
-    found = catalogue.db.execute(f"{_SCAN} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", [*values, limit, offset])
+    sql = f"{_SCAN} WHERE {where} AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?"
+    found = catalogue.db.execute(sql, [*values, 2**63 - 1 if before is None else before, limit, offset])
     return [_scan(row) for row in found.fetchall()]
 
 
@@ -165,13 +171,15 @@ def thumbnails(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, bytes
     return {row[0]: bytes(row[1]) for row in catalogue.db.execute(sql, [int(i) for i in scan_ids]).fetchall()}
 
 
-def totals(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """(instances with a product, instances without) of each of these scans."""
+def answers(catalogue: Catalogue, scan_ids: Sequence[int]) -> dict[int, list[tuple[int, str, float, bool]]]:
+    """(number, SKU, probability, whether a person decided) of the instances of each of these scans."""
     marks = ",".join("?" * len(scan_ids))
-    sql = f"""SELECT scan_id, sum(sku != ''), sum(sku = '') FROM instances
-        WHERE gone IS NULL AND scan_id IN ({marks}) GROUP BY scan_id"""
-    found = {row[0]: (row[1], row[2]) for row in catalogue.db.execute(sql, [int(i) for i in scan_ids]).fetchall()}
-    return {int(i): found.get(int(i), (0, 0)) for i in scan_ids}
+    sql = f"""SELECT scan_id, number, sku, probability, coalesce(decided_at, '') != '' FROM instances
+        WHERE gone IS NULL AND scan_id IN ({marks}) ORDER BY scan_id, number"""
+    found: dict[int, list[tuple[int, str, float, bool]]] = {int(i): [] for i in scan_ids}
+    for scan_id, number, sku, probability, decided in catalogue.db.execute(sql, list(found)).fetchall():
+        found[scan_id].append((number, sku, probability, bool(decided)))
+    return found
 
 
 def instances(catalogue: Catalogue, scan_id: int) -> list[ScanInstance]:

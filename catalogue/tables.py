@@ -14,6 +14,8 @@ from catalogue.errors import ImportFileError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 MAX_ROWS = 1_000_000
+#: Longer rows, in characters, are not read: a file without line ends would fill the memory.
+MAX_ROW = 1_000_000
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -79,7 +81,7 @@ def _encoding(open_bytes: Callable[[], BinaryIO], name: str) -> tuple[str, str]:
 
 
 def _separated(text: TextIO, name: str, notes: list[str], headless: Callable[[list[str]], list[str]]) -> Table:
-    lines = _Lines(text)
+    lines = _Lines(text, name)
     first = lines.peek()
     if first.lower().startswith("sep=") and len(first) == 5:  # what Excel writes to name its delimiter
         delimiter = first[4]
@@ -113,6 +115,7 @@ def _rows(
     count = len(pending)
     while True:
         line = lines.number + 1
+        lines.begin_row()
         try:
             cells = next(reader)
         except StopIteration:
@@ -134,16 +137,18 @@ def _rows(
 
 
 def _json_lines(text: TextIO, name: str, notes: list[str]) -> Table:
-    rows = _objects(text)
+    rows = _objects(text, name)
     first = next((row for row in rows if not isinstance(row, BadLine)), None)
     if first is None:
         raise ImportFileError(f"{name}: holds no JSON object; write one object a line")
     text.seek(0)
-    return Table(list(first[1]), _objects(text), notes)
+    return Table(list(first[1]), _objects(text, name), notes)
 
 
-def _objects(text: TextIO) -> Iterator[tuple[int, dict[str, str]] | BadLine]:
-    for line, content in enumerate(text, start=1):
+def _objects(text: TextIO, name: str) -> Iterator[tuple[int, dict[str, str]] | BadLine]:
+    lines = _Lines(text, name)
+    for line, content in enumerate(lines, start=1):
+        lines.begin_row()
         if not content.strip():
             continue
         if line > MAX_ROWS:
@@ -194,28 +199,49 @@ def _delimiter(line: str) -> str:
 
 
 class _Lines:
-    """Lines of a text, the first of them looked at before they are read, with the number of the last one given."""
+    """Lines of a text, the first of them looked at before they are read, with the number of the last one given.
 
-    def __init__(self, text: TextIO) -> None:
+    Raises ImportFileError where the lines of one row, which a quote can hold together, are longer than MAX_ROW.
+    """
+
+    def __init__(self, text: TextIO, name: str) -> None:
         self._text = text
+        self._name = name
         self._first: str | None = None
+        self._row, self._began = 0, 1
         self.number = 0
+
+    def begin_row(self) -> None:
+        """What is read from now on belongs to another row."""
+        self._row, self._began = 0, self.number + 1
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._first if self._first is not None else self._text.readline()
+        line = self._first if self._first is not None else self._read()
         self._first = None
         if not line:
             raise StopIteration
         self.number += 1
+        self._row += len(line)
+        self._bound(self._row)
         return line
+
+    def _read(self) -> str:
+        line = self._text.readline(MAX_ROW + 1)
+        self._bound(len(line))
+        return line
+
+    def _bound(self, length: int) -> None:
+        if length > MAX_ROW:
+            long = f"is longer than {MAX_ROW:,} characters; is a quote or a line end missing?"
+            raise ImportFileError(f"{self._name}: line {self._began} {long}")
 
     def peek(self) -> str:
         """The next line without its end."""
         if self._first is None:
-            self._first = self._text.readline()
+            self._first = self._read()
         return self._first.rstrip("\r\n")
 
     def skip(self) -> None:

@@ -23,7 +23,8 @@ from index.candidates import Nearest
 from index.errors import IndexingError
 from index.evidence import CHANCE
 
-_SIDE = 192  # longer side, in pixels, at which keypoints are sought
+#: Longer side, in pixels, at which keypoints are sought.
+FEATURE_SIDE = 192
 _KEYPOINTS = 250
 _POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("scale", "u1"), ("angle", "u1"), ("descriptor", "u1", 64)])
 _LEVELS = 30.0  # 4-bit level per unit of RootSIFT: what exceeds 0.5 is rare
@@ -35,7 +36,7 @@ _GREEN_RED, _BLUE_YELLOW = 2 * _CHROMA / 15, 2 * _CHROMA / 31  # a* and b* a lev
 _PATCH = 4  # pixels of the side of a patch whose mean colour is taken
 
 _RATIO = 0.9  # Lowe's ratio; mild, because mutual matches and geometry follow
-_NEAR = 0.05 * _SIDE  # pixels between where a keypoint is and where the similarity puts it
+_NEAR = 0.05 * FEATURE_SIDE  # pixels between where a keypoint is and where the similarity puts it
 _TURN = 0.6  # radians, and powers of e, by which keypoints' own frames may differ from the similarity
 _CAST = 8.0  # of a* and b*: what all matches have in common up to here is the light's
 _ALIKE = 12.0  # of a* and b*: a match that is off by so much counts for .6
@@ -76,7 +77,7 @@ class LocalEvidence:
 def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
     """The strongest 250 keypoints of an RGB uint8 crop (h, w, 3), within the mask bool (h, w) where one is given."""
     height, width = crop.shape[:2]
-    factor = _SIDE / max(height, width)
+    factor = FEATURE_SIDE / max(height, width)
     size = (max(8, round(width * factor)), max(8, round(height * factor)))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     allowed = None
@@ -88,7 +89,7 @@ def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
     strongest = np.argsort([-point.response for point in keypoints], kind="stable")[:_KEYPOINTS]
     chosen = [keypoints[i] for i in strongest]
     packed = np.zeros(len(chosen), _POINT)
-    places = np.array([point.pt for point in chosen]).clip(0, _SIDE)
+    places = np.array([point.pt for point in chosen]).clip(0, FEATURE_SIDE)
     across, down = (places * 8).round().astype(np.uint16).T
     green_red, blue_yellow = _colour_levels(small, places)
     packed["x"], packed["y"] = _COLOURED | green_red << 11 | across, blue_yellow << 11 | down
@@ -137,9 +138,21 @@ def agreeing_features(query: LocalFeatures, reference: LocalFeatures) -> int:
     """How many features match and follow one similarity from the query to the reference; those of another colour than
     the reference's count for less.
     """
+    mine, theirs = _agreeing(query, reference)
+    return round(float(_alike(query.colours[mine] - reference.colours[theirs]).sum()))
+
+
+def agreeing_places(query: LocalFeatures, reference: LocalFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Where the features that match and follow one similarity lie, complex64 (n,) in either picture's pixels."""
+    mine, theirs = _agreeing(query, reference)
+    return query.places[mine], reference.places[theirs]
+
+
+def _agreeing(query: LocalFeatures, reference: LocalFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the features of either that match and follow one similarity."""
     mine, theirs = _matches(query.descriptors, reference.descriptors)
     if len(mine) < _LEAST_MATCHES:
-        return 0
+        return mine[:0], theirs[:0]
     places, targets = query.places[mine], reference.places[theirs]
     turns = reference.frames[theirs] / query.frames[mine]
     shifts = targets - turns * places
@@ -147,7 +160,7 @@ def agreeing_features(query: LocalFeatures, reference: LocalFeatures) -> int:
     frame = np.log(turns[:, None] / turns)  # scale in its real part, turn in its imaginary
     follows = (off < _NEAR) & (np.abs(frame.real) < _TURN) & (np.abs(frame.imag) < _TURN)
     best = follows[follows.sum(axis=1).argmax()]
-    return round(float(_alike(query.colours[mine[best]] - reference.colours[theirs[best]]).sum()))
+    return mine[best], theirs[best]
 
 
 def _alike(off: np.ndarray) -> np.ndarray:

@@ -37,8 +37,7 @@ from retail_seg.segmentation.segmenter import Segmenter, SegmenterConfig
 from retail_seg.segmentation.training.cards import versions
 from retail_seg.segmentation.training.fitting import Fit, Sample, cosine, to_tensors
 from retail_seg.segmentation.training.synthesis import CutOut, SceneSource, SceneStyle, compose
-from retail_seg.segmentation.training.train import score_held
-from retail_seg.segmentation.training.tuning import HeldSample, look_at, tune
+from retail_seg.segmentation.training.tuning import HeldSample, look_at, score_held, tune
 
 CANVAS = (512, 512)
 #: Longer side at which the model works on a photo. 640 is a third faster and draws its edges a little worse.

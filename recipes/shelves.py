@@ -13,7 +13,7 @@ from retail_seg.photos.load import SUFFIXES
 from retail_seg.segmentation.annotations import AnnotatedPhoto, read_annotations, recognise
 from retail_seg.segmentation.boxes import IGNORE
 from retail_seg.segmentation.formats.instance_png import UNKNOWN
-from retail_seg.segmentation.samples import at_working_size, doubted
+from retail_seg.segmentation.samples import at_working_size
 
 #: For the help of whatever takes such folders.
 HELP = """folder of shelf photos with boxes in any known format (COCO: annotations.json beside the photos, or one of
@@ -29,15 +29,14 @@ DONE = "whole"
 PHOTO_FOLDERS = ("", "images", "img", "photos", "JPEGImages")
 
 
-def load_boxes_folder(folder: Path, side: int, *, doubt: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def load_boxes_folder(folder: Path, side: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Samples of a set with the longer side `side`: RGB uint8 (h, w, 3) and labels int32 (h, w), one at a time.
 
-    In the labels 0 is background and boxes.IGNORE what nobody knows: crowds, regions marked so, and with `doubt` what
-    may be shelf in a box (`box_targets.taught`). Raises AnnotationError where the folder holds no annotated photo; what
-    is lost is printed.
+    In the labels 0 is background and boxes.IGNORE what nobody knows: crowds, and regions marked so. Raises
+    AnnotationError where the folder holds no annotated photo; what is lost is printed.
     """
     for annotated in annotated_photos(folder):
-        yield sample(annotated, side, doubt=doubt)
+        yield at_working_size(annotated, side)
 
 
 def as_scenes(folder: Path, out: Path, side: int) -> Path:
@@ -68,12 +67,6 @@ def annotated_photos(folder: Path) -> Iterator[AnnotatedPhoto]:
             print(f"{one}: {problem}", flush=True)
     if not found:
         raise AnnotationError(f"{folder}: holds no photo with boxes; give a folder of photos and their annotations")
-
-
-def sample(annotated: AnnotatedPhoto, side: int, *, doubt: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """One annotated photo at a longer side of `side`, as `load_boxes_folder` gives it."""
-    one = at_working_size(annotated, side)
-    return doubted(one, annotated) if doubt else one
 
 
 def _annotated(folder: Path) -> bool:

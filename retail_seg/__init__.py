@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from catalogue import Product
+    from retail_seg.api.client import Client
     from retail_seg.errors import RetailSegError
     from retail_seg.matcher import Matcher
     from retail_seg.photos.load import load_photo
     from retail_seg.report import Report
     from retail_seg.segmentation.segmenter import Segmenter
 
-__all__ = ["Matcher", "Product", "Report", "RetailSegError", "Segmenter", "load_photo"]
+__all__ = ["Client", "Matcher", "Product", "Report", "RetailSegError", "Segmenter", "load_photo"]
 
 try:
     __version__ = version("retail-seg")
@@ -28,6 +29,7 @@ except PackageNotFoundError:  # the source tree is used without being installed
 
 # Torch and FAISS take seconds to import; a name is imported when it is first used.
 _HOMES = {
+    "Client": "retail_seg.api.client",
     "Matcher": "retail_seg.matcher",
     "Product": "catalogue",
     "Report": "retail_seg.report",

@@ -39,3 +39,15 @@ class ManifestError(RetailSegError):
 
 class RecordError(RetailSegError):
     """The record of the trainings cannot be reached, or holds no such run."""
+
+
+class ChainError(RetailSegError):
+    """A snapshot cannot be published or followed: out of reach, damaged, signed by another, or older than ours."""
+
+
+class PlanError(RetailSegError):
+    """A plan of a fixture is missing, cannot be read, or does not go with the plans that are kept."""
+
+
+class AlertError(RetailSegError):
+    """An alert cannot be sent, or where it is to be sent cannot be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -10,19 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catalogue import Catalogue, NewReference, Product, history
-from catalogue.history import Change
-from index import Embedder
+from index import Embedder, Ranker
 from index.views import upright
 from retail_seg import __version__
 from retail_seg.errors import PhotoError, StoreError
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.load import PhotoSource
 from retail_seg.report import Identification, Report
-from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.active_model import load_in_use, stamp
 from retail_seg.store.among import Among, among_of
 from retail_seg.store.answering import Answering
 from retail_seg.store.asked import checked_facings, photographed
 from retail_seg.store.enrolment import (
+    Enrolled,
     OnPicture,
     Prepared,
     Refused,
@@ -32,6 +33,7 @@ from retail_seg.store.enrolment import (
     references_of,
     unwatched,
 )
+from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import Gallery
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
@@ -47,7 +49,6 @@ from retail_seg.store.scanning import OnStage, Scanned, Seen, outline, scan_each
 
 if TYPE_CHECKING:
     from catalogue.health import Tracked
-    from index import Ranker
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
 
@@ -150,8 +151,8 @@ class Matcher:
         if self._segmenter is not None:
             return self._segmenter
         loaded = self._loaded
-        while loaded is None or loaded[0] != stamp(self.folder):  # a switch while it was read: read again
-            loaded = self._loaded = (stamp(self.folder), load_segmenter(model_in_use(self.folder)))
+        if loaded is None or loaded[0] != stamp(self.folder):
+            loaded = self._loaded = load_in_use(self.folder, load_segmenter)
         return loaded[1]
 
     # -- answers
@@ -197,16 +198,16 @@ class Matcher:
         top: int = 5,
         side: int | None = None,
         among: Among | None = None,
+        on_stage: OnStage = unheard,
     ) -> Iterator[Scanned | PhotoError]:
-        """As `scan_many`, with the photo, its instances and their vectors beside each report."""
+        """As `scan_many`, with the photo, its instances and their vectors beside each report.
+
+        `on_stage` hears of stages in the thread that they begin in, and of `scanning.WAIT` behind the last of them.
+        """
         require("staff")
         segmenter = self.segmenter
-        return scan_each(
-            photos,
-            lambda photo: take_apart(segmenter, photo, side=side),
-            lambda seen: self._answer(seen, top, among),
-            workers,
-        )
+        take = partial(take_apart, segmenter, side=side, on_stage=on_stage)
+        return scan_each(photos, take, lambda seen: self._answer(seen, top, among, on_stage), workers, on_stage)
 
     def look(
         self,
@@ -225,9 +226,11 @@ class Matcher:
         require("staff")
         return self._answer([take_apart(self.segmenter, photo, name, side, on_stage)], top, among, on_stage)[0]
 
-    def report(self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5) -> Report:
+    def report(
+        self, photo: np.ndarray, instances: Instances, name: str, *, top: int = 5, among: Among | None = None
+    ) -> Report:
         """The report on a photo (H, W, 3) uint8 whose instances are known."""
-        return self._answer([outline(photo, instances, name)], top)[0].report
+        return self._answer([outline(photo, instances, name)], top, among)[0].report
 
     def match(
         self,
@@ -250,23 +253,21 @@ class Matcher:
     ) -> list[Scanned]:
         return self._answering.answer(seen, self.versions, top, among, on_stage)
 
-    def only(self, wanted: Sequence[str]) -> Among | None:
-        """What can be there, for `among`: of categories, brands and lists of SKUs, see `among.among_of`."""
-        return among_of(self.catalogue, wanted)
+    def only(self, wanted: Sequence[str], *, files: bool = True) -> Among | None:
+        """What can be there, for `among`: of categories, brands, SKUs and (`files`) lists, see `among.among_of`."""
+        return among_of(self.catalogue, wanted, files=files)
 
     def nearest(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The references nearest to raw vectors (n, dim): cosines float32 (n, count) and ids int64, -1 for no more."""
         state = self._gallery.current()
         return state.index.search(state.ranker.project(vectors), count)
 
-    def versions(self) -> dict[str, str | int]:
-        """What made an answer: program, segmenter, embedder, catalogue revision."""
-        return {
-            "version": __version__,
-            "segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}",
-            "embedder": f"{self.embedder.name}:{self.embedder.fingerprint}",
-            "revision": self.revision,
-        }
+    def versions(self, *, segmented: bool = True) -> dict[str, str | int]:
+        """What made an answer: program, segmenter (if `segmented`), embedder, revision, a centre's snapshot."""
+        segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
+        embedder, followed = f"{self.embedder.name}:{self.embedder.fingerprint}", followed_by(self.catalogue)
+        snapshot = {} if followed is None else {"snapshot": followed.label}
+        return {"version": __version__, **segmenter, "embedder": embedder, "revision": self.revision, **snapshot}
 
     # -- changes
 
@@ -305,10 +306,10 @@ class Matcher:
 
     def enrol_readable(
         self, sku: str, pictures: Sequence[Upload], *, by: str = "", on_picture: OnPicture = unwatched
-    ) -> list[int | Refused]:
+    ) -> list[Enrolled | Refused]:
         """Give a product that exists those of the pictures that can be used, all in one change.
 
-        Each picture's reference id in its place, or why there is none. What `on_picture` raises ends the work before
+        Each picture's reference in its place, or why there is none. What `on_picture` raises ends the work before
         anything is written. Raises UnknownProduct; only a manager may.
         """
         by = sign("manager", by)
@@ -318,7 +319,7 @@ class Matcher:
         fresh = [one for one in found if not isinstance(one, Refused)]
         ids = iter(self.catalogue.enrol(product, fresh, by=by) if fresh else [])
         self.refresh()
-        return [one if isinstance(one, Refused) else next(ids) for one in found]
+        return [one if isinstance(one, Refused) else Enrolled(next(ids), one.gtins) for one in found]
 
     def _enrol(self, product: Product | str, pictures: Sequence[PhotoSource | Upload | Prepared], by: str) -> list[int]:
         sku = product if isinstance(product, str) else product.sku
@@ -338,21 +339,19 @@ class Matcher:
 
         Raises UnknownProduct and UnknownReference; a reference of another product is unknown here.
         """
-        by = sign("manager", by)
-        if references is None:
-            gone = self.catalogue.remove_product(sku, by=by)
-        else:
-            gone = self.catalogue.remove_references(own_references(self.catalogue, sku, references), by=by)
+        by, catalogue = sign("manager", by), self.catalogue
+        own = None if references is None else own_references(catalogue, sku, references)
+        gone = catalogue.remove_product(sku, by=by) if own is None else catalogue.remove_references(own, by=by)
         self.refresh()
         return gone
 
-    def undo(self, number: int, *, by: str = "") -> Change:
+    def undo(self, number: int, *, by: str = "") -> history.Change:
         """Take back the change `number` of the log; returns the change that does. Raises UndoError."""
         change = history.undo(self.catalogue, number, by=sign("manager", by))
         self.refresh()
         return change
 
-    def undelete(self, sku: str, *, by: str = "") -> Change:
+    def undelete(self, sku: str, *, by: str = "") -> history.Change:
         """Bring a removed product back, with the references that went with it; raises UndoError, UnknownProduct."""
         change = history.restore_product(self.catalogue, sku, by=sign("manager", by))
         self.refresh()

@@ -7,7 +7,7 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TextIO
 
@@ -21,6 +21,10 @@ EXPECTED_FROM = 0.5
 TENTH, DEVIATIONS = 0.1, 1.2816
 #: Up to so many facings the range is exact, beyond it the normal approximation's.
 EXACT = 60
+#: What made a report, in `Report.versions`.
+VERSIONS = ("version", "segmenter", "embedder", "revision")
+#: What the four numbers of a box are: left, top, width and height, in pixels of the upright photo.
+BOX_FORMAT = "xywh"
 #: A cell that starts with one of these would run as a formula in a spreadsheet (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -45,6 +49,11 @@ class Match:
             "reference_id": self.reference_id,
             "probability": round(self.probability, 4),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Match:
+        """What `to_dict` gave."""
+        return cls(**{name: values[name] for name in ("sku", "name", "score", "reference_id", "probability")})
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,24 @@ class Identification:
             **({"reason": self.reason} if self.reason else {}),
             **({"odd": True} if self.odd else {}),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Identification:
+        """What `to_dict` gave; the name is that of the product among the candidates."""
+        matches = tuple(map(Match.from_dict, values["matches"]))
+        sku = values["sku"]
+        return cls(
+            values["decision"],
+            sku,
+            next((match.name for match in matches if match.sku == sku), ""),
+            values["probability"],
+            values["margin"],
+            matches,
+            values.get("reason", ""),
+            certainty=values["certainty"],
+            none_of_them=values["none_of_them"],
+            odd=values.get("odd", False),
+        )
 
 
 @dataclass(frozen=True)
@@ -183,6 +210,18 @@ class ReportLine:
             **self.identification.to_dict(),
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ReportLine:
+        """What `to_dict` gave."""
+        left, top, width, height = values["box"]
+        plain = ("id", "area", "confidence", "merged", "row", "position", "run", "facing")
+        return cls(
+            box=(left, top, width, height),
+            polygon=tuple((x, y) for x, y in values["polygon"]),
+            identification=Identification.from_dict(values),
+            **{name: values[name] for name in plain},
+        )
+
 
 class Expected(NamedTuple):
     """How many facings of a product to expect, and the range that four counts in five fall into."""
@@ -256,6 +295,7 @@ class Report:
             "image": self.image,
             "width": self.width,
             "height": self.height,
+            "box_format": BOX_FORMAT,
             "instances": [line.to_dict() for line in self.instances],
             "counts": self.counts,
             "likely": self.likely,
@@ -264,6 +304,13 @@ class Report:
             "answered": round(self.answered, 4),
             **self.versions,
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """What `to_dict` gave; counts follow from the instances."""
+        lines = tuple(map(ReportLine.from_dict, values["instances"]))
+        versions = {name: values[name] for name in VERSIONS if name in values}
+        return cls(values["image"], values["width"], values["height"], lines, versions)
 
     def to_json(self) -> str:
         """The report as one line of JSON."""

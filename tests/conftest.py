@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ import pytest
 from retail_seg.system.files import locked
 
 if TYPE_CHECKING:
+    from api_helpers import Api
+
     from retail_seg.teaching import Teaching
     from retail_seg.teaching.editor import Editor
 
@@ -106,3 +108,27 @@ def editor(teaching: Teaching, disc_model: Path) -> Editor:
 
     loaded = Segmenter.load(disc_model)
     return Editor(teaching, lambda: loaded)
+
+
+@pytest.fixture(scope="session")
+def api_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small store of rendered products; copy it before you open it."""
+    from api_helpers import small_store
+
+    return made_once(tmp_path_factory, "api-store", lambda folder: small_store(folder / "store") and None) / "store"
+
+
+@pytest.fixture
+def small(api_store: Path, tmp_path: Path) -> Path:
+    """A copy of that store for one test."""
+    return shutil.copytree(api_store, tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def api(api_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A server on a copy of that store, for a module."""
+    from api_helpers import served, tokens_for
+
+    folder = shutil.copytree(api_store, tmp_path_factory.mktemp("api") / "store")
+    with served(folder, tokens_for(folder)) as found:
+        yield found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from catalogue import Catalogue, NewReference
 from catalogue.errors import PictureRefused
+from catalogue.gtin import gtins_in
 from catalogue.importing import Import, ImportFile, LoadedPicture, Outcome, read_file
 
 
@@ -17,9 +18,14 @@ class Embedding:
     def __init__(self) -> None:
         self.seen: list[LoadedPicture] = []
 
-    def check(self, picture: LoadedPicture) -> None:
+    def check(self, picture: LoadedPicture) -> tuple[str, ...]:
         if picture.data == b"damaged":
             raise PictureRefused("is damaged")
+        return self.gtins(picture)
+
+    def gtins(self, picture: LoadedPicture) -> tuple[str, ...]:
+        """A picture whose bytes are a GTIN stands for one that shows it."""
+        return gtins_in([picture.data.decode("latin-1")])
 
     def __call__(self, pictures: Sequence[LoadedPicture]) -> list[NewReference | PictureRefused]:
         self.seen += pictures
@@ -29,7 +35,10 @@ class Embedding:
         if picture.data == b"damaged":
             return PictureRefused("is damaged")
         vector = b"\0\0\x80\x3f"
-        return NewReference(picture.data, picture.content_hash, vector, 1, "e", picture.mask, source=picture.name)
+        gtins = self.gtins(picture)
+        return NewReference(
+            picture.data, picture.content_hash, vector, 1, "e", picture.mask, source=picture.name, gtins=gtins
+        )
 
 
 def dry(catalogue: Catalogue, file: ImportFile, *, replace: bool = False) -> list[Outcome]:

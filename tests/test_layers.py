@@ -16,17 +16,18 @@ ROOT = Path(__file__).resolve().parent.parent
 #: The front door stands among them as single modules.
 ROOMS = (
     "errors", "__init__", "system", "people", "report", "photos", "rendering", "segmentation", "store", "matcher",
-    "scans", "products", "evaluation", "runs", "teaching", "bench", "demo", "api", "web", "cli", "__main__",
+    "scans", "products", "chain", "shelf", "evaluation", "runs", "teaching", "bench", "demo", "api", "web", "cli",
+    "__main__",
 )  # fmt: skip
 #: Rooms, and single modules, that hold the three packages together.
 JOINS = (
     "retail_seg/store/", "retail_seg/scans/", "retail_seg/products/", "retail_seg/shelf/", "retail_seg/evaluation/",
     "retail_seg/bench/", "retail_seg/cli/", "retail_seg/web/", "retail_seg/api/", "retail_seg/matcher.py",
-    "retail_seg/demo/", "retail_seg/system/user_errors.py",
+    "retail_seg/chain/", "retail_seg/demo/", "retail_seg/system/user_errors.py",
     "retail_seg/teaching/imports.py",
 )  # fmt: skip
 #: Joins that are still to come.
-COMING = ("retail_seg/shelf/", "retail_seg/api/")
+COMING: tuple[str, ...] = ()
 #: The front door: all that may lie loose in retail_seg.
 LOOSE = {"__init__.py", "__main__.py", "errors.py", "matcher.py", "report.py"}
 #: What takes long to import, or is not needed to answer `--help`.
@@ -98,7 +99,7 @@ def test_no_sql_stands_outside_the_catalogue() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ["web", "cli", "api"])
+@pytest.mark.parametrize("room", ["web", "cli", "api", "bench", "demo"])
 def test_the_faces_leave_a_matchers_catalogue_to_the_rooms_below(room: str) -> None:
     found = modules(f"retail_seg/{room}")
     assert found or f"retail_seg/{room}/" in COMING
@@ -201,6 +202,11 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 
 def test_importing_the_public_package_loads_nothing_heavy() -> None:
     assert not loaded_by("import retail_seg; dir(retail_seg)") & set(HEAVY)
+
+
+def test_the_client_of_the_server_needs_no_numpy_and_no_framework() -> None:
+    strangers = {*HEAVY, "numpy", "fastapi", "starlette", "pydantic", "httpx", "sqlite_utils"}
+    assert not loaded_by("from retail_seg import Client; Client('http://localhost:8000', 'x')") & strangers
 
 
 def test_help_works_where_the_heavy_packages_cannot_be_imported() -> None:

@@ -49,7 +49,8 @@ def test_everything_that_gets_installed_is_pinned() -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", line) for line in lines)
     pinned = {plain(line) for line in lines}
     project = PROJECT["project"]
-    todo = [plain(line) for line in (*project["dependencies"], *project["optional-dependencies"]["test"])]
+    extras = project["optional-dependencies"]
+    todo = [plain(line) for line in (*project["dependencies"], *extras["test"], *extras["serve"], *extras["trace"])]
     needed: set[str] = set()
     while todo:
         name = todo.pop()

@@ -8,7 +8,9 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from retail_seg.photos import draw as drawing
 from retail_seg.photos.draw import UNKNOWN, colours_of, draw
 from retail_seg.report import (
     Expected,
@@ -152,3 +154,18 @@ def test_overlay_dashes_what_is_likely_and_greys_what_is_unknown() -> None:
 def test_overlay_of_an_empty_report_is_the_photo() -> None:
     photo = np.full((20, 30, 3), 9, np.uint8)
     assert (draw(photo, Report("p", 30, 20, ())) == photo).all()
+
+
+def test_names_with_accents_are_drawn_where_the_system_has_no_font(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "FONTS", ("no such font.ttf",))
+    drawing.letters.cache_clear()
+    try:
+        font = drawing.letters(24.0)
+        assert font.getname()[0].startswith("Source Sans") or font.getname()[0].startswith("SourceSans")
+        shapes = {bytes(font.getmask(letter)) for letter in "éèøłşñß"}
+        assert len(shapes) == 7 and bytes(font.getmask("\uffff")) not in shapes, "each letter, and no box in its place"
+        monkeypatch.setattr(drawing, "APP_FONT", "nowhere/*")
+        drawing.letters.cache_clear()
+        assert drawing.letters(24.0).getbbox("Milk")[2] > 20, "Pillow's own is left"
+    finally:
+        drawing.letters.cache_clear()

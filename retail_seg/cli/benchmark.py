@@ -218,6 +218,23 @@ def profile(labels: int, references: int, write: Path | None, rounds: int, work:
 
 
 @benchmark.command()
+@click.option("--checks", default=240, show_default=True, type=click.IntRange(8), help="Made fixtures.")
+@click.option("--drawn", default=0, show_default=True, type=click.IntRange(0), help="Drawn and embedded besides; slow.")
+@click.option("--seed", default=0, show_default=True, help="Of what is made.")
+@click.option("--noise", default=1.0, show_default=True, type=click.FloatRange(0, 4), help="Times a fair embedder's.")
+@work_option
+def check(checks: int, drawn: int, seed: int, noise: float, work: Path | None) -> None:
+    """Check made fixtures whose faults are known: each status, false alarms."""
+    from retail_seg.bench.shelf_check.bench import benchmark_aligned, benchmark_drawn
+
+    sections = [("check", _shown(benchmark_aligned(checks, seed, noise)))]
+    if drawn:
+        with _folder(work) as made:
+            sections.append(("check_drawn", _shown(benchmark_drawn(made, drawn, seed))))
+    _tell(sections)
+
+
+@benchmark.command()
 @click.option("--labels", default=25_000, show_default=True, type=click.IntRange(1), help="Products.")
 @click.option("--references", default=4, show_default=True, type=click.IntRange(1), help="References of each product.")
 @click.option("--dim", type=click.IntRange(2), help="Dimensions; those of retail-vgg without it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from retail_seg.cli.common import json_option, output, say, store_option, write_
 from retail_seg.cli.rows import by_option, list_rows
 
 if TYPE_CHECKING:
-    from catalogue import Product
+    from catalogue import Catalogue, Product
     from catalogue.importing import ImportFile, Outcome
 
 
@@ -23,21 +24,37 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--replace", is_flag=True, help="Apply changed fields of products that are there already.")
 @click.option("--fetch", is_flag=True, help="Get pictures that are web addresses (20 MB, 20 s, no private networks).")
+@click.option(
+    "--column",
+    "columns",
+    metavar="OURS=ITS",
+    multiple=True,
+    help="What a column of ours (sku, name, brand, category, gtin, image) is called in FILE; remembered for its like.",
+)
 @by_option
 @json_option
-def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, by: str, json_file: Path | None) -> int:
+def import_(
+    file: Path,
+    store: Path,
+    dry_run: bool,
+    replace: bool,
+    fetch: bool,
+    columns: tuple[str, ...],
+    by: str,
+    json_file: Path | None,
+) -> int:
     """Add products and reference pictures from FILE.
 
     FILE is a table (columns sku,name,brand,category,gtin,image; or as Google Product Search, Google Merchant or Open
     Food Facts write it; or JSON Lines), a folder with one folder of pictures per SKU, or a zip of any of these. Each
     product is one transaction: interrupted and run again, the import ends in the same state.
     """
-    from catalogue.importing import read_file
     from retail_seg.matcher import Matcher
     from retail_seg.store import importing
     from retail_seg.store.opening import open_catalogue
 
-    found = read_file(file)
+    with open_catalogue(store) as catalogue:
+        found = _read(catalogue, file, columns)
     _say_file(file, found)
     tally = Tally(dry_run, refused=len(found.refused))
 
@@ -56,6 +73,23 @@ def import_(file: Path, store: Path, dry_run: bool, replace: bool, fetch: bool, 
     return int(tally.refused > 0)
 
 
+def _read(catalogue: Catalogue, file: Path, columns: tuple[str, ...]) -> ImportFile:
+    """What an import's file wants; where its columns are unknown, the sentence says how to name them."""
+    from catalogue.errors import ImportFileError, UnknownColumns
+    from catalogue.mapping import FIELDS
+    from retail_seg.store import importing
+
+    chosen = dict(column.split("=", 1) for column in columns if "=" in column)
+    if len(chosen) < len(columns) or set(chosen) - set(FIELDS):
+        raise click.UsageError(f"--column takes OURS=ITS, where OURS is one of: {', '.join(FIELDS)}")
+    try:
+        return importing.read(catalogue, file, chosen)
+    except UnknownColumns as unknown:
+        options = " ".join(f"--column {ours}={shlex.quote(its)}" for ours, its in unknown.proposed.items())
+        advice = f"; perhaps they mean {options}" if options else "; name them with --column"
+        raise ImportFileError(f"{unknown}{advice}") from None
+
+
 class Tally:
     """Counts of an import for its last line."""
 
@@ -65,6 +99,7 @@ class Tally:
         self.pictures = 0
         self.refused = refused
         self.held_back = 0
+        self.remarks = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one product."""
@@ -72,6 +107,7 @@ class Tally:
         self.pictures += outcome.pictures
         self.refused += len(outcome.refused)
         self.held_back += bool(outcome.changes) and not outcome.applied
+        self.remarks += bool(outcome.remark)
 
     def summary(self) -> str:
         """The line."""
@@ -79,6 +115,8 @@ class Tally:
         text = f"{counts}; {self.pictures} new pictures, {self.refused} lines or pictures refused"
         if self.held_back:
             text += f"; changed fields of {self.held_back} products were left as they are (--replace applies them)"
+        if self.remarks:
+            text += f"; barcodes of {self.remarks} products say something else (lines with ?)"
         return f"Dry run, nothing written: {text}" if self.dry_run else text
 
 
@@ -107,6 +145,8 @@ def _diff(outcome: Outcome) -> Iterator[str]:
         held_back = "" if outcome.applied or not outcome.changes else " (not applied)"
         yield f"~ {outcome.sku}{pictures}{held_back}"
         yield from (f"    {field}: {old!r} -> {new!r}" for field, old, new in outcome.changes)
+    if outcome.remark:
+        yield f"? {outcome.sku}: a picture {outcome.remark}"
     yield from (f"! {refusal}" for refusal in outcome.refused)
 
 

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from retail_seg.system.files import whole_file
+
+if TYPE_CHECKING:
+    from retail_seg.segmentation.segmenter import Segmenter
 
 T = TypeVar("T")
 
@@ -36,12 +39,34 @@ only_option = click.option(
     "--only",
     metavar="WHAT",
     multiple=True,
-    help="Answer among these products alone: category=NAME, brand=NAME, or a file with one SKU[,weight] a line; "
+    help="Answer among these alone: category=NAME, brand=NAME, sku=NUMBER, or a file with one SKU[,weight] a line; "
     "may be given several times.",
+)
+boxes_option = click.option(
+    "--boxes",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV (image,x,y,w,h, in pixels) of what another detector found, in the segmenter's place.",
 )
 json_option = click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON Lines here, not to stdout."
 )
+
+
+def segmenter_of(model: Path | None, boxes: Path | None) -> Segmenter | Path | None:
+    """What finds the instances: another detector's boxes, else the model that was asked for, else the store's (None).
+
+    Lines that are no box are said. Raises AnnotationError, and UsageError where both are given.
+    """
+    if boxes is None:
+        return model
+    if model is not None:
+        raise click.UsageError("--boxes take the place of a segmenter; leave --model out")
+    from retail_seg.store.given_boxes import GivenBoxes
+
+    given = GivenBoxes.read(boxes)
+    for problem in given.problems:
+        say(f"Error: {problem}")
+    return given.as_segmenter()
 
 
 def say(message: str) -> None:

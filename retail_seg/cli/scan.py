@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from retail_seg.cli.common import (
+    boxes_option,
     json_option,
     model_option,
     only_option,
     output,
     progress,
     say,
+    segmenter_of,
     side_option,
     store_option,
     write_json_line,
@@ -27,14 +29,21 @@ if TYPE_CHECKING:
     from retail_seg.report import Report
 
 
+watch_option = click.option(
+    "--watch", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Scan what comes into this folder."
+)
+
+
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path))
 @store_option
 @model_option
 @json_option
+@watch_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
 @click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
 @side_option
+@boxes_option
 @only_option
 @click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
 @click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
@@ -44,15 +53,20 @@ def scan(
     store: Path,
     model: Path | None,
     json_file: Path | None,
+    watch: Path | None,
     csv_file: Path | None,
     overlay: Path | None,
     side: int | None,
+    boxes: Path | None,
     only: tuple[str, ...],
     workers: int | None,
     keep: bool,
     by: str,
 ) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
+
+    With --watch, scan each photo that comes into DIR, until Ctrl-C: it lies in DIR/done then, or in DIR/failed beside
+    the reason, and its line stands in DIR/done/scans.jsonl, or in --json. Several watchers may share a folder.
 
     Each line holds the instances (box, outline, SKU, probability, candidates), how many are sure (counts) and likely
     per SKU, how many are unknown, and how many of each SKU to expect, with the range of 80 %.
@@ -61,12 +75,25 @@ def scan(
     from retail_seg.matcher import Matcher
     from retail_seg.report import write_counts_csv
     from retail_seg.scans.keeping import keep as keep_scan
+    from retail_seg.store.among import kept_choice
 
+    if not (photos or watch):
+        raise click.UsageError("Missing argument PHOTOS; name some, or a folder with --watch")
+    if photos and watch:
+        raise click.UsageError("--watch DIR takes no PHOTOS beside it; give one of both")
+    if watch:
+        from retail_seg.cli.watching import watch_folder
+
+        return watch_folder(
+            watch, store, model, json_file, refuse=csv_file or overlay, side=side, only=only, workers=workers,
+            keep=keep, by=by,
+        )  # fmt: skip
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0
-    with Matcher.open(store, segmenter=model) as matcher, output(json_file) as out:
+    with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as out:
         paths, among = expand(photos), matcher.only(only)
+        chosen = kept_choice(only, among)
         scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
             if isinstance(found, PhotoError):
@@ -75,7 +102,7 @@ def scan(
                 continue
             kept: dict[str, int] = {}
             if keep:
-                kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by)
+                kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by, details=chosen)
             write_json_line(out, {**found.report.to_dict(), **kept})
             reports.append(found.report)
             overlays.write(path, found.seen.picture, found.report)
@@ -112,7 +139,8 @@ def match(images: tuple[Path, ...], store: Path, top: int, only: tuple[str, ...]
                 say(f"Error: {crop}")
                 failed += 1
                 continue
-            write_json_line(out, {**rows[at].to_dict(), **matcher.match([crop], top=top, among=among)[0].to_dict()})
+            found = matcher.match([crop], top=top, among=among)[0]
+            write_json_line(out, {**rows[at].to_dict(), **found.to_dict(), **matcher.versions(segmented=False)})
     return int(failed > 0)
 
 

@@ -43,7 +43,7 @@ def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: s
     from catalogue import Product
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
-    from retail_seg.products import browsing
+    from retail_seg.products import barcodes, browsing
     from retail_seg.store.enrolment import Prepared, as_upload, prepare
 
     good: list[Prepared] = []
@@ -57,7 +57,10 @@ def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: s
         before = browsing.count_references(matcher)
         matcher.enrol(product, good, by=by)
         added = browsing.count_references(matcher) - before
+        remark = barcodes.remark(matcher, sku, [one.gtins for one in good])
     say(f"{sku}: {added} references added, {len(good) - added} were there already")
+    if remark:
+        say(f"? {sku}: a picture {remark.text}")
     return int(failed > 0)
 
 

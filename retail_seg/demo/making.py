@@ -13,6 +13,7 @@ from catalogue import Product
 from retail_seg.errors import StoreError
 from retail_seg.photos.draw import draw
 from retail_seg.photos.load import encode_picture
+from retail_seg.products import browsing
 from retail_seg.report import Report, write_counts_csv
 from retail_seg.store.enrolment import Upload
 from retail_seg.system.files import replace_file, whole_file
@@ -104,9 +105,9 @@ def open_store(store: Path, sold: Sequence[Sold], kind: Kind, say: Callable[[str
         say(f"{store}: was made with other weights; embedding its references again …")
         Matcher.reindex_store(store)
         matcher = Matcher.open(store)
-    before = matcher.catalogue.count_references()
+    before = browsing.count_references(matcher)
     matcher.enrol_all(sold, by="demo")
-    added = matcher.catalogue.count_references() - before
+    added = browsing.count_references(matcher) - before
     if added:
         matcher.reindex()  # learns from all references, not only from those that were there at the last refit
     say(f"{store}: {len(sold)} products; {added} reference pictures added, {before} were there already")

@@ -13,7 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalogue import Product, scans
+import numpy as np
+
+from catalogue import Product
 from retail_seg.demo.making import (
     DemoResult,
     Row,
@@ -24,9 +26,12 @@ from retail_seg.demo.making import (
     strangers_row,
     write_reports,
 )
+from retail_seg.people.roles import acting, require
 from retail_seg.photos.load import load_photo
 from retail_seg.report import Report
+from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.store.enrolment import Upload
+from retail_seg.system.progress import OnProgress
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -83,6 +88,32 @@ def run_shelf_demo(store: Path, out: Path, *, say: Callable[[str], None] = print
     return DemoResult(tuple(shelf_rows(shelf, scanned.report)), out / "photos", out / "overlays", reports)
 
 
+def keep_samples(matcher: Matcher, on_progress: OnProgress) -> list[int]:
+    """Scan both photos by the boxes that we drew, and keep the scans: a shelf to try naming on. Their numbers."""
+    from retail_seg.scans.keeping import keep
+    from retail_seg.store.embedding import embed_views
+    from retail_seg.store.scanning import Scanned, outline
+
+    require("staff")
+    folder = files("retail_seg") / "demo" / "shelf"
+    coco = json.loads((folder / ANNOTATIONS).read_text(encoding="utf-8"))
+    kept = []
+    for at, image in enumerate(coco["images"]):
+        name, data = image["file_name"], (folder / image["file_name"]).read_bytes()
+        on_progress(at / len(coco["images"]), f"{name}: recognising the products …")
+        photo = load_photo(data, name=name)
+        boxes = [one["bbox"] for one in coco["annotations"] if one["image_id"] == image["id"] and not one["iscrowd"]]
+        labels = np.zeros(photo.shape[:2], np.int32)
+        for number, box in sorted(enumerate(boxes, 1), key=lambda each: -each[1][2] * each[1][3]):
+            x, y, w, h = (round(value) for value in box)
+            labels[y : y + h, x : x + w] = number
+        seen = outline(photo, Instances.from_labels(labels), name)
+        vectors = embed_views(matcher.embedder, seen.views)
+        found = Scanned(seen, vectors, matcher.report(photo, seen.instances, name))
+        kept.append(keep(matcher, found, data=data, by=acting().name))
+    return kept
+
+
 def shelf_rows(shelf: DemoShelf, report: Report) -> list[Row]:
     """The table: products that the scanned photo shows or the report counts, then what is not in the catalogue."""
     rows = [
@@ -124,7 +155,8 @@ def _shares(box: list[float], image: dict[str, Any]) -> tuple[float, float, floa
 def _keep(matcher: Matcher, scanned: Scanned, data: bytes) -> None:
     """Keep the scan, once for each segmenter."""
     from retail_seg.scans.keeping import keep
+    from retail_seg.scans.review import list_scans
 
-    before = scans.latest(matcher.catalogue, SCANNED, limit=1)
-    if not before or before[0].model != scanned.report.versions["segmenter"]:
+    before = list_scans(matcher, SCANNED, limit=1)
+    if not before or before[0].scan.model != scanned.report.versions["segmenter"]:
         keep(matcher, scanned, data=data, by="demo")

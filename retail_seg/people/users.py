@@ -10,26 +10,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import json
 import secrets
 import threading
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from retail_seg.people.kept_lists import KeptList
 from retail_seg.people.roles import ROLES, AccountError, Person, acting, require, sign
-from retail_seg.system.files import replace_file
 
 FILE = "users.json"
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 #: OWASP Password Storage Cheat Sheet (2023): scrypt with N = 2^15, r = 8, p = 3; some 0.2 s and 32 MB a check.
 SCRYPT = {"n": 2**15, "r": 8, "p": 3}
-_FORM = 1
 #: One check at a time: many logins at once must not use up the memory.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -56,12 +54,7 @@ class User:
 
 def read_users(store: Path) -> list[User]:
     """The users of a store by name, none where it keeps no file; raises AccountError for a damaged one."""
-    path = Path(store) / FILE
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return []
-    return list(_read(path, (found.st_ino, found.st_mtime_ns, found.st_size)))
+    return _KEPT.read(store)
 
 
 def find_user(store: Path, name: str) -> User | None:
@@ -76,7 +69,7 @@ def add_user(store: Path, name: str, role: str, password: str | None, *, logged:
     Only a manager may. Raises AccountError for a name that is taken or cannot be used, and for a poor password.
     """
     require("manager")
-    name = _checked_name(name, email=password is None)
+    name = checked_name(name, email=password is None)
     user = User(name, Person(name, role).role, "" if password is None else hashed(_checked(password, name)))
     with _changing(store, logged, f"add user {name} as {role}", by) as users:
         if any(name_key(other.name) == name_key(name) for other in users):
@@ -176,20 +169,6 @@ def _nobody() -> str:
 # -- the file
 
 
-@lru_cache(maxsize=8)
-def _read(path: Path, stamp: tuple[int, int, int]) -> tuple[User, ...]:
-    try:
-        kept: dict[str, Any] = json.loads(path.read_bytes())
-        users = tuple(User(**user) for user in kept["users"])
-        for user in users:
-            _well_formed(user)
-    except (OSError, ValueError, TypeError, KeyError, AccountError) as error:
-        raise AccountError(
-            f"{path}: cannot be read as a list of users ({error}); nobody can log in until it is mended or restored"
-        ) from None
-    return tuple(sorted(users, key=lambda user: name_key(user.name)))
-
-
 def _well_formed(user: User) -> None:
     if user.role not in ROLES or not user.name:
         raise ValueError(f"{user.name!r} as {user.role!r}")
@@ -209,10 +188,7 @@ def _changing(store: Path, logged: Logged, action: str, by: str, role: str = "ma
         yield users
         if users and not any(user.role == "manager" for user in users):
             raise AccountError("There must be a manager among a store's users; first add one, or make somebody one")
-        data = {"form": _FORM, "users": [asdict(user) for user in users]}
-        path = Path(store) / FILE
-        replace_file(path, json.dumps(data, indent=1, ensure_ascii=False).encode(), private=True)
-        _read.cache_clear()
+        _KEPT.write(store, users)
 
 
 def _one(users: list[User], name: str) -> User:
@@ -228,7 +204,8 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", folded)
 
 
-def _checked_name(name: str, *, email: bool) -> str:
+def checked_name(name: str, *, email: bool = False) -> str:
+    """The name, composed and trimmed; raises AccountError for what cannot be one, or with `email` is no address."""
     name = unicodedata.normalize("NFKC", name).strip()
     if not 1 <= len(name) <= 100 or not name.isprintable():
         raise AccountError(f"{name!r} cannot be a user's name; give 1 to 100 printable characters")
@@ -248,3 +225,6 @@ def _checked(password: str, name: str) -> str:
 def stamp_of(user: User) -> str:
     """Changes with a user's password, so that a session opened with the former one ends."""
     return hashlib.sha256(f"{user.name}\0{user.password}".encode()).hexdigest()
+
+
+_KEPT = KeptList(FILE, "users", User, _well_formed, lambda user: name_key(user.name), "nobody can log in")

@@ -1,4 +1,4 @@
-"""Any upload ► one upright RGB array or a clear error; its quality; every outline drawn once."""
+"""Any upload ► one upright RGB array or a clear error; its quality, its codes and words; outlines drawn once."""
 
 from retail_seg.photos.load import find_photos, load_photo
 

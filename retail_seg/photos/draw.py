@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,6 +23,8 @@ NUMBER = 1.6
 CROWD, LEAST = 24, 0.5
 #: Fonts of the system that know more letters than the one that Pillow carries, which has none with accents.
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc")
+#: Where the system has none of them: the app's own, Source Sans (SIL OFL), as Streamlit brings it, and its weight.
+APP_FONT, WEIGHT = "static/static/media/SourceSansVF-Upright*", "Medium"
 
 
 def draw(
@@ -119,7 +123,7 @@ def _labels(
 
     image = Image.fromarray(canvas)
     pen = ImageDraw.Draw(image)
-    fonts = _font(NUMBER * size), _font(size)
+    fonts = letters(NUMBER * size), letters(size)
     taken: list[tuple[float, float, float, float]] = []
     for line in sorted(report.instances, key=lambda each: each.box[1]):
         colour = _colour(line, colours)
@@ -128,8 +132,8 @@ def _labels(
 
 
 @lru_cache(maxsize=32)
-def _font(size: float) -> Any:
-    """The first of FONTS that the system has, else Pillow's own."""
+def letters(size: float) -> Any:
+    """The first of FONTS that the system has, else the app's, else Pillow's own."""
     from PIL import ImageFont
 
     for name in FONTS:
@@ -137,7 +141,21 @@ def _font(size: float) -> Any:
             return ImageFont.truetype(name, size)
         except OSError:  # not on this system
             continue
+    for path in _app_fonts():
+        try:
+            font = ImageFont.truetype(path, size)
+            font.set_variation_by_name(WEIGHT)
+        except (OSError, ValueError):  # a FreeType that reads no compressed fonts, or knows no weights
+            continue
+        return font
     return ImageFont.load_default(size)
+
+
+def _app_fonts() -> list[Path]:
+    """Files of the app's font; none where Streamlit is not installed, or keeps it elsewhere."""
+    spec = find_spec("streamlit")
+    folders = (spec.submodule_search_locations or []) if spec is not None else []
+    return [path for folder in folders for path in sorted(Path(folder).glob(APP_FONT))]
 
 
 def _label(

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Larger pictures are refused before they are decoded (a decompression bomb never unfolds).
 MAX_PIXELS = 100_000_000
+#: Pictures of more pixels are averaged as soon as they are decoded, where fewer pixels are enough.
+LARGE = 25_000_000
+#: Pixels of a picture that are converted at once.
+STRIP = 4_000_000
 #: Larger files are refused before they are read.
 MAX_BYTES = 256 * 1024 * 1024
 #: File name endings that a folder of photos is searched for.
@@ -120,8 +125,6 @@ def read_photo(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | No
 
 def _decode(data: bytes, name: str, max_pixels: int, enough: int | None) -> tuple[np.ndarray, tuple[int, int]]:
     """The upright picture, a JPEG at the smallest of its scales that is large enough, and its own width and height."""
-    from PIL import ImageOps
-
     if not data:
         raise PhotoError(f"{name}: is empty (0 bytes); take or copy the photo again")
     with opened_picture(io.BytesIO(data), name, max_pixels) as image:
@@ -129,8 +132,11 @@ def _decode(data: bytes, name: str, max_pixels: int, enough: int | None) -> tupl
         size = (image.height, image.width) if turned >= 5 else (image.width, image.height)
         if (decoded := _decode_jpeg(image, data, turned, enough)) is not None:
             return decoded, size
+        if image.format == "WEBP" and (decoded := _decode_webp(image.size, data, enough)) is not None:
+            return _TURNS[turned](decoded), size
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image)), size
+        picture = _to_rgb(_reduced(image, enough))
+        return _TURNS[turned](_averaged(picture, enough) if _is_deep(image) else picture), size
 
 
 @contextmanager
@@ -142,13 +148,11 @@ def opened_picture(source: Path | BinaryIO, name: str, max_pixels: int = MAX_PIX
     """
     from PIL import Image, UnidentifiedImageError
 
-    _register_heif()
+    _prepare_pillow()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning: the pixel limit below is stricter
-            with Image.open(source, formats=DECODERS) as image:
-                _check_size(image.width, image.height, name, max_pixels)
-                yield image
+        with Image.open(source, formats=DECODERS) as image:
+            _check_size(image.width, image.height, name, max_pixels)
+            yield image
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -192,6 +196,18 @@ def _decode_jpeg(image: Any, data: bytes, turned: int, enough: int | None) -> np
     return None if picture is None else _TURNS[turned](picture)
 
 
+def _decode_webp(size: tuple[int, int], data: bytes, enough: int | None) -> np.ndarray | None:
+    """A large WebP by OpenCV, averaged, for Pillow holds four copies of it; None for what Pillow should read."""
+    if _factor(size, enough) < 2:
+        return None
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None or picture.shape[1::-1] != size or picture.ndim != 3:
+        return None
+    small = _averaged(picture, enough)
+    turned = cv2.COLOR_BGRA2RGBA if small.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return _from_array(cv2.cvtColor(small, turned), "picture", MAX_PIXELS)
+
+
 #: OpenCV's flags for a JPEG's own scales 1/1 to 1/8, in RGB.
 _REDUCED = {
     1: cv2.IMREAD_COLOR_RGB,
@@ -212,10 +228,16 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _register_heif() -> None:
+@cache
+def _prepare_pillow() -> None:
+    """Once a process: Pillow reads HEIC, and keeps its warnings, which threads could not switch off each for itself.
+
+    They tell of large and of odd pictures: of the first, the limit here is stricter, the second are errors here.
+    """
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
@@ -227,30 +249,81 @@ def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
         )
 
 
-def _to_rgb(image) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _reduced(image: Image.Image, enough: int | None) -> Image.Image:
+    """A picture of more than LARGE pixels, averaged over squares as far as its longer side still has `enough` pixels.
+
+    Grey of more than 8 bits stays as it is, for Pillow cannot average it: see `_averaged`.
+    """
+    factor = _factor(image.size, enough)
+    if factor < 2 or _is_deep(image):
+        return image
+    if image.mode in ("1", "P", "PA", "LA"):
+        image = image.convert("RGBA" if _has_alpha(image) else "RGB")
+    return image.reduce(factor)
+
+
+def _averaged(picture: np.ndarray, enough: int | None) -> np.ndarray:
+    """As `_reduced`, for pixels: RGB uint8 (H, W, 3)."""
+    height, width = picture.shape[:2]
+    factor = _factor((width, height), enough)
+    return picture if factor < 2 else shrink(picture, -(-max(width, height) // factor))
+
+
+def _factor(size: tuple[int, int], enough: int | None) -> int:
+    return max(size) // enough if enough and size[0] * size[1] > LARGE else 1
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    """The picture RGB uint8 (H, W, 3); converted a strip at a time, for each step of it makes a copy."""
+    white = _white_of(image) if _is_deep(image) else None
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(STRIP // image.width, 1)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if white is not None:
+            out[top : top + rows] = _deep_to_uint8(np.asarray(strip), white)[:, :, None]
+        else:
+            out[top : top + rows] = _flat(strip, alpha=_has_alpha(image))
+    return out
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith(("I", "F"))
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def _flat(strip: Image.Image, *, alpha: bool) -> np.ndarray:
+    """A strip as RGB; where it is transparent, on white."""
     from PIL import Image
 
-    if image.mode.startswith(("I", "F")):
-        return _from_array(_deep_to_uint8(np.asarray(image)), "picture", image.width * image.height)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, rgba)
-    return np.array(image.convert("RGB"))
+    if alpha:
+        rgba = strip.convert("RGBA")
+        strip = Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba)
+    return np.asarray(strip.convert("RGB"))
 
 
-def _deep_to_uint8(values: np.ndarray) -> np.ndarray:
-    """Grey values of more than 8 bits ► uint8.
+def _white_of(image: Image.Image) -> float:
+    """What counts as white among grey values of more than 8 bits.
 
-    uint16 by the range that the type stands for. Wider types have none that pictures use: up to 1 (floats) or 255
-    they are taken as they are, beyond it by the picture's own range, so that 256 is no darker than 255.
+    In uint16 the end of the type's range. Wider types have none that pictures use: up to 1 (floats) or 255 they are
+    taken as they are, beyond it by the picture's own range, so that 256 is no darker than 255.
     """
-    if values.dtype == np.uint16:
-        return (values / 257.0 + 0.5).astype(np.uint8)
+    if image.mode.startswith("I;16"):
+        return 65535.0
+    if image.mode == "I":
+        return max(255.0, float(image.getextrema()[1]))  # type: ignore[arg-type]
+    values = np.asarray(image)
+    highest = float(np.nanmax(np.where(np.isfinite(values), values, 0), initial=0))
+    return 1.0 if values.dtype.kind == "f" and highest <= 1.0 else max(255.0, highest)
+
+
+def _deep_to_uint8(values: np.ndarray, white: float = 65535.0) -> np.ndarray:
+    """Grey values of more than 8 bits, of which `white` is the lightest ► uint8."""
     if values.dtype.kind == "f":
         values = np.nan_to_num(values)
-    highest = float(values.max(initial=0))
-    white = 1.0 if values.dtype.kind == "f" and highest <= 1.0 else max(255.0, highest)
     return (np.clip(values, 0, white) * (255.0 / white) + 0.5).astype(np.uint8)
 
 
@@ -272,11 +345,16 @@ def _from_array(array: np.ndarray, name: str, max_pixels: int) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def save_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture as PNG at `path` in one step: RGB uint8 (H, W, 3), or grey uint8 or uint16 (H, W)."""
-    from retail_seg.system.files import replace_file
-
+def encode_png(picture: np.ndarray) -> bytes:
+    """A picture as the bytes of a PNG: RGB uint8 (H, W, 3), or grey uint8 or uint16 (H, W)."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
     done, data = cv2.imencode(".png", bgr)
     assert done
-    replace_file(path, data.tobytes())
+    return data.tobytes()
+
+
+def save_png(path: Path, picture: np.ndarray) -> None:
+    """Write a picture as PNG at `path` in one step, see `encode_png`."""
+    from retail_seg.system.files import replace_file
+
+    replace_file(path, encode_png(picture))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,11 @@ def count(matcher: Matcher, wanted: Filter) -> int:
     return listing.count(matcher.catalogue, wanted)
 
 
+def count_products(matcher: Matcher) -> int:
+    """How many products there are."""
+    return matcher.catalogue.count_products()
+
+
 def count_references(matcher: Matcher) -> int:
     """How many reference pictures are in use."""
     return matcher.catalogue.count_references()
@@ -52,6 +58,23 @@ def product(matcher: Matcher, sku: str) -> Product | None:
     return matcher.catalogue.find_product(sku)
 
 
+def existing(matcher: Matcher, sku: str) -> Product:
+    """The product with this SKU; raises UnknownProduct."""
+    return matcher.catalogue.product(sku)
+
+
+def entry(matcher: Matcher, sku: str) -> listing.Entry:
+    """The product with this SKU, with the number of its references and its cover; raises UnknownProduct."""
+    found = existing(matcher, sku)
+    cover, number = listing.covers(matcher.catalogue, [sku]).get(sku, (None, 0))
+    return listing.Entry(found, number, cover)
+
+
+def state_of(found: listing.Entry) -> str:
+    """A text that differs when a product's fields, or the number of its references, do."""
+    return hashlib.sha256(f"{found.product.as_json()} {found.references}".encode()).hexdigest()[:32]
+
+
 def references(matcher: Matcher, sku: str) -> list[Reference]:
     """The references of a product in use, oldest first."""
     return matcher.catalogue.references(sku)
@@ -65,6 +88,11 @@ def names(matcher: Matcher, skus: Iterable[str]) -> dict[str, str]:
 def owner(matcher: Matcher, reference_id: int) -> str:
     """The SKU of the product that a reference in use belongs to, empty for one that is not in use."""
     return matcher.catalogue.skus_of([reference_id]).get(reference_id, "")
+
+
+def picture(matcher: Matcher, reference_id: int) -> bytes:
+    """A reference's picture as it is kept, JPEG bytes; raises UnknownReference."""
+    return matcher.catalogue.reference_picture(reference_id)
 
 
 def thumbnail(matcher: Matcher, reference_id: int, side: int = THUMBNAIL) -> tuple[bytes, float]:

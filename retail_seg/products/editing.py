@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,11 +29,16 @@ class TooManyPictures(RetailSegError):
 
 @dataclass(frozen=True)
 class AddedPicture:
-    """What became of one uploaded picture: the reference that it is now, or why there is none."""
+    """What became of one uploaded picture: the reference that it is now, or why there is none.
+
+    `gtins` are those (14 digits) that barcodes in it hold, `double` says that the product has the picture already.
+    """
 
     name: str
     reference_id: int | None
     reason: str = ""
+    gtins: tuple[str, ...] = ()
+    double: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,22 @@ class Rival:
 # -- fields
 
 
-def add_product(matcher: Matcher, product: Product) -> Product:
-    """Add a product that is new, without pictures; returns it as it was kept. Raises EditConflict for a known SKU."""
-    return editing.add(matcher.catalogue, product, by=require("manager"))
+def add_product(matcher: Matcher, product: Product, pictures: Sequence[Upload] = ()) -> Product:
+    """Add a product that is new, with its first pictures or without; returns it as it was kept.
+
+    Raises EditConflict for a known SKU, PhotoError for a picture that cannot be used: nothing is written then.
+    """
+    by = require("manager")
+    if not pictures:
+        return editing.add(matcher.catalogue, product, by=by)
+    sku = product.cleaned().sku
+    editing.check_free(matcher.catalogue, sku)
+    learned = matcher.embedded(sku, pictures)
+    with matcher.catalogue.change():  # the product and its pictures, or neither
+        kept = editing.add(matcher.catalogue, product, by=by)
+        matcher.catalogue.enrol(kept.sku, learned, by=by)
+    matcher.refresh()
+    return kept
 
 
 def change_product(matcher: Matcher, seen: Product, wanted: Product) -> list[int]:
@@ -99,9 +118,22 @@ def add_pictures(
 
     found = matcher.enrol_readable(sku, [Upload(data, name) for name, data in uploads], on_picture=on_picture)
     return [
-        AddedPicture(name, None, one.reason) if isinstance(one, Refused) else AddedPicture(name, one)
+        AddedPicture(name, None, one.reason, double=one.double)
+        if isinstance(one, Refused)
+        else AddedPicture(name, one.reference_id, gtins=one.gtins)
         for name, one in zip(names, found, strict=True)
     ]
+
+
+def recognised(
+    matcher: Matcher, sku: str, uploads: Sequence[tuple[str, bytes]], added: Sequence[AddedPicture]
+) -> list[AddedPicture]:
+    """What became of pictures, those that were there already as the references that they are: for work done again."""
+    require("manager")
+    known = {reference.content_hash: reference.id for reference in matcher.catalogue.references(sku)}
+    ids = [known.get(hashlib.sha256(data).hexdigest()) for _, data in uploads]
+    pairs = zip(added, ids, strict=True)
+    return [one if not one.double or id_ is None else AddedPicture(one.name, id_) for one, id_ in pairs]
 
 
 def check_addition(matcher: Matcher, sku: str, count: int) -> None:

@@ -10,11 +10,11 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from catalogue import history
-from catalogue.errors import ImportFileError, UndoError
-from catalogue.importing import ImportFile, Outcome, read_file
+from catalogue.errors import ImportFileError, UndoError, UnknownColumns
+from catalogue.importing import ImportFile, Outcome
 from catalogue.sources import TABLE_SUFFIXES, ZipSource, open_zip
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
@@ -35,7 +35,7 @@ ENDINGS = (*TABLE_SUFFIXES, ".zip")
 WAITING = 5
 #: What a line of the file comes to, in the order in which people ask for it.
 STATUSES = ("added", "changed", "unchanged", "refused")
-COLUMNS = ("line", "sku", "result", "product", "changes", "new pictures", "problems")
+COLUMNS = ("line", "sku", "result", "product", "changes", "new pictures", "problems", "remarks")
 
 
 class UploadRefused(RetailSegError):
@@ -47,7 +47,7 @@ class UploadLine:
     """What becomes of one product of the file, or of a line that is none (`status` "refused", `sku` empty).
 
     `changes` holds (field, old, new), `pictures` counts new ones, `change` is the log's number of what was written
-    (None: nothing was). `name` is the product's, as the file gives it.
+    (None: nothing was). `name` is the product's, as the file gives it. `remark` is what its pictures' barcodes say.
     """
 
     line: int
@@ -58,6 +58,7 @@ class UploadLine:
     pictures: int = 0
     problems: tuple[str, ...] = ()
     change: int | None = None
+    remark: str = ""
 
     def writes(self, *, replace: bool) -> bool:
         """Whether importing the line changes anything in the catalogue."""
@@ -74,19 +75,30 @@ class UploadLine:
         """The line as text, in the order of COLUMNS."""
         line, pictures = str(self.line or ""), str(self.pictures or "")
         problems = "; ".join(self.problems)
-        return (line, self.sku, self.status, self.name, self.text(replace=replace), pictures, problems)
+        return (line, self.sku, self.status, self.name, self.text(replace=replace), pictures, problems, self.remark)
+
+
+class _Folder(Protocol):
+    """Where an upload's file lies, until it is cleaned up."""
+
+    def cleanup(self) -> None: ...
 
 
 @dataclass
 class ImportUpload:
-    """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it."""
+    """A file on its way into the catalogue; `lines` grow while it is checked, `file` is what was read of it.
+
+    `question` is there where a person has to say which column is which, `columns` (ours ► the table's) what they said.
+    """
 
     name: str
     fetch: bool
     path: Path
-    folder: tempfile.TemporaryDirectory[str]
+    folder: _Folder
     lines: list[UploadLine] = field(default_factory=list)
     file: ImportFile | None = None
+    question: UnknownColumns | None = None
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def packed(self) -> bool:
@@ -134,11 +146,50 @@ def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUploa
     Of its name only the ending counts, to tell a zip from a table. `fetch` gets pictures that are web addresses.
     """
     require("manager")
-    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
-    if ending is None:
-        raise UploadRefused(f"{name}: is no file that can be imported; give one of {', '.join(ENDINGS)}")
+    ending = _ending(name)
     folder = tempfile.TemporaryDirectory(prefix="retail-seg-import-", ignore_cleanup_errors=True)
     upload = ImportUpload(name, fetch, Path(folder.name) / f"upload{ending}", folder)
+    _fill(upload, content)
+    with _lock:
+        _waiting.append(upload)
+        while len(_waiting) > WAITING:
+            _waiting.popleft().drop()
+    return upload
+
+
+def receive_in(folder: Path, name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUpload:
+    """As `receive`, in a folder of the caller's, who looks after it; `kept_in` finds the upload again."""
+    require("manager")
+    upload = ImportUpload(name, fetch, folder / f"upload{_ending(name)}", _Callers(folder))
+    _fill(upload, content)
+    return upload
+
+
+def kept_in(folder: Path, name: str, *, fetch: bool = False) -> ImportUpload:
+    """An upload that `receive_in` kept in a folder."""
+    return ImportUpload(name, fetch, folder / f"upload{_ending(name)}", _Callers(folder))
+
+
+def _ending(name: str) -> str:
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
+    if ending is None:
+        raise UploadRefused(f"{name[:200]}: is no file that can be imported; give one of {', '.join(ENDINGS)}")
+    return ending
+
+
+class _Callers:
+    """A folder that outlives its upload."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def cleanup(self) -> None:
+        """Delete the upload's file, and leave the folder."""
+        for path in self._folder.glob("upload*"):
+            path.unlink(missing_ok=True)
+
+
+def _fill(upload: ImportUpload, content: BinaryIO) -> None:
     try:
         _write(upload, content)
         if upload.packed:
@@ -146,11 +197,6 @@ def receive(name: str, content: BinaryIO, *, fetch: bool = False) -> ImportUploa
     except BaseException:
         upload.drop()
         raise
-    with _lock:
-        _waiting.append(upload)
-        while len(_waiting) > WAITING:
-            _waiting.popleft().drop()
-    return upload
 
 
 def _write(upload: ImportUpload, content: BinaryIO) -> None:
@@ -181,11 +227,17 @@ def _check_zip(upload: ImportUpload) -> None:
 def check(matcher: Matcher, upload: ImportUpload, report: OnProgress) -> ImportUpload:
     """Find out what an import of the upload would do; nothing is written, every picture is read.
 
-    `report` hears the share that is done and may raise to end it. Raises ImportFileError for an unreadable file.
+    `report` hears the share that is done and may raise to end it. Where a person has to say which column is which,
+    `question` of the upload says so, and nothing else is found out. Raises ImportFileError for an unreadable file.
     """
     require("manager")
     report(0.0, f"Reading {upload.name}")
-    upload.file = file = _read(upload)
+    upload.question = None
+    try:
+        file = read(matcher, upload)
+    except UnknownColumns as question:
+        upload.question = question
+        return upload
     upload.lines = _refused(file)
     counter = _Counter(file, report, "Checked")
     for outcome in importing.plan(matcher.catalogue, file, fetch=upload.fetch, pulse=counter.pictures):
@@ -240,10 +292,11 @@ def take_back(matcher: Matcher, done: ImportRun, report: OnProgress) -> ImportRu
 
 
 def counts(lines: Iterable[UploadLine]) -> dict[str, int]:
-    """How many lines have each status of STATUSES, and under "problems" how many have one."""
+    """How many lines have each status of STATUSES, and under "problems" and "remarks" how many have one."""
     found = list(lines)
     number = Counter(line.status for line in found)
-    return {status: number[status] for status in STATUSES} | {"problems": sum(bool(line.problems) for line in found)}
+    told = {"problems": sum(bool(line.problems) for line in found), "remarks": sum(bool(line.remark) for line in found)}
+    return {status: number[status] for status in STATUSES} | told
 
 
 def to_csv(lines: Iterable[UploadLine], *, replace: bool) -> str:
@@ -255,13 +308,18 @@ def to_csv(lines: Iterable[UploadLine], *, replace: bool) -> str:
     return out.getvalue()
 
 
-def _read(upload: ImportUpload) -> ImportFile:
+def read(matcher: Matcher, upload: ImportUpload) -> ImportFile:
+    """Find out which products an upload's file wants.
+
+    Raises UnknownColumns where a person has to say which column is which, ImportFileError for one that cannot be read.
+    """
     try:
-        return read_file(upload.path)
+        upload.file = importing.read(matcher.catalogue, upload.path, upload.columns or None)
+        return upload.file
     except ImportFileError as error:
         # People know the name that they gave the file, not the one under which it is kept.
-        text = str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name)
-        raise ImportFileError(text) from None
+        error.args = (str(error).replace(str(upload.path), upload.name).replace(upload.path.name, upload.name),)
+        raise
 
 
 def _refused(file: ImportFile) -> list[UploadLine]:
@@ -273,9 +331,8 @@ def _line(file: ImportFile, outcome: Outcome) -> UploadLine:
     problems = tuple(str(refusal) for refusal in outcome.refused)
     changes = tuple(outcome.changes)
     name = file.names.get(outcome.sku, "")
-    return UploadLine(
-        outcome.line, outcome.sku, outcome.status, name, changes, outcome.pictures, problems, outcome.change
-    )
+    told = (outcome.pictures, problems, outcome.change, outcome.remark and f"a picture {outcome.remark}")
+    return UploadLine(outcome.line, outcome.sku, outcome.status, name, changes, *told)
 
 
 class _Counter:
@@ -303,9 +360,12 @@ class _Counter:
 
 
 def portion(lines: list[UploadLine], status: str, start: int, size: int) -> tuple[list[UploadLine], int]:
-    """Some lines of a status ("" for all, "problems" for those with one), as the file has them, and how many of it."""
-    if status == "problems":
-        found = [line for line in lines if line.problems]
+    """Some lines of a status, as the file has them, and how many of it.
+
+    "" stands for all, "problems" and "remarks" for those with one.
+    """
+    if status in ("problems", "remarks"):
+        found = [line for line in lines if (line.problems if status == "problems" else line.remark)]
     else:
         found = [line for line in lines if status in ("", line.status)]
     return sorted(found, key=lambda line: line.line)[start : start + size], len(found)

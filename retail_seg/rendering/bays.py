@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,24 @@ def draw_bay(
         placed += _fill(canvas, view, row, Planned(pieces, fronts, row.right, 0), furniture, rng)
     _edges(canvas, view, rows, style, furniture, rng)
     _around(canvas, view, rows, style, texture, rng)
+    return placed
+
+
+def draw_planned(
+    canvas: Canvas,
+    view: LensProjection,
+    rows: Sequence[tuple[ShelfRow, Planned]],
+    look: Furniture,
+    rng: np.random.Generator,
+) -> list[Placed]:
+    """Draw rows whose pieces are given, with their boards and rails; what has been placed, in the order of drawing."""
+    wall = fixtures.back_wall(canvas.labels.shape, view.scale, look, None, rng)
+    placed: list[Placed] = []
+    for row, planned in rows:
+        fixtures.opening(canvas, view, row.top, row.base, look, wall)
+        placed += _fill(canvas, view, row, planned, look, rng)
+    for row, _ in rows:
+        fixtures.rail(canvas, view, row.base, look, rng)
     return placed
 
 

@@ -13,15 +13,16 @@ a third of it is seen, else its pixels are to be ignored. Floor, ceiling, signs,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from retail_seg.rendering.bays import Placed, draw_bay
+from retail_seg.rendering.bays import Placed, draw_bay, draw_planned
 from retail_seg.rendering.canvas import IGNORE, Canvas, shares_seen
-from retail_seg.rendering.facings import Habit
+from retail_seg.rendering.facings import Habit, Planned, ShelfRow
 from retail_seg.rendering.fixtures import Furniture, random_furniture
-from retail_seg.rendering.lens import Camera, Light, aim, develop, jpeg, photograph, photograph_labels
+from retail_seg.rendering.lens import Camera, LensProjection, Light, aim, develop, jpeg, photograph, photograph_labels
 from retail_seg.rendering.stocking import Stock
 
 #: What is photographed: open shelves, a chiller, a fridge behind glass, pegs, fruit, goods on pallets, wire baskets.
@@ -87,9 +88,25 @@ def compose_shelf(stock: Stock, style: ShelfStyle, rng: np.random.Generator) -> 
     if style.fixture not in FIXTURES:
         raise ValueError(f"fixture {style.fixture!r} is not drawn; choose one of {', '.join(FIXTURES)}")
     furniture = style.furniture or random_furniture(rng)
+    full = replace(style, furniture=furniture)
+    return _photographed(full, furniture, lambda canvas, view: draw_bay(canvas, view, stock, full, rng), rng)
+
+
+def compose_planned(rows: Sequence[tuple[ShelfRow, Planned]], style: ShelfStyle, rng: np.random.Generator) -> Shelf:
+    """The photo of rows whose pieces are given, in mm from the middle of the photo; with furniture and camera alone."""
+    furniture = style.furniture or random_furniture(rng)
+    return _photographed(style, furniture, lambda canvas, view: draw_planned(canvas, view, rows, furniture, rng), rng)
+
+
+def _photographed(
+    style: ShelfStyle,
+    furniture: Furniture,
+    draw: Callable[[Canvas, LensProjection], list[Placed]],
+    rng: np.random.Generator,
+) -> Shelf:
     map_x, map_y, view, size = aim(style.camera, style.size)
     canvas = Canvas.blank(*size, np.array(furniture.wall, np.float32))
-    placed = draw_bay(canvas, view, stock, replace(style, furniture=furniture), rng)
+    placed = draw(canvas, view)
     labels, facings = told_apart(canvas, placed, photograph_labels(canvas.labels, (map_x, map_y)))
     picture = develop(photograph(canvas.picture, (map_x, map_y)), style.light, rng)
     return Shelf(jpeg(picture, style.light.quality), labels, facings)

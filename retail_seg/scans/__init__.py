@@ -1,1 +1,1 @@
-"""Kept scans: what was seen, what people corrected, and how it would be answered today."""
+"""Scans that are kept, with what people corrected and today's answers; and a folder whose photos are scanned."""

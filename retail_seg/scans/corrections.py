@@ -13,10 +13,12 @@ from catalogue.errors import UndoError
 from index.views import upright
 from retail_seg.errors import RetailSegError
 from retail_seg.people.roles import require
+from retail_seg.photos.words import words_of
 from retail_seg.scans import keeping
 from retail_seg.scans.review import Review, crop_of, open_review, photo_of
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.splitting import parts_by_maps, parts_by_outline, split_at
+from retail_seg.store.among import choice_again
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import Upload, decode_kept
 
@@ -56,6 +58,14 @@ class LookAlike:
 def find_products(matcher: Matcher, text: str, limit: int = 20) -> list[Product]:
     """Products by name, SKU or GTIN, best first; none for an empty text."""
     return listing.search(matcher.catalogue, text, limit=limit)
+
+
+def words_on(matcher: Matcher, scan_id: int, number: int) -> str:
+    """What stands on an instance, the largest first, for a new product's name; empty where nothing can be read.
+
+    Raises UnknownScan.
+    """
+    return " ".join(word.text for word in words_of(crop_of(matcher, scan_id, number)[0]))
 
 
 def look_alikes(matcher: Matcher, review: Review, number: int) -> list[LookAlike]:
@@ -223,7 +233,8 @@ def split(matcher: Matcher, review: Review, number: int, parts: np.ndarray) -> i
     instances = Instances.from_labels(np.where(mask, parts, 0).astype(np.int32))
     if len(instances) < 2 or int(instances.boxes[:, 2:].min()) < 4:
         raise CorrectionError("the parts are too small to be products; mark other points")
-    found = matcher.report(crop, instances, review.scan.image)
+    among = choice_again(matcher.catalogue, review.scan.details)
+    found = matcher.report(crop, instances, review.scan.image, among=among)
     first = scans.next_number(matcher.catalogue, review.scan.id)
     x, y = line.box[:2]
     new = []
@@ -255,17 +266,21 @@ def undo(matcher: Matcher, change: int) -> scan_history.ScanChange:
     with matcher.catalogue.change():  # the references and the scan, or neither
         done = scan_history.undo(matcher.catalogue, change, by=by)
         if entry.action == "new product":
-            _take_product_out(matcher, entry, by)
+            take_product_out(matcher, entry.sku, entry.references)
         elif entry.references:
             matcher.catalogue.remove_references(entry.references, by=by)
     matcher.refresh()
     return done
 
 
-def _take_product_out(matcher: Matcher, entry: scan_history.ScanChange, by: str) -> None:
-    if matcher.catalogue.find_product(entry.sku) is None:
+def take_product_out(matcher: Matcher, sku: str, references: Iterable[int]) -> None:
+    """Remove a product that was made of instances, if it still has no pictures but these; raises UndoError otherwise.
+
+    Part of an undo, whose caller has opened the transaction.
+    """
+    by = require("manager")
+    if matcher.catalogue.find_product(sku) is None:
         return
-    own = {reference.id for reference in matcher.catalogue.references(entry.sku)}
-    if own - set(entry.references):
-        raise UndoError(f"{entry.sku} has got other pictures since; remove it under Products, or take those out first")
-    matcher.catalogue.remove_product(entry.sku, by=by)
+    if {reference.id for reference in matcher.catalogue.references(sku)} - set(references):
+        raise UndoError(f"{sku} has got other pictures since; remove it under Products, or take those out first")
+    matcher.catalogue.remove_product(sku, by=by)

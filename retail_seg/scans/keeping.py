@@ -11,6 +11,7 @@ import numpy as np
 from catalogue import scans
 from retail_seg.people.roles import require
 from retail_seg.photos.load import encode_picture, shrink
+from retail_seg.scans import privacy
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -32,10 +33,13 @@ def keep(
 ) -> int:
     """Keep a scan that was made, with its crops as they were matched and their vectors; returns its number.
 
-    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for.
+    `details` are the caller's own JSON-able values, kept beside what the instances' rows have no column for. Faces are
+    blurred, and photos that are too old go, where the store's settings ask for it, see `privacy`.
     """
     require("staff")
     photo, instances, report = found.seen.picture, found.seen.instances, found.report
+    photo, data = privacy.as_kept(matcher, photo, data, report.image)
+    privacy.forget_old(matcher)
     cuts = [instances.crop(photo, i) for i in range(len(instances))]
     kept = [np.asarray(vector, np.float32).tobytes() for vector in found.vectors]
     versions = report.versions
@@ -51,10 +55,15 @@ def keep(
         ],
         photo=data,
         path=path,
-        details={"version": versions.get("version", ""), "lines": _lines(report), **(details or {})},
+        details={**_made_by(versions), "lines": _lines(report), **(details or {})},
         thumbnail=encode_picture(shrink(photo, THUMBNAIL_SIDE), quality=80),
     )
     return scans.save(matcher.catalogue, scan, by=by)
+
+
+def _made_by(versions: Mapping[str, str | int]) -> dict[str, str | int]:
+    """What made the report and has no column: the program, and the centre's snapshot where the store follows one."""
+    return {name: versions.get(name, "") for name in ("version", "snapshot") if name == "version" or name in versions}
 
 
 def _lines(report: Report) -> dict[str, list[Any]]:

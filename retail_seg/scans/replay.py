@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalogue import scans
 from retail_seg.people.roles import require
+from retail_seg.store.among import choice_again
 from retail_seg.store.enrolment import decode_kept
 
 if TYPE_CHECKING:
@@ -30,12 +31,16 @@ class Replay:
 
 
 def replay(matcher: Matcher, scan_id: int) -> Replay:
-    """Match the crops of a kept scan again; nothing is written. Raises UnknownScan."""
+    """Match the crops of a kept scan again, among what could be there then; nothing is written.
+
+    Raises UnknownScan, and StoreError where nothing that could be there is left in the store.
+    """
     require("staff")
     scan = scans.load(matcher.catalogue, scan_id)
     then = scans.instances(matcher.catalogue, scan_id)
     cuts = [decode_kept(crop, mask) for _, crop, mask, _ in scans.crops(matcher.catalogue, scan_id)]
-    found = matcher.match([crop for crop, _ in cuts], masks=[mask for _, mask in cuts])
+    among = choice_again(matcher.catalogue, scan.details)
+    found = matcher.match([crop for crop, _ in cuts], masks=[mask for _, mask in cuts], among=among)
     now = [identification.sku or "" for identification in found]
     before, after = Counter(instance.sku for instance in then), Counter(now)
     return Replay(

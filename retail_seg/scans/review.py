@@ -24,13 +24,13 @@ from retail_seg.photos.load import encode_picture, load_photo, shrink
 from retail_seg.photos.quality import Advice
 from retail_seg.report import Identification, Match, Report, ReportLine, write_counts_csv
 from retail_seg.scans import keeping
+from retail_seg.store.among import choice_in_words, kept_choice
 from retail_seg.store.enrolment import decode_kept
 from retail_seg.store.scanning import placed
 from retail_seg.system.progress import OnProgress
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
-    from retail_seg.store.among import Among
 
 #: Largest photo file that the app takes, in MB, and how many at once.
 MAX_PHOTO_MB = 50
@@ -83,6 +83,7 @@ class Review:
     certainty  "sure", "likely" or "unknown" by instance number; what a person said is sure
     decided    (name, time, decision) of what a person said, by instance number
     advice     what was wrong with the photo, as sentences
+    only       what could be there, in words; empty where that was not said
     """
 
     scan: Scan
@@ -91,6 +92,7 @@ class Review:
     decided: dict[int, tuple[str, str, str]]
     advice: tuple[str, ...]
     changes: tuple[ScanChange, ...]
+    only: str = ""
 
     def line(self, number: int) -> ReportLine | None:
         """The instance with this number, None where there is none (any more)."""
@@ -104,12 +106,11 @@ class Review:
 
 @dataclass(frozen=True)
 class Listed:
-    """A scan in a list: its row, a small JPEG (None where it has none), and instances with and without a product."""
+    """A scan in a list: its row, a small JPEG (None where it has none), and how many instances are how certain."""
 
     scan: Scan
     thumbnail: bytes | None
-    known: int
-    unknown: int
+    totals: dict[str, int]
 
 
 # -- scanning
@@ -121,14 +122,14 @@ def scan_photos(
     say: OnProgress,
     *,
     force: bool = False,
-    among: Among | None = None,
+    only: Sequence[str] = (),
     finished: Callable[[ScanBatch], None] = lambda so_far: None,
 ) -> ScanBatch:
     """Scan uploaded photos (name, bytes) one after the other; each is kept in the store before the next begins.
 
     A photo with advice against it is held back unless `force`; one that cannot be read fails alone. `say` hears of
-    every stage, and may end the work by raising; `finished` gets what is done so far after each photo. `among` names
-    the SKUs that can be there, see `Matcher.match`.
+    every stage, and may end the work by raising; `finished` gets what is done so far after each photo. `only` says
+    what can be there, see `among.among_of`; it is kept with each scan.
     """
     require("staff")
     result = ScanBatch()
@@ -136,7 +137,7 @@ def scan_photos(
         label = photo_name(name)
         stage = _stages(say, label, n, min(len(photos), MAX_PHOTOS))
         try:
-            found = scan_photo(matcher, data, label, stage, force=force, among=among)
+            found = scan_photo(matcher, data, label, stage, force=force, only=only)
         except PhotoError as error:
             result = replace(result, failed=(*result.failed, str(error)))
         else:
@@ -152,7 +153,7 @@ def scan_photos(
 
 
 def scan_photo(
-    matcher: Matcher, data: bytes, name: str, say: OnProgress, *, force: bool = False, among: Among | None = None
+    matcher: Matcher, data: bytes, name: str, say: OnProgress, *, force: bool = False, only: Sequence[str] = ()
 ) -> int | Held:
     """Check, scan and keep one photo file; returns its scan's number, or the photo where advice held it back.
 
@@ -167,10 +168,12 @@ def scan_photo(
     found = quality.check_photo(photo)
     if found and not force:
         return Held(name, data, tuple(found), encode_picture(shrink(photo, keeping.THUMBNAIL_SIDE)))
+    among = matcher.only(only)
     scanned = matcher.look(photo, name=name, among=among, on_stage=lambda stage: say(*SHOWN_STAGES[stage]))
     say(0.9, "keeping the scan")
     sentences = [one.text for one in [*found, *quality.check_crops(scanned.seen.instances.boxes)]]
-    return keeping.keep(matcher, scanned, data=data, by=by, details={"advice": sentences})
+    details = {"advice": sentences, **kept_choice(only, among)}
+    return keeping.keep(matcher, scanned, data=data, by=by, details=details)
 
 
 def photo_name(name: str) -> str:
@@ -206,6 +209,7 @@ def open_review(matcher: Matcher, scan_id: int) -> Review:
         {i.number: (i.decided_by, i.decided_at, i.decision) for i in instances if i.decided_at},
         tuple(scan.details.get("advice", ())),
         tuple(scan_history.changes(matcher.catalogue, scan_id)),
+        choice_in_words(scan.details),
     )
 
 
@@ -231,21 +235,33 @@ def certainty(instance: ScanInstance, details: list[Any] | None = None) -> str:
 
     `details` are those that were kept with its line; scans of earlier versions have no certainty among them.
     """
-    if instance.decided_at:
-        return SURE_ if instance.sku else UNKNOWN
+    return _called(instance.sku, instance.probability, bool(instance.decided_at), details)
+
+
+def _called(sku: str, probability: float, decided: bool, details: list[Any] | None) -> str:
+    if decided:
+        return SURE_ if sku else UNKNOWN
     if details and len(details) > _CERTAINTY_AT:
         return str(details[_CERTAINTY_AT])
-    if not instance.sku:
+    if not sku:
         return UNKNOWN
-    return SURE_ if instance.probability >= OLD_SURE else LIKELY
+    return SURE_ if probability >= OLD_SURE else LIKELY
 
 
-def list_scans(matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20) -> list[Listed]:
-    """A page of the kept scans that hold every word of `text`, newest first."""
-    page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit)
+def list_scans(
+    matcher: Matcher, text: str = "", *, offset: int = 0, limit: int = 20, before: int | None = None
+) -> list[Listed]:
+    """A page of the kept scans that hold every word of `text`, newest first; all older than `before` where given."""
+    page = scans.latest(matcher.catalogue, text, offset=offset, limit=limit, before=before)
     ids = [scan.id for scan in page]
-    small, totals = scans.thumbnails(matcher.catalogue, ids), scans.totals(matcher.catalogue, ids)
-    return [Listed(s, small.get(s.id), *totals[s.id]) for s in page]
+    small, answers = scans.thumbnails(matcher.catalogue, ids), scans.answers(matcher.catalogue, ids)
+    return [Listed(scan, small.get(scan.id), _totals(scan, answers[scan.id])) for scan in page]
+
+
+def _totals(scan: Scan, answers: Sequence[tuple[int, str, float, bool]]) -> dict[str, int]:
+    said = scan.details.get("lines", {})
+    called = [_called(sku, chance, decided, said.get(str(number))) for number, sku, chance, decided in answers]
+    return {kind: called.count(kind) for kind in CERTAINTIES}
 
 
 def count_scans(matcher: Matcher, text: str = "") -> int:

@@ -1,4 +1,4 @@
-"""Boxes as annotations: who owns a pixel where two overlap, how well two agree, and what of one is surely product.
+"""Boxes as annotations: who owns a pixel where two overlap, and how well two agree.
 
 A box is (x, y, width, height) in pixels of the upright photo, float64, x to the right and y down; the corner of the
 first pixel is (0, 0). Label images have IGNORE where nobody knows: such a pixel is neither product nor background.
@@ -19,8 +19,6 @@ IGNORE = -1
 IGNORED_CLASS = "ignore"
 #: A box of which others cover this share lies before them, and keeps all of itself.
 IN_FRONT = 0.5
-#: Radius of a box's rounded corners, as a share of its shorter side: outside of it may be background.
-CORNER = 0.25
 
 
 def is_ignored(label: str) -> bool:

@@ -24,4 +24,5 @@ def ensemble_of(models: Sequence[Segmenter], name: str = "ensemble") -> Segmente
             raise ModelError(f"{model.name}: works with other colours than {models[0].name}")
     members = tuple(model.config for model in models)
     config = replace(first, architecture="ensemble", members=members)
-    return Segmenter(config, models[0].thresholds, joined([model.net for model in models], config), name)
+    net = joined([model.net for model in models], config)
+    return Segmenter(config, models[0].thresholds, net, name, models[0].wholeness)

@@ -6,7 +6,6 @@ import numpy as np
 
 from retail_seg.photos.load import load_photo
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.box_targets import taught
 from retail_seg.segmentation.segmenter import resized, working_size
 from retail_seg.segmentation.training.targets import shrink_labels
 
@@ -24,9 +23,3 @@ def resized_sample(sample: Sample, side: int) -> Sample:
     picture, labels = sample
     height, width = working_size(labels.shape[0], labels.shape[1], side)
     return resized(picture, width, height), shrink_labels(labels, width, height)
-
-
-def doubted(sample: Sample, annotated: AnnotatedPhoto) -> Sample:
-    """The sample with what may be background in the photo's boxes to be ignored."""
-    picture, labels = sample
-    return picture, taught(picture, labels, annotated.boxes, annotated.labels.shape[1])

@@ -18,6 +18,7 @@ import numpy as np
 from retail_seg.errors import ModelError, RetailSegError
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.segmentation.instances.wholeness import Wholeness
 from retail_seg.segmentation.instances.zoom import FirstLook, closer_side, in_tiles
 from retail_seg.segmentation.network.config import MOBILE, OFFSET_UNIT, OWN, RUN, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.network.mobile_shapes import mobile_shapes
@@ -35,6 +36,8 @@ FORMAT = 1
 CONFIG, THRESHOLDS, WEIGHTS, CARD = "config.json", "thresholds.json", "weights.safetensors", "README.md"
 #: What the model was trained on, see `manifest`; a model may be without.
 MANIFEST = "manifest.json"
+#: What a whole thing looks like to its network; a model may be without.
+WHOLENESS = "wholeness.safetensors"
 
 #: Pictures (n, 4, h, w) float32 ► raw maps (n, 5, h, w) float32; h and w are multiples of the network's stride.
 Network = Callable[[np.ndarray], np.ndarray]
@@ -52,8 +55,9 @@ class Segmenter:
         thresholds: Thresholds,
         net: nn.Module | Mapping[str, np.ndarray],
         name: str = "segmenter",
+        wholeness: Wholeness | None = None,
     ) -> None:
-        self.config, self.thresholds, self.name = config, thresholds, name
+        self.config, self.thresholds, self.name, self.wholeness = config, thresholds, name, wholeness
         self._given = net
         self._fingerprint = ""
 
@@ -80,7 +84,8 @@ class Segmenter:
         try:
             config, name = _read_config(path)
             thresholds = Thresholds(**json.loads((path / THRESHOLDS).read_text(encoding="utf-8")))
-            model = cls(config, thresholds, _read_weights(path / WEIGHTS, config), name)
+            wholeness = Wholeness.load(path / WHOLENESS) if (path / WHOLENESS).is_file() else None
+            model = cls(config, thresholds, _read_weights(path / WEIGHTS, config), name, wholeness)
             if config.architecture not in OWN:  # only its library knows what belongs to it
                 model.net  # noqa: B018
         except RetailSegError:
@@ -107,8 +112,11 @@ class Segmenter:
             (fresh / THRESHOLDS).write_text(json.dumps(self.thresholds.to_json(), indent=2) + "\n", encoding="utf-8")
             (fresh / CARD).write_text(card, encoding="utf-8")
             save_file(self._half_weights(), fresh / WEIGHTS)
+            if self.wholeness:
+                save_file(self.wholeness.arrays(), fresh / WHOLENESS)
             os.chmod(fresh, 0o755)
-            os.chmod(fresh / WEIGHTS, 0o644)  # safetensors keeps what it writes to itself
+            for file in fresh.glob("*.safetensors"):
+                os.chmod(file, 0o644)  # safetensors keeps what it writes to itself
             _swap(fresh, path)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -119,6 +127,8 @@ class Segmenter:
         if not self._fingerprint:
             digest = hashlib.sha256(json.dumps([self.config.to_json(), self.thresholds.to_json()]).encode())
             for key, value in sorted(self._half_weights().items()):
+                digest.update(key.encode() + value.tobytes())
+            for key, value in sorted(self.wholeness.arrays().items()) if self.wholeness else ():
                 digest.update(key.encode() + value.tobytes())
             self._fingerprint = digest.hexdigest()[:12]
         return self._fingerprint
@@ -133,13 +143,18 @@ class Segmenter:
         The photo is worked on with its longer side made `side` pixels long: a larger one finds smaller things in a
         large photo. Without it, that is the size that the model was trained for, and where things come out small there
         and the photo has more pixels, a second look at a larger one (see `zoom.closer_side`). Confidence of an
-        instance: how surely its pixels are a thing, and how clearly it is told from its neighbours.
+        instance: how well it covers one whole thing (see `grouping.group`).
         """
         maps, labels, confidence = self._look(photo, side or self.config.side)
         closer = None if side else self._closer(photo, labels)
         if closer is not None:
             maps, labels, confidence = self._look(photo, closer)
         return self.enlarge(maps, labels, confidence, photo.shape[1], photo.shape[0])
+
+    def looked_at(self, photo: np.ndarray) -> int:
+        """The side at which a photo is looked at in the end: the model's own, or that of the closer look."""
+        _, labels, _ = self._look(photo, self.config.side)
+        return self._closer(photo, labels) or self.config.side
 
     def _closer(self, photo: np.ndarray, labels: np.ndarray) -> int | None:
         """The side at which to look once more, by what the first look found."""
@@ -148,7 +163,7 @@ class Segmenter:
     def _look(self, photo: np.ndarray, side: int) -> tuple[Maps, np.ndarray, np.ndarray]:
         """Maps of a photo at a working size, and its labels and their confidence there."""
         maps = self.maps(photo, side)
-        return maps, *group(maps, self.thresholds.at(side / self.config.side))
+        return maps, *group(maps, self.thresholds.at(side / self.config.side), self.wholeness)
 
     def enlarge(self, maps: Maps, labels: np.ndarray, confidence: np.ndarray, width: int, height: int) -> Instances:
         """Instances at photo size from labels at working size; the outer edge comes from the enlarged probabilities."""
@@ -183,7 +198,7 @@ class Segmenter:
         entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
         suspect = p > 0.05
         doubt = float(entropy[suspect].mean()) if suspect.any() else 1.0
-        _, confidence = group(maps, self.thresholds)
+        _, confidence = group(maps, self.thresholds, self.wholeness)
         return doubt + float(1 - confidence.mean() if len(confidence) else 1.0)
 
     def _half_weights(self) -> dict[str, np.ndarray]:
@@ -284,7 +299,7 @@ def check_model_folder(path: Path) -> None:
     if path.is_file():
         raise ModelError(f"{path}: is a file; give a folder for the model")
     if path.is_dir():
-        known = {CONFIG, THRESHOLDS, WEIGHTS, CARD, MANIFEST, RUN, "training"}
+        known = {CONFIG, THRESHOLDS, WEIGHTS, WHOLENESS, CARD, MANIFEST, RUN, "training"}
         foreign = sorted({p.name for p in path.iterdir()} - known)
         if foreign:
             raise ModelError(f"{path}: holds other files ({foreign[0]}); give a new or empty folder for the model")

@@ -12,11 +12,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from retail_seg.errors import StoreError
+from retail_seg.errors import RetailSegError, StoreError
 from retail_seg.people.roles import require, sign
+from retail_seg.store.following import followed_model
+
+T = TypeVar("T")
 
 #: A store's own segmenter; the shipped one works where there is none.
 SEGMENTER = "segmenter"
@@ -25,7 +30,7 @@ PREVIOUS = "segmenter.previous"
 #: The model in use while a switch goes on, or after one that broke off; empty where that is the shipped one.
 _ASIDE = ".segmenter.aside"
 #: What of a model folder is not the model: the checkpoint of an interrupted training.
-_NOT_MODEL = "training"
+NOT_MODEL = "training"
 
 
 def use_model(store_folder: Path, model_folder: Path, *, by: str) -> None:
@@ -36,6 +41,7 @@ def use_model(store_folder: Path, model_folder: Path, *, by: str) -> None:
     """
     by = sign("manager", by)
     store, model = Path(store_folder), Path(model_folder)
+    _refuse_followed(store)
     name = _name_of(model)
     settle(store)
     in_use = own_model(store)
@@ -65,6 +71,7 @@ def switch_back(store_folder: Path, *, by: str) -> None:
     """
     by = sign("manager", by)
     store = Path(store_folder)
+    _refuse_followed(store)
     settle(store)
     former = previous_model(store)
     if former is None:
@@ -78,14 +85,34 @@ def model_in_use(store_folder: Path) -> Path:
 
 
 def own_model(store_folder: Path) -> Path | None:
-    """Folder of a store's own segmenter, None where it uses the shipped one."""
+    """Folder of a store's own segmenter, or of the centre's that it follows; None where it uses the shipped one."""
+    if (followed := followed_model(Path(store_folder))) is not None:
+        return followed
     own, aside = Path(store_folder) / SEGMENTER, Path(store_folder) / _ASIDE
     for _ in range(2):  # again where a switch began between the two looks
-        if aside.is_dir():
-            return aside if any(aside.iterdir()) else None
+        with suppress(FileNotFoundError):  # or ended between them
+            if aside.is_dir():
+                return aside if any(aside.iterdir()) else None
         if own.is_dir():
             return own
     return None
+
+
+def load_in_use(store_folder: Path, load: Callable[[Path], T]) -> tuple[tuple[int, int], T]:
+    """The model that a store uses, by what loads a folder, and its stamp; read again where a switch came between.
+
+    Raises what `load` raises of a model that stays in use.
+    """
+    while True:
+        before = stamp(store_folder), model_in_use(store_folder)
+        try:
+            found = load(before[1])
+        except (RetailSegError, OSError):
+            if (stamp(store_folder), model_in_use(store_folder)) == before:
+                raise
+            continue  # it was moved while it was read
+        if (stamp(store_folder), model_in_use(store_folder)) == before:
+            return before[0], found
 
 
 def stamp(store_folder: Path) -> tuple[int, int]:
@@ -107,6 +134,14 @@ def settle(store_folder: Path) -> None:
     if (store / _ASIDE).is_dir():
         with open_catalogue(store) as catalogue, catalogue.change():  # a switch that goes on comes to its end first
             _take_back(store / SEGMENTER, store / PREVIOUS, store / _ASIDE)
+
+
+def _refuse_followed(store: Path) -> None:
+    if followed_model(store) is not None:
+        raise StoreError(
+            f"{store}: follows a centre, whose segmenter it uses; switch it there, or leave with "
+            f"`retail-seg follow --stop --store {store}`"
+        )
 
 
 def _shipped() -> Path:
@@ -131,7 +166,7 @@ def _copied(store: Path, model: Path) -> Path:
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix=".segmenter-", dir=store))
-        shutil.copytree(model, folder / SEGMENTER, ignore=shutil.ignore_patterns(_NOT_MODEL))
+        shutil.copytree(model, folder / SEGMENTER, ignore=shutil.ignore_patterns(NOT_MODEL))
     except OSError as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -89,7 +89,9 @@ def checked_facings(catalogue: Catalogue, embedder: Embedder) -> TaughtFacings |
     fresh = [at for at, one in enumerate(known) if not one]
     vectors[fresh] = embed_views(embedder, [crops[at] for at in fresh])
     shown = [at for at in range(len(rows)) if vectors[at].any()]  # a sliver has no vector, and says nothing
-    return TaughtFacings(vectors[shown], [local_features(*crops[at]) for at in shown], [rows[at][0] for at in shown])
+    since = min(when for *_, when in rows)
+    features, skus = [local_features(*crops[at]) for at in shown], [rows[at][0] for at in shown]
+    return TaughtFacings(vectors[shown], features, skus, since)
 
 
 def drawn(references: np.ndarray) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from catalogue import backup
 from retail_seg.errors import StoreError
 from retail_seg.people.roles import require
 from retail_seg.store.active_model import PREVIOUS, SEGMENTER, settle
+from retail_seg.store.following import CHAIN
 from retail_seg.system.files import replace_file
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 #: The folders of a store that belong to a backup. Not among them: `users.json`, whose hashes stay on this computer, and
 #: the index and the last health report, which are made again.
-FOLDERS = (SEGMENTER, PREVIOUS, "teaching")
+FOLDERS = (SEGMENTER, PREVIOUS, "teaching", CHAIN)
 #: Folders in these that mean something to running processes only.
-_PASSING = ("teaching/locks",)
+_PASSING = ("teaching/locks", f"{CHAIN}/locks")
 
 
 def back_up(catalogue: Catalogue, file: Path) -> Path:

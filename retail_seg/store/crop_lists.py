@@ -13,6 +13,7 @@ import numpy as np
 from index.embedder import too_small
 from retail_seg.errors import LabelledCropsError, PhotoError
 from retail_seg.photos.load import load_photo, shrink
+from retail_seg.system.files import bounded_lines
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def read_labelled_crops(path: Path, *, labelled: bool = True) -> list[LabelledCr
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(bounded_lines(file))
             missing = {"image", "label"} - set(reader.fieldnames or ()) - (set() if labelled else {"label"})
             if missing:
                 raise LabelledCropsError(f"{path}: has no column {' and '.join(sorted(missing))}; name it image,label.")

@@ -12,10 +12,20 @@ import cv2
 import numpy as np
 
 from catalogue import NewReference
+from catalogue.gtin import gtins_in
 from index.rerank import local_features
 from index.views import reference_views
 from retail_seg.errors import PhotoError
-from retail_seg.photos.load import PhotoSource, encode_picture, load_mask, load_photo, read_photo, shrink
+from retail_seg.photos.codes import codes_of
+from retail_seg.photos.load import (
+    PhotoSource,
+    encode_picture,
+    load_enough,
+    load_mask,
+    load_photo,
+    read_photo,
+    shrink,
+)
 
 if TYPE_CHECKING:
     from index import Embedder
@@ -50,7 +60,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An upload that was decoded: what is kept (JPEG, PNG mask) and its content hash; not yet embedded."""
+    """An upload that was decoded: what is kept (JPEG, PNG mask) and its content hash; not yet embedded.
+
+    `gtins` are those that its barcodes hold, see `read_upload`.
+    """
 
     name: str
     content_hash: str
@@ -58,6 +71,21 @@ class Prepared:
     mask: bytes | None
     width: int
     height: int
+    gtins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What of an upload is kept, not encoded yet: picture (h, w, 3) uint8, mask (H, W) bool, its name, its hash.
+
+    `gtins` are those that barcodes in it hold, 14 digits each; none without the extra `codes`.
+    """
+
+    photo: np.ndarray
+    mask: np.ndarray | None
+    name: str
+    content_hash: str
+    gtins: tuple[str, ...]
 
 
 def as_upload(source: PhotoSource | Upload) -> Upload:
@@ -69,10 +97,19 @@ def as_upload(source: PhotoSource | Upload) -> Upload:
 
 @dataclass(frozen=True)
 class Refused:
-    """An upload that became no reference, and why."""
+    """An upload that became no reference, and why; `double` where the picture is there already."""
 
     name: str
     reason: str
+    double: bool = False
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """An upload that became a reference, and the GTINs (14 digits) that it shows."""
+
+    reference_id: int
+    gtins: tuple[str, ...] = ()
 
 
 #: Hears how many uploads of how many have been dealt with; what it raises ends the work.
@@ -114,10 +151,10 @@ def _checked(upload: Upload | Prepared, known: Collection[str], seen: set[str] |
     except PhotoError as error:
         return Refused(upload.name, str(error).removeprefix(f"{upload.name}: "))
     if one.content_hash in known:
-        return Refused(one.name, "is a picture of this product already")
+        return Refused(one.name, "is a picture of this product already", double=True)
     if seen is not None:
         if one.content_hash in seen:
-            return Refused(one.name, "is the same file as another one here")
+            return Refused(one.name, "is the same file as another one here", double=True)
         seen.add(one.content_hash)
     return one
 
@@ -130,24 +167,22 @@ def prepare(upload: Upload) -> Prepared:
     """
     if (as_it_is := _kept(upload)) is not None:
         return as_it_is
-    photo, mask, name, digest = read_upload(upload)
-    height, width = photo.shape[:2]
-    return Prepared(name, digest, encode_picture(photo), _encode_mask(mask, width, height), width, height)
+    read = read_upload(upload)
+    height, width = read.photo.shape[:2]
+    mask = _encode_mask(read.mask, width, height)
+    return Prepared(read.name, read.content_hash, encode_picture(read.photo), mask, width, height, read.gtins)
 
 
-def read_upload(upload: Upload) -> tuple[np.ndarray, np.ndarray | None, str, str]:
-    """What of an upload is kept, not encoded yet: picture (h, w, 3) uint8, mask (H, W) bool, its name, its hash.
-
-    Raises PhotoError for a picture that cannot be used.
-    """
+def read_upload(upload: Upload) -> Decoded:
+    """Decode and crop one upload, and read its barcodes; raises PhotoError for a picture that cannot be used."""
     if isinstance(upload.source, np.ndarray):
         photo, name = load_photo(upload.source, name=upload.name or None), upload.name or "array"
         digest = hashlib.sha256(np.ascontiguousarray(upload.source).tobytes() + repr(upload.source.shape).encode())
     else:
         data, name = read_photo(upload.source, upload.name or None)
         digest = hashlib.sha256(data)
-        side = None if upload.mask is not None or upload.box is not None else REFERENCE_SIDE
-        photo = load_photo(data, name=name, max_side=side)
+        whole = upload.mask is None and upload.box is None
+        photo = load_enough(data, REFERENCE_SIDE, name=name)[0] if whole else load_photo(data, name=name)
     mask = _checked_mask(_decoded_mask(upload.mask, name), photo, name)
     if mask is not None:
         digest.update(np.packbits(mask).tobytes())
@@ -156,11 +191,12 @@ def read_upload(upload: Upload) -> tuple[np.ndarray, np.ndarray | None, str, str
         photo, mask = _cut(photo, mask, upload.box, name)
     if mask is not None and mask.any():
         photo, mask = _cut_to_mask(photo, mask)
+    gtins = gtins_in(code.text for code in codes_of(photo))  # before it shrinks: bars are thin
     photo = shrink(photo, REFERENCE_SIDE)
     if min(photo.shape[:2]) < MIN_SIDE:
         size = f"{photo.shape[1]} × {photo.shape[0]}"
         raise PhotoError(f"{name}: is {size} pixels, too small to recognise; give at least {MIN_SIDE} × {MIN_SIDE}")
-    return photo, mask, name, upload.hash or digest.hexdigest()
+    return Decoded(photo, mask, name, upload.hash or digest.hexdigest(), gtins)
 
 
 def _kept(upload: Upload) -> Prepared | None:
@@ -168,12 +204,14 @@ def _kept(upload: Upload) -> Prepared | None:
     data, mask = upload.source, upload.mask
     if not upload.kept or not isinstance(data, bytes) or not data.startswith(b"\xff\xd8"):
         return None
-    height, width = load_photo(data, name=upload.name).shape[:2]
+    photo = load_photo(data, name=upload.name)
+    height, width = photo.shape[:2]
     fits = mask is None or (isinstance(mask, bytes) and _decoded_mask(mask, upload.name).shape == (height, width))
     if max(height, width) > REFERENCE_SIDE or not fits:
         return None
     digest = upload.hash or hashlib.sha256(data).hexdigest()
-    return Prepared(upload.name, digest, data, mask if isinstance(mask, bytes) else None, width, height)
+    gtins = gtins_in(code.text for code in codes_of(photo))
+    return Prepared(upload.name, digest, data, mask if isinstance(mask, bytes) else None, width, height, gtins)
 
 
 def embed_prepared(embedder: Embedder, prepared: Sequence[Prepared]) -> list[NewReference]:
@@ -191,6 +229,7 @@ def embed_prepared(embedder: Embedder, prepared: Sequence[Prepared]) -> list[New
             source=one.name,
             width=one.width,
             height=one.height,
+            gtins=one.gtins,
         )
         for one, (vectors, views, features) in zip(prepared, embedded, strict=True)
     ]

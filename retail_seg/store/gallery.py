@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from catalogue import Catalogue
+from catalogue.following import FOLLOWING
 from catalogue.records import Changes
 from index.asking import Checked, Views
 from index.embedder import too_small
@@ -37,6 +38,8 @@ REFIT_SHARE = 0.2
 #: References that are read from the catalogue at once.
 PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
+#: When the first of the checked answers was given that it was measured on.
+CHECKED_SINCE = "ranker_checked_since"
 
 #: Reference ids int64 (n,) ► views of a sample of them.
 Photographed = Callable[[np.ndarray], Views]
@@ -64,12 +67,13 @@ class Ranked:
 @dataclass(frozen=True)
 class TaughtFacings:
     """Facings that people have checked: raw vectors float32 (m, dim), local features (m), and SKUs (m), "" for a thing
-    that is not in the catalogue.
+    that is not in the catalogue; `since` is when the first of them was checked.
     """
 
     vectors: np.ndarray
     features: Sequence[bytes]
     skus: Sequence[str]
+    since: str = ""
 
 
 Taught = Callable[[], TaughtFacings | None]
@@ -155,13 +159,20 @@ class Gallery:
         return Ranked(ranking, tuple(self._skus[one.owner] for one in ranking.candidates))
 
     def refit(self, *, force: bool = False) -> bool:
-        """Learn projection and calibration anew, when the references have changed much since they were learned."""
+        """Learn projection and calibration anew, when the references have changed much since they were learned.
+
+        A store that follows a centre answers by what the centre has learned.
+        """
+        if self._catalogue.get_setting(FOLLOWING):
+            return False
         count = self._catalogue.count_references()
         learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
         if not force and abs(count - learned) <= learned * REFIT_SHARE:
             return False
         with self._lock:
-            self._keep(self.learned(), {LEARNED_FROM: str(count)})
+            taught = self._taught() if count else None
+            ranker = self._learned(count, taught)
+            self._keep(ranker, {LEARNED_FROM: str(count), CHECKED_SINCE: taught.since if taught else ""})
         return True
 
     def restate(self) -> None:
@@ -169,7 +180,7 @@ class Gallery:
         with self._lock:
             self._keep(self.current().ranker.stating(policy_of(self._catalogue)), {})
 
-    def _fitted(self, count: int) -> Ranker:
+    def _fitted(self, count: int, taught: TaughtFacings | None) -> Ranker:
         ids, vectors, owners = self._sample(count)
         return Ranker.fit(
             vectors,
@@ -179,13 +190,12 @@ class Gallery:
             policy_of(self._catalogue),
             features=self._catalogue.reference_features,
             views=None if self._photographed is None else self._photographed(ids),
-            checked=self._checked(),
+            checked=self._checked(taught),
             products=self._catalogue.count_products(),
         )
 
-    def _checked(self) -> Checked | None:
+    def _checked(self, found: TaughtFacings | None) -> Checked | None:
         """Facings that people have checked; those of products that are gone say nothing."""
-        found = self._taught()
         if found is None or not len(found.skus):
             return None
         there = self._catalogue.names_of({sku for sku in found.skus if sku})
@@ -196,7 +206,10 @@ class Gallery:
     def learned(self) -> Ranker:
         """What would be learned from the references and checked facings of today; nothing is kept."""
         count = self._catalogue.count_references()
-        return self._fitted(count) if count else self._unfitted()
+        return self._learned(count, self._taught() if count else None)
+
+    def _learned(self, count: int, taught: TaughtFacings | None) -> Ranker:
+        return self._fitted(count, taught) if count else self._unfitted()
 
     def _keep(self, ranker: Ranker, settings: dict[str, str]) -> None:
         data = ranker.to_bytes()

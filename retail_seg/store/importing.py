@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalogue import NewReference
-from catalogue.errors import PictureRefused
+from catalogue.errors import PictureRefused, UnknownColumns
 from catalogue.fetching import Fetcher
-from catalogue.importing import Import, ImportFile, LoadedPicture
+from catalogue.importing import Import, ImportFile, LoadedPicture, read_file
+from catalogue.mapping import shape
 from retail_seg.errors import PhotoError
 from retail_seg.people.roles import require, sign
 from retail_seg.store.enrolment import Refused, Upload, read_upload, references_of
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from index import Embedder
     from retail_seg.matcher import Matcher
 
+#: Before the name of a setting that remembers the columns of tables of one shape.
+_REMEMBERED = "import columns "
 #: Hears how many pictures have been looked at or embedded since it was called last.
 Pulse = Callable[[int], None]
 
@@ -33,9 +38,10 @@ def plan(
     """A dry run: iterate it for what an import of the file would do; nothing is written, every picture is read."""
     require("manager")
 
-    def check(picture: LoadedPicture) -> None:
-        check_picture(picture)
+    def check(picture: LoadedPicture) -> tuple[str, ...]:
+        gtins = check_picture(picture)
         pulse(1)
+        return gtins
 
     return Import(catalogue, file, check=check, replace=replace, fetch=Fetcher() if fetch else None)
 
@@ -65,6 +71,29 @@ def apply(
     )
 
 
+def read(catalogue: Catalogue, path: Path, columns: Mapping[str, str] | None = None) -> ImportFile:
+    """Read an import's file; `columns` says which of a table's columns are ours, and is remembered for its like.
+
+    Without `columns`, what was said of a table with the same columns holds. Raises ImportFileError, UnknownColumns
+    where nobody has said it yet, NotAllowed.
+    """
+    require("manager")
+    if columns:
+        try:
+            read_file(path)
+        except UnknownColumns as unknown:
+            found = read_file(path, columns)
+            catalogue.set_setting(_REMEMBERED + shape(unknown.columns), json.dumps(dict(columns)))
+            return found
+    try:
+        return read_file(path, columns)
+    except UnknownColumns as unknown:
+        kept = catalogue.get_setting(_REMEMBERED + shape(unknown.columns))
+        if kept is None:
+            raise
+        return read_file(path, json.loads(kept))
+
+
 def apply_to(
     matcher: Matcher, file: ImportFile, *, replace: bool = False, fetch: bool = False, by: str = ""
 ) -> Iterator[Outcome]:
@@ -73,10 +102,10 @@ def apply_to(
     matcher.refresh()
 
 
-def check_picture(picture: LoadedPicture) -> None:
-    """Raise PictureRefused where `embed_pictures` would."""
+def check_picture(picture: LoadedPicture) -> tuple[str, ...]:
+    """Raise PictureRefused where `embed_pictures` would; the GTINs that the picture shows."""
     try:
-        read_upload(_upload(picture))
+        return read_upload(_upload(picture)).gtins
     except PhotoError as error:  # the import's report names the picture itself
         raise PictureRefused(str(error).removeprefix(f"{picture.name}: ")) from None
 

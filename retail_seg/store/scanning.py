@@ -19,6 +19,7 @@ from retail_seg.photos.load import PhotoSource, load_enough
 from retail_seg.report import Identification, Report, ReportLine
 from retail_seg.segmentation.instances.merged import merged_flags
 from retail_seg.segmentation.instances.rows import shelf_places
+from retail_seg.store.given_boxes import GivenBoxes
 from retail_seg.system.user_errors import USER_ERRORS
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Scanned:
 
 #: The stages of a scan, in their order.
 STAGES = ("decode", "segment", "cut", "embed", "rank", "report")
+#: What a photo does between the stages when several are scanned: nothing.
+WAIT = "wait"
 #: Hears which of STAGES begins; what it raises ends the scan.
 OnStage = Callable[[str], None]
 
@@ -77,32 +80,42 @@ def unheard(stage: str) -> None:
 
 
 def take_apart(
-    segmenter: Segmenter,
+    segmenter: Segmenter | GivenBoxes,
     photo: PhotoSource,
     name: str | None = None,
     side: int | None = None,
     on_stage: OnStage = unheard,
 ) -> Seen:
-    """Decode a photo and find its instances, at a working `side` if given; PhotoError for one that cannot be read."""
+    """Decode a photo and find its instances, at a working `side` if given; PhotoError for one that cannot be read.
+
+    Given boxes say where things are, not which of their pixels: they are embedded as they are, without a mask.
+    """
     on_stage("decode")
     picture, size = load_enough(photo, ENOUGH, name=name)
     on_stage("segment")
-    instances = segmenter.segment(picture, side)
+    label = name or _name(photo)
+    if isinstance(segmenter, GivenBoxes):
+        instances = segmenter.instances(label, picture, size)
+    else:
+        instances = segmenter.segment(picture, side)
     on_stage("cut")
-    return outline(picture, instances, name or _name(photo), size)
+    return outline(picture, instances, label, size, masked=not isinstance(segmenter, GivenBoxes))
 
 
 def _name(photo: PhotoSource) -> str:
     return str(photo) if isinstance(photo, (str, Path)) else "photo"
 
 
-def outline(picture: np.ndarray, instances: Instances, name: str, size: tuple[int, int] | None = None) -> Seen:
+def outline(
+    picture: np.ndarray, instances: Instances, name: str, size: tuple[int, int] | None = None, masked: bool = True
+) -> Seen:
     """A photo (h, w, 3) uint8 whose instances are known, with what a report says of them beside their products."""
     size = size or (picture.shape[1], picture.shape[0])
     scale = np.array(size) / picture.shape[1::-1]
     numbers = range(len(instances))
     outlines = [np.round(instances.polygon(i) * scale).astype(np.int32) for i in numbers]
-    views = tuple(upright(*instances.crop(picture, i)) for i in numbers)
+    cuts = (instances.crop(picture, i) for i in numbers)
+    views = tuple(upright(crop, mask) if masked else (crop, None) for crop, mask in cuts)
     return Seen(name, size, picture, instances, views, tuple(outlines), merged_flags(instances))
 
 
@@ -127,11 +140,13 @@ def scan_each(
     take: Callable[[PhotoSource], Seen],
     answer: Callable[[Sequence[Seen]], list[Scanned]],
     workers: int | None = None,
+    on_stage: OnStage = unheard,
 ) -> Iterator[Scanned | PhotoError]:
     """Scan photos, in order: `workers` threads `take` them apart while the caller's thread answers those before.
 
     A photo that fails, by whatever Exception, is a PhotoError in its place. At most `workers` + AHEAD photos wait at a
-    time, however many there are, and crops of photos that are ready together are matched together.
+    time, however many there are, and crops of photos that are ready together are matched together. `on_stage` hears of
+    WAIT in the thread in which a photo was taken apart, and in the caller's when one was answered.
     """
     workers = workers or os.cpu_count() or 1
 
@@ -140,11 +155,15 @@ def scan_each(
             return take(photo)
         except Exception as error:  # noqa: BLE001 - what goes wrong with one photo must not end a folder of them
             return _failure(_name(photo), error)
+        finally:
+            on_stage(WAIT)
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="scan")
     try:
         for batch in _batches(pool, work, iter(photos), workers + AHEAD):
-            yield from _answered(batch, answer)
+            for found in _answered(batch, answer):
+                on_stage(WAIT)
+                yield found
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -17,7 +17,8 @@ from retail_seg import __version__
 from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
 from retail_seg.store.active_model import own_model
-from retail_seg.store.gallery import LEARNED_FROM, RANKER
+from retail_seg.store.following import Followed, followed_by
+from retail_seg.store.gallery import CHECKED_SINCE, LEARNED_FROM, RANKER
 from retail_seg.store.policy import LIKELY_FROM, PRECISION, RATE, STRANGERS, measured_strangers, policy_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ PARTS = (
     ("segmenter", "the store's own segmenter"),
     ("segmenter.previous", "the segmenter before it"),
     ("teaching", "annotated photos and trained models"),
+    ("chain", "the centre's segmenter, and the way back to its last snapshot"),
     ("users.json", "who may log in"),
 )
 PACKAGES = ("numpy", "opencv-python-headless", "faiss-cpu", "openvino", "torch", "sqlite-utils", "streamlit")
@@ -60,10 +62,11 @@ def overview(matcher: Matcher) -> Overview:
             ("Reference pictures", f"{catalogue.count_references():,}"),
             ("Kept scans", f"{scans.count(catalogue):,}"),
             ("Revision", str(catalogue.revision)),
+            *_following(followed_by(catalogue)),
         ],
         "Segmenter": [
             ("Model", f"{model.name}:{model.fingerprint}"),
-            ("From", "the store's own" if own_model(matcher.folder) else "shipped with the program"),
+            ("From", _origin(matcher)),
             ("Thresholds", thresholds),
         ],
         "Matching": [
@@ -72,12 +75,26 @@ def overview(matcher: Matcher) -> Overview:
             ("Learned from", f"{int(catalogue.get_setting(LEARNED_FROM) or 0):,} reference pictures"),
             ("Trials", _trials(learned)),
             ("Strangers expected", _strangers(catalogue)),
-            *(("Measured precision", line) for line in _measured(learned)),
+            *_measured(learned, catalogue.get_setting(CHECKED_SINCE) or ""),
         ],
         "Versions": [("retail-seg", __version__), ("Python", platform.python_version()), *_versions()],
     }
     sizes = [(name, what, _bytes(matcher.folder / name)) for name, what in PARTS]
     return Overview(facts, [part for part in sizes if part[2]])
+
+
+def _following(stands: Followed | None) -> list[tuple[str, str]]:
+    """Which centre a store follows, and where it stands; nothing for one that follows nobody."""
+    if stands is None:
+        return []
+    where = f"snapshot {stands.label} of {stands.made[:16]}, last heard {stands.heard[:16]}"
+    return [("Follows", stands.source), ("Stands on", where)]
+
+
+def _origin(matcher: Matcher) -> str:
+    if followed_by(matcher.catalogue) is not None:
+        return "the centre"
+    return "the store's own" if own_model(matcher.folder) else "shipped with the program"
 
 
 def stated_policy(matcher: Matcher) -> Policy:
@@ -154,16 +171,22 @@ def _strangers(catalogue: Catalogue) -> str:
     return f"{policy_of(catalogue).strangers:.1%}, {why}"
 
 
-def _measured(ranker: str | None) -> list[str]:
-    """How right checked answers were, a line for those called sure and one for those called likely."""
+def _measured(ranker: str | None, since: str) -> list[tuple[str, str]]:
+    """How right checked answers were, for those called sure and for those called likely, with 95 % bounds."""
     try:
         found = Ranker.from_bytes(ranker.encode()).calibration.measured if ranker else {}
     except IndexingError:
         return []
+    told = {name: one for name, one in found.items() if one.share is not None}
+    if not told:
+        return [("Measured precision", "none yet: confirm or correct facings under Scans, then `retail-seg reindex`")]
+    days = f", since {since[:10]}" if since else ""
     return [
-        f"{name}: {one.right} of {one.count} checked answers right ({one.low:.0%} to {one.high:.0%})"
-        for name, one in found.items()
-        if one.count
+        (
+            f"Measured precision of {name}",
+            f"{one.share:.0%} ({one.low:.0%} to {one.high:.0%}): {one.right} of {one.count} checked answers{days}",
+        )
+        for name, one in told.items()
     ]
 
 

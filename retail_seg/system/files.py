@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from retail_seg.errors import MissingExtraError
+
+#: Longer lines of a list, in characters, are not read: a file without line ends would fill the memory.
+MAX_LINE = 1_000_000
 
 
 @contextmanager
@@ -34,6 +39,16 @@ def replace_file(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write `data` at `path` in one step."""
     with whole_file(path, private=private) as temporary:
         temporary.write_bytes(data)
+
+
+def bounded_lines(file: TextIO) -> Iterator[str]:
+    """The lines of a text file for a CSV reader; raises csv.Error at one that is longer than MAX_LINE."""
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise csv.Error(f"line {number} is longer than {MAX_LINE:,} characters")
+        yield line
 
 
 @contextmanager

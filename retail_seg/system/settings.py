@@ -7,7 +7,12 @@
 | `RETAIL_SEG_RUNS`        | folder of the record of trainings                   | `retail-seg/runs` of the user's    |
 |                          |                                                     | data (`XDG_DATA_HOME`, `~/.local`) |
 | `RETAIL_SEG_PRECISION`   | of the embedder: `auto`, `bf16`, `f32`, `int8`      | `auto`                             |
+| `RETAIL_SEG_KEY`         | file of the key that signs what is published        | `retail-seg/publish.key` of the    |
+|                          |                                                     | user's data                        |
+| `RETAIL_SEG_PASSPHRASE`  | the passphrase of that key, where nobody is there   | it is asked                        |
+|                          | to be asked                                         |                                    |
 | `RETAIL_SEG_DEBUG`       | pages raise what nobody foresaw                     | a sentence                         |
+| `RETAIL_SEG_SMTP_PASS`   | password at the mail server that alerts go through  | no login there                     |
 | `RETAIL_SEG_CACHE`       | see `index.settings`                                | the user's cache folder            |
 | `RETAIL_SEG_DEVICE`      | see `index.settings`                                | a graphics processor if there is   |
 | `OMP_NUM_THREADS`        | threads that a method of a comparison computes with | a core each                        |
@@ -28,7 +33,7 @@ from platformdirs import user_data_path
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment at one moment, see the table above; `user` and `tracking_uri` are empty where nothing is said."""
+    """The environment at one moment, see the table above; texts are empty where nothing is said."""
 
     store: Path
     user: str
@@ -38,19 +43,26 @@ class Settings:
     threads: int | None
     tracking_uri: str
     experiment: str
+    key: Path
+    passphrase: str
+    smtp_pass: str = ""
 
 
 def settings() -> Settings:
     """What the environment says now."""
     said = os.environ.get
     runs, threads = said("RETAIL_SEG_RUNS"), said("OMP_NUM_THREADS", "")
+    data = user_data_path("retail-seg", appauthor=False)
     return Settings(
         store=Path(said("RETAIL_SEG_STORE", "store")),
         user=said("RETAIL_SEG_USER", ""),
-        runs=Path(runs).absolute() if runs else user_data_path("retail-seg", appauthor=False) / "runs",
+        runs=Path(runs).absolute() if runs else data / "runs",
         precision=said("RETAIL_SEG_PRECISION", "auto"),
         debug=bool(said("RETAIL_SEG_DEBUG")),
         threads=int(threads) if threads.isdigit() and int(threads) > 0 else None,
         tracking_uri=said("MLFLOW_TRACKING_URI", ""),
         experiment=said("MLFLOW_EXPERIMENT_NAME") or "retail-seg",
+        key=Path(said("RETAIL_SEG_KEY") or data / "publish.key"),
+        passphrase=said("RETAIL_SEG_PASSPHRASE", ""),
+        smtp_pass=said("RETAIL_SEG_SMTP_PASS", ""),
     )

@@ -53,7 +53,10 @@ def page() -> None:
         found = matcher(store_folder())
         widgets.show_notices()
         if browsing.is_empty(found):
-            st.info("This store has no products yet. Import some first; then come back.", icon=":material/inventory_2:")
+            st.info(
+                "This store has no products yet. Name some under **From shelves** or import them; then come back.",
+                icon=":material/inventory_2:",
+            )
             return
         made = _report(str(found.folder), health_report.stamp(found))
         _head(found, made)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from catalogue.errors import UnknownColumns
+from catalogue.mapping import FIELDS
 from retail_seg.products import uploads
 from retail_seg.products.uploads import ENDINGS, MAX_BYTES, ImportRun, ImportUpload, UploadLine
 from retail_seg.system.jobs import Job
@@ -20,14 +22,20 @@ if TYPE_CHECKING:
 
 #: Kinds of jobs; each begins with the same word, by which the page knows its own.
 CHECK, WRITE, UNDO = "import-check", "import-write", "import-undo"
+#: What each of our columns is, for who says which of a table's it is.
+OUR_COLUMNS = {
+    "sku": "SKU: your own number of the product", "name": "Name", "brand": "Brand", "category": "Category",
+    "gtin": "GTIN: the number under the barcode", "image": "Pictures: names of files, split by |",
+}  # fmt: skip
 #: Lines of the table on one page.
 SIZE = 100
 SIGNS = {"added": "+ added", "changed": "~ changed", "unchanged": "= unchanged", "refused": "✕ refused"}
 HELP = """
 - A table (CSV, TSV or JSON Lines) with the columns `sku, name, brand, category, gtin`; any other column becomes a fact
-  of the product. Exports of Google Merchant, Google Product Search and Open Food Facts are understood as they are.
-- A zip brings pictures along: a table whose column `image` names them (`front.jpg|back.jpg`), or one folder of pictures
-  per product, named like its SKU.
+  of the product. Where columns are called otherwise, you are asked which is which. Exports of Google Merchant, Google
+  Product Search and Open Food Facts are understood as they are.
+- A zip brings pictures along: a table whose column `image` names them (`front.jpg|back.jpg`), pictures whose file names
+  begin with a row's SKU, GTIN or name, or one folder of pictures per product, named like its SKU.
 - At most {size} MB a file; a picture at most 64 MB; a zip with at most 200,000 files.
 """
 
@@ -103,6 +111,8 @@ def _start_anew() -> None:
 
 def _checked(found: Matcher, job: Job, upload: ImportUpload) -> None:
     st.subheader(plain(upload.name))
+    if upload.question is not None and not job.running:
+        _ask_columns(found, upload, upload.question)
     if upload.file is None:
         return
     notes = "".join(f"; {note}" for note in upload.file.notes)
@@ -125,6 +135,32 @@ def _checked(found: Matcher, job: Job, upload: ImportUpload) -> None:
     what = f"Import {writing:,} {'product' if writing == 1 else 'products'}"
     if st.button(what, type="primary", icon=":material/download_done:"):
         _start(found, upload, replace)
+
+
+def _ask_columns(found: Matcher, upload: ImportUpload, question: UnknownColumns) -> None:
+    """Which of the table's columns are ours: proposed, shown with what stands in them, and remembered."""
+    st.info("Its columns are called otherwise. Say which is which; it is asked once for tables like this one.")
+    chosen: dict[str, str] = {}
+    with st.form("columns"):
+        for field in FIELDS:
+            proposed = question.proposed.get(field)
+            column = st.selectbox(
+                OUR_COLUMNS[field], question.columns, key=f"column {field}", placeholder="None of them",
+                index=question.columns.index(proposed) if proposed else None,
+                format_func=lambda one: " – ".join([one, ", ".join(question.samples[one])[:60]]),
+            )  # fmt: skip
+            if column is not None:
+                chosen[field] = column
+        sent = st.form_submit_button("Use these columns", type="primary", icon=":material/check:")
+    if not sent:
+        return
+    if "sku" not in chosen:
+        st.warning("Choose the column of the SKU: the number by which a product is known.", icon=":material/edit:")
+        return
+    upload.columns = chosen
+    job = jobs().start(CHECK, f"Check {upload.name}", partial(_check, found, upload))
+    job.wait(1.0)
+    widgets.open_job(job)
 
 
 def _options(upload: ImportUpload) -> bool:
@@ -207,6 +243,8 @@ def _table(lines: list[UploadLine], key: str, *, replace: bool, file_name: str) 
     number = uploads.counts(lines)
     choices = {"": f"All ({len(lines):,})"}
     choices |= {status: f"{plain(SIGNS[status])} ({number[status]:,})" for status in SIGNS if number[status]}
+    if number["remarks"]:
+        choices["remarks"] = f"▥ with barcodes that differ ({number['remarks']:,})"
     if number["problems"]:
         choices["problems"] = f"⚠ with problems ({number['problems']:,})"
     status = st.segmented_control(
@@ -235,6 +273,7 @@ def _row(line: UploadLine, replace: bool) -> dict[str, object]:
         "SKU": line.sku,
         "Product": line.name,
         "Problems": "; ".join(line.problems),
+        "Barcodes": line.remark,
         "New pictures": line.pictures,
         "Changes": line.text(replace=replace),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -12,12 +13,12 @@ from catalogue import Product
 from catalogue.history import Change
 from catalogue.records import TEXT_FIELDS
 from retail_seg.photos.load import SUFFIXES
-from retail_seg.products import browsing, editing
+from retail_seg.products import barcodes, browsing, editing
 from retail_seg.products.editing import MAX_PICTURES, AddedPicture, Rival
 from retail_seg.system.jobs import Job
 from retail_seg.system.progress import DONE
 from retail_seg.web import widgets
-from retail_seg.web.shared import errors_as_sentences, jobs, may
+from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, store_folder
 from retail_seg.web.text import plain
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def _add(found: Matcher, product: Product) -> None:
         return
     if job is not None:
         _added(job)
+    _barcode(found, product, job)
     with st.expander("Add pictures", icon=":material/add_a_photo:", expanded=job is None):
         limit = st.get_option("server.maxUploadSize")
         uploads: list[Any] = st.file_uploader(
@@ -133,7 +135,8 @@ def _add(found: Matcher, product: Product) -> None:
             help=f"JPEG, PNG, WebP, TIFF, BMP or HEIC; at most {MAX_PICTURES} at once, {limit} MB each.",
         )
         if st.toggle("Use the camera", key="camera"):
-            taken = st.camera_input("Take a picture", key=f"camera_{product.sku}_{job.id if job else ''}")
+            mine = f"camera_{product.sku}_{job.id if job else ''}"
+            taken = st.camera_input("Take a picture", key=mine, resolution="1080p")
             uploads = [*uploads, taken] if taken else uploads
         label = "Add this picture" if len(uploads) == 1 else f"Add {len(uploads)} pictures"
         if uploads and st.button(label, type="primary", icon=":material/add:"):
@@ -161,6 +164,29 @@ def _added(job: Job) -> None:
     for one in results:
         if one.reference_id is None:
             st.warning(f"{plain(one.name)}: {plain(one.reason)}", icon=":material/warning:")
+
+
+def _barcode(found: Matcher, product: Product, job: Job | None) -> None:
+    """What the pictures' barcodes say about the product's GTIN, and a button that gives it the one proposed."""
+    added: list[AddedPicture] = job.result if job is not None and job.state == DONE else []
+    kept = browsing.references(found, product.sku)[-SIZE:]
+    shown = [one.gtins for one in added] + [_gtins_on(found.identity, reference.id) for reference in kept]
+    remark = barcodes.remark(found, product.sku, shown)
+    if remark is None:
+        return
+    if not remark.proposed:
+        st.warning(plain(f"A picture {remark.text}."), icon=":material/barcode_scanner:")
+        return
+    st.info(plain(f"A picture {remark.text}."), icon=":material/barcode_scanner:")
+    if st.button("Take it as its GTIN", icon=":material/check:", key="take_gtin"):
+        wanted = replace(product, gtin=remark.proposed)
+        widgets.act(partial(editing.change_product, found, product, wanted), "It has its GTIN.")
+
+
+@st.cache_data(max_entries=3000, show_spinner=False)
+def _gtins_on(store: str, reference_id: int) -> tuple[str, ...]:
+    """The GTINs that a reference shows; its picture never changes."""
+    return barcodes.gtins_on(matcher(store_folder()), reference_id)
 
 
 # -- what it is confused with

@@ -9,7 +9,7 @@ import streamlit as st
 from catalogue import Product
 from catalogue.listing import Entry, Filter
 from retail_seg.products import browsing, editing
-from retail_seg.web import product, widgets
+from retail_seg.web import barcode, product, widgets
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 from retail_seg.web.text import plain
 
@@ -45,8 +45,8 @@ def _list(found: Matcher) -> None:
     widgets.show_notices()
     if browsing.is_empty(found, removed=True):
         st.info(
-            "This store has no products yet. Import a table or a zip of pictures on the page Import, or add the first "
-            "product here.",
+            "This store has no products yet. Name what stands on your shelves on the page From shelves, import a table "
+            "or a zip of pictures on the page Import, or add the first product here.",
             icon=":material/inventory_2:",
         )
         _new(found)
@@ -75,7 +75,8 @@ def _wanted(found: Matcher) -> Filter:
         icon=":material/search:",
         persist_state="session",
     )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        barcode.scan_into("products_text")
         brand = _choice("Brand", browsing.brands(found))
         category = _choice("Category", browsing.categories(found))
         show = st.selectbox("Show", list(SHOW), key="products_show", persist_state="session", width=160)

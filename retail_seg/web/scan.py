@@ -27,8 +27,8 @@ def page() -> None:
         found = matcher(store_folder())
     if browsing.is_empty(found):
         st.info(
-            "This store has no products yet. Add some under **Import** or **Products** (or with "
-            "`retail-seg import products.csv`), then come back.",
+            "This store has no products yet. Name what stands on your shelves under **From shelves**, or add products "
+            "under **Import** or **Products** (or with `retail-seg import products.csv`), then come back.",
             icon=":material/inventory_2:",
         )
     if may("staff"):
@@ -65,7 +65,7 @@ def _new_photos() -> list[Any]:
     if st.toggle(
         "Use this device's camera", key="camera on", help="Asks for the camera; the photo stays in the store."
     ):
-        taken = st.camera_input("Take a photo", label_visibility="collapsed")
+        taken = st.camera_input("Take a photo", label_visibility="collapsed", resolution="1080p")
         photos += [taken] if taken is not None else []
     seen: set[str] = st.session_state.setdefault("seen uploads", set())
     new = [photo for photo in photos if photo.file_id not in seen]
@@ -91,8 +91,8 @@ def _scan(found: Matcher, photos: list[tuple[str, bytes]], *, force: bool) -> No
         def finished(so_far: ScanBatch) -> None:
             job.result = so_far
 
-        among = found.only([f"category={category}"] if category else [])
-        return scan_photos(found, photos, job.report, force=force, among=among, finished=finished)
+        only = [f"category={category}"] if category else []
+        return scan_photos(found, photos, job.report, force=force, only=only, finished=finished)
 
     release(jobs())
     job = jobs().start("scan", "Scan", work, by=person().name)

@@ -14,7 +14,8 @@ from retail_seg.report import ReportLine
 from retail_seg.scans import corrections
 from retail_seg.scans.review import Review, crop_of, reference_picture
 from retail_seg.scans.view import draw_parts, squared
-from retail_seg.web.shared import errors_as_sentences, may
+from retail_seg.web import barcode
+from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
 from retail_seg.web.text import plain
 
 OTHER, NEW, NONE = "other", "new", "none"
@@ -70,7 +71,7 @@ def _candidates(found: Matcher, review: Review, line: ReportLine) -> None:
 def _fix(found: Matcher, review: Review, line: ReportLine) -> None:
     """Say what it is, for this one and for those that look alike."""
     choice = _choice(review, line)
-    product = _product(found, choice, line)
+    product = _product(found, review, choice, line)
     numbers = _ticked(found, review, line)
     remember = choice not in (NONE, NEW) and st.checkbox(
         f"Keep the picture of number {line.id} as a reference: later scans will know it by it",
@@ -105,15 +106,16 @@ def _choice(review: Review, line: ReportLine) -> str:
     )
 
 
-def _product(found: Matcher, choice: str, line: ReportLine) -> Product | None:
+def _product(found: Matcher, review: Review, choice: str, line: ReportLine) -> Product | None:
     """The product that was chosen or typed; None while there is none. An empty SKU stands for unknown."""
     if choice == NEW:
-        return _typed(line)
+        return _typed(found, review, line)
     if choice != OTHER:
         return Product("" if choice == NONE else choice)
     text = st.text_input(
         "Name, SKU or GTIN", key=f"search {line.id}", placeholder="for example cola, or the barcode's digits"
     )
+    barcode.scan_into(f"search {line.id}")
     hits = corrections.find_products(found, text)
     if text.strip() and not hits:
         st.caption("No product has that. Try fewer letters, or make a new product.")
@@ -124,7 +126,9 @@ def _product(found: Matcher, choice: str, line: ReportLine) -> Product | None:
     return Product(sku)
 
 
-def _typed(line: ReportLine) -> Product | None:
+def _typed(found: Matcher, review: Review, line: ReportLine) -> Product | None:
+    if read := _words_on(found.identity, review.scan.id, line.id):
+        st.caption(f":material/text_fields: Read on it: {plain(read)}")
     with st.container(horizontal=True):
         sku = st.text_input("SKU", key=f"new sku {line.id}")
         name = st.text_input("Name", key=f"new name {line.id}")
@@ -134,6 +138,12 @@ def _typed(line: ReportLine) -> Product | None:
         gtin = st.text_input("GTIN", key=f"new gtin {line.id}")
     st.caption(f"The crops that are ticked (at most {corrections.MAX_REFERENCES}) become its reference pictures.")
     return Product(sku, name, brand, category, gtin) if sku.strip() and name.strip() else None
+
+
+@st.cache_data(max_entries=300, show_spinner=False)
+def _words_on(store: str, scan: int, number: int) -> str:
+    """What stands on an instance; its crop never changes."""
+    return corrections.words_on(matcher(store_folder()), scan, number)
 
 
 def _ticked(found: Matcher, review: Review, line: ReportLine) -> list[int]:

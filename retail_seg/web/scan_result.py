@@ -36,6 +36,8 @@ def show(found: Matcher, review: Review) -> None:
     address = f"/scans?scan={scan.id}"
     st.caption(f"Scan {scan.id}, {scan.at[:16].replace('T', ' ')} UTC{by}, kept at [{address}]({address})")
     _metrics(review)
+    if review.only:
+        st.caption(f"Names were chosen among {plain(review.only)}")
     for advice in review.advice:
         st.warning(sentence(advice), icon=":material/photo_camera:")
     scan_fix.last_change(found, review)

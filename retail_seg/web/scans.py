@@ -25,6 +25,10 @@ def page() -> None:
         _list(found)
 
 
+def _shelves() -> None:
+    """Stands for the page Shelves in a link: Streamlit finds the page itself by its address."""
+
+
 def _one(found: Matcher, wanted: str) -> None:
     number = scan_number(wanted)
     st.title("Scans" if number is None else f"Scan {number}")
@@ -34,6 +38,12 @@ def _one(found: Matcher, wanted: str) -> None:
             st.rerun()
         if may("staff") and number is not None:
             _delete(found, number)
+        if may("manager") and number is not None:
+            address = {"part": "plans", "scan": str(number)}
+            st.page_link(
+                st.Page(_shelves, url_path="shelves"), label="Make it a plan", icon=":material/shelves:",
+                query_params=address, help="This shelf, as it was, becomes what should stand there.",
+            )  # fmt: skip
     if number is None:
         st.error("The address names no scan; choose one from the list.", icon=":material/error:")
         return
@@ -80,9 +90,9 @@ def _row(row: Listed) -> None:
         if row.thumbnail is not None:
             st.image(row.thumbnail, width=96, alt=f"Photo {scan.image}")
         by = f" by {plain(scan.by)}" if scan.by else ""
+        totals = ", ".join(f"{count} {plain(kind)}" for kind, count in row.totals.items())
         st.markdown(
-            f"**{scan.id} · {plain(scan.image)}**  \n{row.known} known, {row.unknown} unknown  \n"
-            f":small[{scan.at[:16].replace('T', ' ')} UTC{by}]"
+            f"**{scan.id} · {plain(scan.image)}**  \n{totals}  \n:small[{scan.at[:16].replace('T', ' ')} UTC{by}]"
         )
         if st.button("Open", key=f"open {scan.id}", help=f"Open scan {scan.id}", icon=":material/open_in_full:"):
             st.query_params["scan"] = str(scan.id)

@@ -10,12 +10,13 @@ from retail_seg.matcher import Matcher
 from retail_seg.people.roles import ROLES, acting
 from retail_seg.people.users import read_users, remove_user, set_password, set_role
 from retail_seg.photos.load import SUFFIXES, shrink
+from retail_seg.scans import privacy
 from retail_seg.store.opening import log_of
 from retail_seg.store.settings import overview, state_policy, stated_policy, timed_scan
 from retail_seg.web import widgets
 from retail_seg.web.identity import sessions, way
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
-from retail_seg.web.text import plain
+from retail_seg.web.text import counted, plain
 
 #: Larger test photos are refused, in MB.
 PHOTO_MB = 50
@@ -29,7 +30,9 @@ def page() -> None:
     widgets.show_notices()
     with errors_as_sentences():
         found = matcher(store_folder())
-    parts = {"Store": _store, "Matching": _matching, "Test photo": _test_photo, "People": _people}
+    parts = {
+        "Store": _store, "Matching": _matching, "Test photo": _test_photo, "Privacy": _privacy, "People": _people
+    }  # fmt: skip
     for tab, part in zip(st.tabs(list(parts)), parts.values(), strict=True):
         with tab:
             part(found)
@@ -90,6 +93,26 @@ def _test_photo(found: Matcher) -> None:
     sure, likely = sum(report.counts.values()), sum(report.likely.values())
     st.markdown(f"{sure} sure, {likely} likely, {report.unknown} unknown, {report.width} × {report.height}")
     st.image(shrink(timed.overlay, SHOWN_SIDE), caption="What was found, outlined, numbered and named", width="content")
+
+
+def _privacy(found: Matcher) -> None:
+    now = privacy.privacy(found)
+    how = f"go after {counted(now.days, 'day')}" if now.days else "stay for ever"
+    faces = "are blurred before a photo is kept" if now.face_model else "are kept as they are"
+    st.markdown(
+        f"{counted(privacy.count_photos(found), 'photo')} kept. Photos **{how}**; what was found in them, corrections "
+        f"and references stay. Faces **{faces}**; a model for that is set with `retail-seg privacy --face-model FILE`."
+    )
+    if not may("manager"):
+        return
+    with st.form("privacy", width=420):
+        days = st.number_input("Days that photos are kept; 0 for ever", 0, 36500, now.days or 0)
+        sent = st.form_submit_button("Save the days", type="primary")
+    if sent:
+        with errors_as_sentences():
+            privacy.state_days(found, int(days) or None)
+            gone = privacy.forget_old(found)
+        _done(f"Photos are kept {counted(int(days), 'day') if days else 'for ever'} now; {gone} were too old.")
 
 
 def _people(found: Matcher) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from retail_seg.store.active_model import model_in_use, stamp
+from retail_seg.store.active_model import load_in_use, stamp
 from retail_seg.store.networks import load_segmenter
 from retail_seg.store.opening import open_catalogue
 from retail_seg.system.jobs import Job
@@ -55,7 +55,7 @@ def workshop(store: Path) -> Workshop:
 
 @st.cache_resource(show_spinner="Reading the model …", max_entries=2)
 def _segmenter(store: Path, changed: tuple[int, int]) -> Segmenter:
-    return load_segmenter(model_in_use(store))
+    return load_in_use(store, load_segmenter)[1]
 
 
 def go_to(part: str, **address: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from catalogue.errors import GtinError
-from catalogue.gtin import check_digit, kind, normal_gtin, split_gtin
+from catalogue.gtin import Remark, check_digit, gtins_in, kind, normal_gtin, printed, remark_on, split_gtin
 from catalogue.records import Product
 
 
@@ -94,3 +94,55 @@ def test_in_store_numbers_are_kept_apart() -> None:
     assert (product.gtin, product.attributes) == ("", {"in_store_number": in_store})
     with pytest.raises(GtinError, match="coupon"):
         Product("A", gtin=number("99", 13)).cleaned()
+
+
+@pytest.mark.parametrize("digits", ["4006381333931", "036000291452", "96385074", "10614141000415"])
+def test_a_number_is_printed_with_the_digits_that_stand_under_its_bars(digits: str) -> None:
+    assert printed(normal_gtin(digits)) == digits
+
+
+def test_a_code_holds_a_gtin_alone_behind_01_or_in_a_link() -> None:
+    inside = ["4006381333931", "0104006381333931", "(01)04006381333931", "01040063813339313103000100"]
+    inside += ["https://id.gs1.org/01/04006381333931", "https://shop.example/de/01/4006381333931?exp=1"]
+    for text in inside:
+        assert gtins_in([text]) == ("04006381333931",)
+    assert gtins_in(inside) == ("04006381333931",), "each once"
+    others = ["", "4006381333932", "https://example.org/0/4006381333931", "SKU-7", "9780", number("21", 13)]
+    assert gtins_in([*others, number("980", 13)]) == (), "no number, a shop's own, a refund slip's"
+
+
+OWN, OTHER = "04006381333931", "00036000291452"
+
+
+def remarked(gtin: str, *read: str, owners: dict[str, list[str]] | None = None) -> Remark | None:
+    return remark_on(gtin, [read], lambda number: (owners or {}).get(number, []))
+
+
+def test_pictures_that_agree_or_show_no_number_say_nothing() -> None:
+    assert remarked(OWN) is None and remarked("") is None
+    assert remarked(OWN, OTHER, OWN) is None, "a pack may carry another number beside its own"
+    case = "1" + OWN[1:13]
+    assert remarked(OWN, case + check_digit(case)) is None, "the case of the same article"
+
+
+def test_a_number_that_contradicts_is_said_and_one_that_is_missing_is_proposed() -> None:
+    against = remarked(OWN, OTHER)
+    assert against is not None and not against.proposed
+    assert "036000291452" in against.text and "4006381333931" in against.text and "wrong" in against.text
+    proposal = remarked("", OTHER, OTHER)
+    assert proposal is not None and proposal.proposed == OTHER and "no GTIN" in proposal.text
+    several = remarked("", OTHER, OWN)
+    assert several is not None and not several.proposed and "036000291452 and 4006381333931" in several.text
+    taken = remarked("", OTHER, owners={OTHER: ["B"]})
+    assert taken is not None and not taken.proposed and "the GTIN of B" in taken.text
+
+
+def test_each_picture_has_to_agree() -> None:
+    one_is_wrong = remark_on(OWN, [(OWN,), (), (OTHER,)], lambda number: [])
+    assert (
+        one_is_wrong is not None and "036000291452" in one_is_wrong.text and "4006381333931," not in one_is_wrong.text
+    )
+    two = remark_on("", [(OWN,), (), (OWN, OTHER)], lambda number: [])
+    assert two is not None and not two.proposed
+    same = remark_on("", [(OWN,), (OWN,)], lambda number: [])
+    assert same is not None and same.proposed == OWN

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from import_helpers import Embedding, goods_folder, refusals, run, table
 
-from catalogue import Catalogue, ImportFileError, Product, history
+from catalogue import Catalogue, ImportFileError, Product, history, tables
 from catalogue.errors import PictureRefused
 from catalogue.importing import Import, read_file
 
@@ -248,3 +250,69 @@ def test_json_lines(catalogue: Catalogue, folder: Path) -> None:
     assert catalogue.product("A") == Product("A", "Té", attributes={"bags": "20"})
     assert catalogue.product("7").attributes == {"organic": "true"}
     assert len(catalogue.references("A")) == 2
+
+
+def test_barcodes_of_pictures_that_contradict_are_said_before_and_while_importing(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    for name, shown in (("own", b"4006381333931"), ("other", b"036000291452"), ("none", b"no code")):
+        (tmp_path / f"{name}.jpg").write_bytes(shown)
+    text = """sku,name,gtin,image
+    A,Agrees,4006381333931,own.jpg
+    B,Differs,96385074,other.jpg
+    C,Says nothing,,none.jpg
+    """.replace("    ", "")
+    done, _ = run(catalogue, table(tmp_path, text))
+    assert [outcome.remark for outcome in done if outcome.sku != "B"] == ["", ""]
+    (remark,) = [outcome.remark for outcome in done if outcome.sku == "B"]
+    assert "036000291452" in remark and "96385074" in remark and not done[1].refused
+    assert catalogue.product("B").gtin == "00000096385074", "the table is believed"
+    (tmp_path / "new.jpg").write_bytes(b"(01)04006381333931")
+    done, _ = run(catalogue, table(tmp_path, "sku,name,image\nD,New,new.jpg\n"))
+    assert "the GTIN of A" in done[0].remark
+
+
+def test_a_product_without_a_gtin_is_proposed_that_of_its_picture(catalogue: Catalogue, tmp_path: Path) -> None:
+    (tmp_path / "own.jpg").write_bytes(b"4006381333931")
+    done, _ = run(catalogue, table(tmp_path, "sku,name,image\nA,New,own.jpg\n"))
+    assert "4006381333931" in done[0].remark and "no GTIN" in done[0].remark
+    assert catalogue.product("A").gtin == ""
+
+
+def test_a_row_without_an_end_is_one_sentence_and_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MAX_ROW", 1000)
+    whole = "sku,name\nA,Milk\n"
+    texts = {
+        "sku,name," + "x" * 2000: "line 1",
+        whole + "B," + "x" * 2000 + "\n": "line 3",
+        whole + 'B,"' + "x\n" * 2000: "line 3",
+        whole + '"x\ny",' * 300: "line 3",
+        '{"sku": "A"}\n{"sku": "' + "x" * 2000 + '"}\n': "line 2",
+    }
+    for text, place in texts.items():
+        with pytest.raises(ImportFileError, match=f"{place} is longer than 1,000 characters"):
+            read_file(table(tmp_path, text))
+    many = whole + "".join(f"B{at},Tea\n" for at in range(400))
+    assert len(read_file(table(tmp_path, many)).wanted) == 401, "rows, not files, are bounded"
+
+
+def test_the_rest_of_a_file_without_line_ends_stays_on_the_disk() -> None:
+    class Endless(io.RawIOBase):
+        """A table whose only line never ends."""
+
+        given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, into: Any) -> int:
+            self.given += len(into)
+            assert self.given < 50 * tables.MAX_ROW, "all of it is read"
+            into[:] = b"x" * len(into)
+            return len(into)
+
+    with pytest.raises(ImportFileError, match="longer than"):
+        lines = tables._Lines(io.TextIOWrapper(io.BufferedReader(Endless()), "utf-8"), "endless.csv")
+        lines.peek()

@@ -78,7 +78,12 @@ def test_scans_are_found_by_photo_person_and_product(catalogue: Catalogue) -> No
     assert {text: [scan.id for scan in scans.latest(catalogue, text)] for text in wanted} == wanted
     assert {text: scans.count(catalogue, text) for text in wanted} == {k: len(v) for k, v in wanted.items()}
     assert scans.thumbnails(catalogue, [first, second]) == {first: b"aisle_1.jpg", second: b"fridge.jpg"}
-    assert scans.totals(catalogue, [first, second]) == {first: (1, 1), second: (0, 2)}
+    answers = scans.answers(catalogue, [first, second, 99])
+    assert [[bool(sku) for _, sku, *_ in answers[scan]] for scan in (first, second, 99)] == [
+        [True, False],
+        [False, False],
+        [],
+    ]
 
 
 def test_a_deleted_scan_takes_its_changes_along_and_stands_in_the_log(catalogue: Catalogue) -> None:

@@ -8,13 +8,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from barcodes import barcode, on_pack
 from click.testing import CliRunner, Result
 
 from index.calibration import ONE_REFERENCE
 from retail_seg.cli import cli
 from retail_seg.matcher import Matcher
+from retail_seg.photos import codes, words
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import articles, references
 from retail_seg.store.opening import open_catalogue
@@ -159,3 +162,33 @@ def test_health_is_json_and_a_table(store: Path, tmp_path: Path) -> None:
             catalogue.remove_references([catalogue.references(article.sku)[0].id])
     assert ONE_REFERENCE in call("health", "--store", store, "--json", tmp_path / "health.json").stderr
     call("replay", "7", "--store", store, code=1)
+
+
+def test_words_and_codes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = on_pack(barcode("4006381333931"), at=(60, 200))
+    cv2.putText(picture, "Butter", (40, 150), cv2.FONT_HERSHEY_SIMPLEX, 3, (255, 255, 255), 6)
+    (tmp_path / "back.jpg").write_bytes(encode_picture(picture))
+    (tmp_path / "list.csv").write_text("image,label,x,y,w,h\nback.jpg,A,0,180,420,200\nmissing.jpg,B,,,,\n")
+    (row,) = rows(call("read", tmp_path / "back.jpg"))
+    assert row["codes"][0] | {"box": None} == {
+        "text": "4006381333931", "kind": "EAN13", "gtin": "04006381333931", "box": None
+    }  # fmt: skip
+    assert "Butter" in [word["text"] for word in row["words"]]
+    done = call("read", tmp_path / "list.csv", code=1)
+    assert [(one["label"], len(one["codes"])) for one in rows(done)] == [("A", 1)] and "missing.jpg" in done.stderr
+    monkeypatch.setattr(words, "PACKAGE", "nothing_there")
+    done = call("read", tmp_path / "back.jpg")
+    assert "words" not in rows(done)[0] and "retail-seg[text]" in done.stderr
+    monkeypatch.setattr(codes, "PACKAGE", "nothing_there")
+    assert "retail-seg[codes]" in str(call("read", tmp_path / "back.jpg", code=2).exception)
+
+
+def test_a_barcode_that_contradicts_is_said_when_pictures_are_added(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "back.jpg").write_bytes(encode_picture(on_pack(barcode("4006381333931"), at=(60, 200))))
+    added = call("add", "NEW", tmp_path / "back.jpg", "--store", store)
+    assert "? NEW: a picture shows the barcode 4006381333931, and the product has no GTIN" in added.stderr
+    (tmp_path / "goods.csv").write_text("sku,name,gtin,image\nB,Tea,96385074,back2.jpg\n")
+    (tmp_path / "back2.jpg").write_bytes(encode_picture(on_pack(barcode("036000291452"), at=(40, 210))))
+    planned = call("import", tmp_path / "goods.csv", "--store", store, "--dry-run")
+    assert "? B: a picture shows the barcode 036000291452, but the product's GTIN is 96385074" in planned.stderr
+    assert "barcodes of 1 products" in planned.stderr and "036000291452" in rows(planned)[0]["remark"]

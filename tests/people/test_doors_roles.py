@@ -13,9 +13,12 @@ from unittest.mock import MagicMock
 
 import pytest
 
+import retail_seg.chain
+import retail_seg.people.tokens
 import retail_seg.people.users
 import retail_seg.products
 import retail_seg.scans
+import retail_seg.shelf
 import retail_seg.store
 import retail_seg.teaching
 from retail_seg.matcher import Matcher
@@ -34,7 +37,9 @@ VIEWER, STAFF, OTHER, MANAGER = (
 #: What a call is about when its first parameter is of one of these, or a folder with one of these names.
 STORES = ("Matcher", "Catalogue", "Teaching", "Trainings")
 FOLDERS = ("store", "store_folder")
-PACKAGES = (retail_seg.products, retail_seg.scans, retail_seg.store, retail_seg.teaching)
+PACKAGES = (
+    retail_seg.chain, retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store, retail_seg.teaching,
+)  # fmt: skip
 OBJECTS = (Matcher, Teaching, Trainings, Editor)
 
 #: Looks only: nothing is written that anybody could miss, and a viewer's page may ask for it.
@@ -42,21 +47,38 @@ READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
     "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "Matcher.learned",
-    "opening.own_references", "among.among_of",
+    "opening.own_references", "among.among_of", "among.choice_again",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
     "opening.stored_embedder", "settings.overview", "policy.policy_of", "policy.measured_strangers",
-    "active_model.model_in_use", "active_model.own_model", "active_model.previous_model", "active_model.stamp",
+    "active_model.model_in_use",
+    "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
+    "following.followed_by", "following.followed_model", "switching.model_folder",
+    "contributions.find", "contributions.open_contributions",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
-    "browsing.categories", "browsing.product", "browsing.references", "browsing.names", "browsing.owner",
-    "browsing.thumbnail", "browsing.last_changes", "editing.rivals", "settings.stated_policy", "health.neighbours",
+    "browsing.categories", "browsing.product", "browsing.existing", "browsing.entry", "browsing.picture",
+    "browsing.count_products", "browsing.references", "browsing.names", "browsing.owner",
+    "browsing.thumbnail", "browsing.last_changes", "barcodes.remark", "barcodes.gtins_on", "editing.rivals",
+    "settings.stated_policy", "health.neighbours", "uploads.read",
     "health_report.last", "health_report.stamp", "health_report.changes_since", "health_report.holding",
     "health_report.as_of_now", "health_report.count_accepted",
+    "from_shelves.count_unnamed", "from_shelves.open_groups", "from_shelves.later_groups", "from_shelves.small_crop",
+    "from_shelves.where", "from_shelves.nearest_groups", "from_shelves.proposal", "from_shelves.typed_product",
+    "from_shelves.new_product", "from_shelves.last_step", "discovery.proposed",
     # scans
-    "corrections.find_products", "corrections.uploads", "corrections.parts_at", "review.crop_of", "review.list_scans",
+    "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
+    "review.crop_of", "review.list_scans",
     "review.count_scans",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
+    # plans, checks and tasks of shelves
+    "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",
+    "planning.list_fixtures", "planning.changes", "checking.check_reports",
+    "checking.check_scanned", "second_look.looked_again", "keeping.list_checks",
+    "keeping.checks_between", "keeping.load_check", "keeping.findings_of", "keeping.list_tasks", "keeping.load_task",
+    "alerts.list_targets", "alerts.dead_letters", "figures.figures", "photographed.open_check",
+    "photographed.count_checks", "photographed.overlay_jpeg", "photographed.plan_versions",
+    "privacy.privacy", "privacy.count_photos",
     # the annotation set and its trainings
     "Editor.pick", "Teaching.can_redo", "Teaching.can_undo", "Teaching.labels",
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
@@ -65,6 +87,7 @@ READS = {
     "judging.overlay",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
+    "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
 }  # fmt: skip
 
 
@@ -73,6 +96,7 @@ def calls() -> Iterator[tuple[str, Callable[..., Any]]]:
         for info in pkgutil.iter_modules(package.__path__):
             yield from functions(importlib.import_module(f"{package.__name__}.{info.name}"))
     yield from functions(retail_seg.people.users)
+    yield from functions(retail_seg.people.tokens)
     for kind in OBJECTS:
         for name, member in vars(kind).items():
             if not name.startswith("_") and callable(getattr(kind, name)) and not isinstance(member, property):

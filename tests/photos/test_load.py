@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, ImageOps
 
 from retail_seg.errors import PhotoError
+from retail_seg.photos import load
 from retail_seg.photos.load import encode_picture, find_photos, load_enough, load_photo, save_png
 
 pillow_heif.register_heif_opener()
@@ -182,3 +186,43 @@ def test_find_photos(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.heic", "notes.txt"):
         (tmp_path / name).touch()
     assert [p.name for p in find_photos(tmp_path)] == ["a.heic", "b.JPG"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
+def test_a_large_picture_is_averaged_where_fewer_pixels_are_enough(
+    kind: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large ones are, at another size: the same picture as without it, but for its size, in strips or at once."""
+    steps = (np.add.outer(np.arange(240), 2 * np.arange(162)) // 3 + 32).astype(np.uint8)
+    grey = Image.fromarray(steps)
+    picture = Image.fromarray(steps.astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    out = io.BytesIO()
+    if kind == "WEBP" and mode not in ("RGB", "RGBA"):
+        pytest.skip("a WebP has colours")
+    picture.save(out, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    whole = load_photo(out.getvalue())
+    monkeypatch.setattr(load, "STRIP", 1600)
+    assert np.array_equal(load_photo(out.getvalue()), whole)
+    monkeypatch.setattr(load, "LARGE", 1000)
+    small, size = load.load_enough(out.getvalue(), 80)
+    assert size == (162, 240) and small.shape == (80, 54, 3)
+    expected = cv2.resize(whole, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - expected).mean() < 2
+
+
+def test_a_huge_picture_takes_no_more_memory_than_its_pixels_twice() -> None:
+    """96 million pixels, transparent: 384 MB as they are decoded; the peak was six times that."""
+    code = """
+import io, resource
+from PIL import Image
+from retail_seg.photos.load import load_enough
+out = io.BytesIO()
+Image.new("LA", (8000, 12000), (90, 200)).save(out, "PNG", compress_level=1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+picture, size = load_enough(out.getvalue(), 4000)
+assert size == (8000, 12000) and picture.shape == (4000, 2667, 3), picture.shape
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 900

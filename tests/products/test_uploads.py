@@ -67,7 +67,14 @@ def test_a_dry_run_tells_all_and_writes_nothing(matcher: Matcher) -> None:
     assert a.text(replace=False).startswith("kept as it is, not overwritten: name")
     assert (b.status, b.pictures, len(b.problems)) == ("added", 1, 1) and "missing.png" in b.problems[0]
     assert c.status == "added" and "leaves the import folder" in c.problems[0]
-    assert uploads.counts(upload.lines) == {"added": 2, "changed": 1, "unchanged": 0, "refused": 1, "problems": 3}
+    assert uploads.counts(upload.lines) == {
+        "added": 2,
+        "changed": 1,
+        "unchanged": 0,
+        "refused": 1,
+        "problems": 3,
+        "remarks": 0,
+    }
     assert uploads.portion(upload.lines, "problems", 2, 1) == ([bad], 3)
     assert (
         uploads.portion(upload.lines, "added", 0, 9) == ([b, c], 2) and uploads.portion(upload.lines, "", 0, 2)[1] == 4
@@ -156,7 +163,7 @@ def test_zips_that_unfold_too_far_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("mine.csv", b"colour,size\nred,1\n"), ("mine.csv", b""), ("mine.jsonl", b"[1]"), ("mine.tsv", b"\0\0\0")],
+    [("mine.csv", b""), ("mine.jsonl", b"[1]"), ("mine.tsv", b"\0\0\0")],
 )
 def test_unreadable_files_are_named_as_people_know_them(matcher: Matcher, name: str, content: bytes) -> None:
     upload = uploads.receive(name, io.BytesIO(content))
@@ -191,3 +198,19 @@ def test_only_managers_import(matcher: Matcher) -> None:
         with pytest.raises(NotAllowed):
             uploads.take_back(matcher, ImportRun("goods.zip", False), silent)
     assert [p.sku for p in matcher.catalogue.products()] == ["A"]
+
+
+def test_a_table_of_unknown_columns_is_a_question_asked_once(tmp_path: Path) -> None:
+    table = b"Varenr;Varenavn;EAN\n1001;Kjeks;7038010001185\n"
+    with Matcher.create(tmp_path / "store") as matcher:
+        first = uploads.check(matcher, uploads.receive("liste.csv", io.BytesIO(table)), lambda share, text: None)
+        assert first.file is None and first.question is not None
+        first.columns = first.question.proposed
+        assert first.columns == {"sku": "Varenr", "name": "Varenavn", "gtin": "EAN"}
+        uploads.check(matcher, first, lambda share, text: None)
+        assert [line.sku for line in first.lines] == ["1001"] and first.question is None
+        again = uploads.check(matcher, uploads.receive("neu.csv", io.BytesIO(table)), lambda share, text: None)
+        assert again.question is None and [line.name for line in again.lines] == ["Kjeks"]
+        bad = uploads.receive("bad.csv", io.BytesIO(table))
+        bad.columns = {"name": "Varenavn"}
+        assert uploads.check(matcher, bad, lambda share, text: None).question is not None

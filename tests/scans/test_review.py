@@ -18,6 +18,7 @@ from catalogue.errors import UndoError, UnknownProduct, UnknownScan
 from index.views import upright
 from retail_seg import Matcher
 from retail_seg.people.roles import NotAllowed, Person, acting_as
+from retail_seg.photos import words
 from retail_seg.photos.load import encode_picture, load_photo
 from retail_seg.rendering.assortment import demo_photos
 from retail_seg.scans import corrections, review
@@ -143,7 +144,7 @@ def test_the_list_finds_scans_and_forgets_deleted_ones(matcher: Matcher) -> None
     name = opened(matcher).line(known(matcher)).name.split()[1]  # type: ignore[union-attr]
     (row,) = review.list_scans(matcher, f"{name.lower()} stefan")
     assert review.count_scans(matcher, f"{name.lower()} stefan") == 1
-    assert row.scan.id == 1 and row.known == sum(opened(matcher).report.counts.values())
+    assert row.scan.id == 1 and row.totals == opened(matcher).totals
     assert row.thumbnail is not None and max(load_photo(row.thumbnail).shape) <= 256
     assert review.list_scans(matcher, "nowhere") == [] and review.count_scans(matcher, "nowhere") == 0
     review.delete_scan(matcher, 1)
@@ -215,6 +216,15 @@ def test_agreeing_to_a_proposal_confirms_it(matcher: Matcher, photo: bytes) -> N
     assert after.report.counts[str(sure.sku)] == before.report.counts.get(str(sure.sku), 0) + 1
     checked = after.line(sure.id)
     assert checked is not None and checked.identification.chances == {sure.sku: 1.0} and not checked.identification.odd
+
+
+def test_what_stands_on_a_product_is_read_for_its_name(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {line.id: line.name.casefold() for line in opened(matcher).report.instances if line.sku}
+    read = {number: corrections.words_on(matcher, 1, number).casefold() for number in names}
+    told = [number for number, name in names.items() if any(word in read[number].split() for word in name.split())]
+    assert len(told) >= len(names) / 2, "some lie upside down"
+    monkeypatch.setattr(words, "PACKAGE", "nothing_there")
+    assert corrections.words_on(matcher, 1, told[0]) == ""
 
 
 def test_a_correction_becomes_a_reference_only_when_told(matcher: Matcher) -> None:

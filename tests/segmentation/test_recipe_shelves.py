@@ -44,8 +44,6 @@ def test_photos_beside_their_boxes(shelves: ModuleType, tmp_path: Path) -> None:
     assert picture.shape == (50, 100, 3) and labels.shape == (50, 100)
     assert set(np.unique(labels)) == {IGNORE, 0, 1}
     assert (labels[:, 60:] == IGNORE).all() and (labels == 1).sum() == 20 * 30
-    ((_, doubted),) = shelves.load_boxes_folder(tmp_path, 100, doubt=True)
-    assert doubted[10, 10] == IGNORE and doubted[25, 10] == 1
 
 
 def test_splits_each_with_its_own_photos(shelves: ModuleType, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +219,48 @@ def test_the_log_s_undo_points_to_the_switch(store: Path, models: list[Path]) ->
     use_model(store, models[0], by="")
     with Catalogue.open(store / CATALOGUE) as catalogue, pytest.raises(UndoError, match="runs back"):
         undo(catalogue, 1)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_reader_that_meets_a_switch_reads_again(
+    store: Path, models: list[Path], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(store, models[0], by="")
+    use_model(store, models[1], by="")
+    met: list[Path] = []
+
+    def load(folder: Path) -> Segmenter:
+        met.append(folder)
+        if len(met) == 1:  # another process begins to switch while this one is about to read
+            break_off(store, lambda: switch_back(store, by="eve"), steps, monkeypatch)
+        return Segmenter.load(folder)
+
+    found = active_model.load_in_use(store, load)
+    assert found[1].name == named(store) and found[0] == active_model.stamp(store)
+    assert len(met) > 1 or steps == 0
+
+
+def test_a_model_that_is_damaged_stays_an_error(store: Path, models: list[Path]) -> None:
+    use_model(store, models[0], by="")
+    (store / SEGMENTER / "config.json").write_text("{")
+    with pytest.raises(ModelError):
+        active_model.load_in_use(store, Segmenter.load)
+
+
+def test_a_switch_that_ends_between_two_looks_is_no_error(
+    store: Path, models: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(store, models[0], by="")
+    use_model(store, models[1], by="")
+    assert break_off(store, lambda: switch_back(store, by="eve"), 2, monkeypatch)
+    listed = Path.iterdir
+
+    def ends(folder: Path) -> Iterator[Path]:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "iterdir", listed)
+            active_model.settle(store)
+        return listed(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", ends)
+        assert active_model.own_model(store) == store / SEGMENTER

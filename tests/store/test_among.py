@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from catalogue import Catalogue, Product
 from retail_seg.errors import StoreError
-from retail_seg.store.among import among_of
+from retail_seg.store.among import among_of, choice_again, choice_in_words, kept_choice
 
 PRODUCTS = (
     Product("1", "Cola", "Fizz", "Soda"),
@@ -76,3 +77,37 @@ def test_a_removed_product_cannot_be_there(catalogue: Catalogue, tmp_path: Path)
     catalogue.remove_product("3")
     with pytest.raises(StoreError, match="has no product 3"):
         among_of(catalogue, [listed(tmp_path, "3\n")])
+
+
+def test_what_could_be_there_is_asked_again_as_it_was_kept(catalogue: Catalogue, tmp_path: Path) -> None:
+    def again(*wanted: str) -> tuple[dict[str, float] | None, str]:
+        kept = json.loads(json.dumps(kept_choice(wanted, among_of(catalogue, wanted))))
+        found = choice_again(catalogue, kept)
+        return None if found is None else dict(found), choice_in_words(kept)
+
+    assert again() == (None, "")
+    path = listed(tmp_path, "1,0.5\n3,0\n2\n")
+    both = among_of(catalogue, ["brand=fizz", "category=tea"]), "brand fizz or category tea"
+    assert again("brand=fizz", "category=tea") == both
+    assert again(path) == ({"1": 0.5, "2": 1.0}, "a list of 2 products")
+    kept = kept_choice([path, "brand=Leaf"], among_of(catalogue, [path, "brand=Leaf"]))
+    by_name = kept_choice(["brand=Fizz"], among_of(catalogue, ["brand=Fizz"]))
+    Path(path).unlink()
+    catalogue.enrol(Product("5", "Orange", "Fizz"), [])
+    catalogue.remove_product("1")
+    assert choice_again(catalogue, kept) == {"2": 1.0, "3": 1.0}, "a list is kept with the scan, what is gone is gone"
+    assert choice_again(catalogue, by_name) == {"2": 1.0, "5": 1.0}, "a brand is asked for by its name"
+    for sku in ("2", "3"):
+        catalogue.remove_product(sku)
+    with pytest.raises(StoreError, match="scan it again"):
+        choice_again(catalogue, kept)
+
+
+def test_an_sku_can_be_named_and_files_can_be_forbidden(catalogue: Catalogue, tmp_path: Path) -> None:
+    assert among_of(catalogue, ["sku= 4,5", "brand=leaf"]) == {"4,5": 1.0, "3": 1.0}
+    with pytest.raises(StoreError, match="no product 9"):
+        among_of(catalogue, ["sku=9"])
+    path = listed(tmp_path, "1\n")
+    assert among_of(catalogue, [path]) == {"1": 1.0}
+    with pytest.raises(StoreError, match="names no products"):
+        among_of(catalogue, [path], files=False)

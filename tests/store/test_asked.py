@@ -18,6 +18,7 @@ from retail_seg.store.asked import FILE, MOST_EACH, VIEWS, checked_facings, draw
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import Upload
 from retail_seg.store.scanning import Scanned, outline
+from retail_seg.store.settings import overview
 
 ARTICLES = articles()[:4]
 
@@ -100,3 +101,8 @@ def test_what_people_said_of_facings_is_learned_from(store: Path) -> None:
         matcher.reindex()
         calibration = matcher._gallery.current().ranker.calibration
         assert calibration.trials["checked"] == 1 and len(calibration.checked) == 1
+        told = dict(overview(matcher).facts["Matching"])
+        today = scans.load(matcher.catalogue, scan).at[:10]
+        assert found.since.startswith(today)
+        measured = [value for name, value in told.items() if name.startswith("Measured precision")]
+        assert len(measured) == 1 and ("1 checked answers, since " + today in measured[0] or "none yet" in measured[0])

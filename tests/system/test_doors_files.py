@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from index.vectors import VectorIndex
-from retail_seg.errors import MissingExtraError
+from retail_seg.errors import LabelledCropsError, MissingExtraError
+from retail_seg.segmentation.formats import box_csv
+from retail_seg.store.crop_lists import read_labelled_crops
+from retail_seg.system import files
 from retail_seg.system.files import locked, replace_file
 
 
@@ -57,3 +60,22 @@ def test_a_system_without_file_locks_is_told_in_a_sentence(tmp_path: Path, monke
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(MissingExtraError, match=r"Windows: .* under WSL"), locked(tmp_path / "lock"):
         pytest.fail("nothing was locked")
+
+
+def test_a_list_without_line_ends_is_a_sentence_and_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_LINE", 1000)
+    path = tmp_path / "list.csv"
+    path.write_text("image,label\na.jpg," + "x" * 2000 + "\n")
+    with pytest.raises(LabelledCropsError, match="line 2 is longer than 1,000 characters"):
+        read_labelled_crops(path)
+    found = list(box_csv.read(_boxes(tmp_path, "image,label,x,y,w,h\n" + "y" * 2000)))
+    assert len(found) == 1 and "longer than 1,000" in str(found[0])
+    path.write_text("image,label\n" + "a.jpg,A\n" * 500)
+    assert len(read_labelled_crops(path)) == 500, "lines, not files, are bounded"
+
+
+def _boxes(folder: Path, text: str) -> Path:
+    (folder / "boxes.csv").write_text(text)
+    return folder

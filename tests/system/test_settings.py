@@ -33,13 +33,13 @@ def test_what_is_said_counts_at_once(nothing_said: None, monkeypatch: pytest.Mon
     said = {
         "RETAIL_SEG_STORE": "shop", "RETAIL_SEG_USER": "ann", "RETAIL_SEG_RUNS": "kept", "RETAIL_SEG_DEBUG": "1",
         "RETAIL_SEG_PRECISION": "int8", "OMP_NUM_THREADS": "3", "MLFLOW_TRACKING_URI": "http://shop",
-        "MLFLOW_EXPERIMENT_NAME": "autumn",
+        "MLFLOW_EXPERIMENT_NAME": "autumn", "RETAIL_SEG_KEY": "signing", "RETAIL_SEG_PASSPHRASE": "secret",
     }  # fmt: skip
     monkeypatch.chdir(tmp_path)
     for name, value in said.items():
         monkeypatch.setenv(name, value)
     assert settings() == told.Settings(
-        Path("shop"), "ann", tmp_path / "kept", "int8", True, 3, "http://shop", "autumn"
+        Path("shop"), "ann", tmp_path / "kept", "int8", True, 3, "http://shop", "autumn", Path("signing"), "secret"
     )  # fmt: skip
 
 

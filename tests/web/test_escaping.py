@@ -29,7 +29,10 @@ SAFE_FIELDS = {
     "true", "format",
 }  # fmt: skip
 #: Texts of the program's own that come as arguments or out of a table.
-LITERAL = {"scan_result.py": {"label"}, "teach_annotate.py": {"text"}}
+LITERAL = {
+    "scan_result.py": {"label"}, "teach_annotate.py": {"text"}, "shelf_check.py": {"label"},
+    "shelf_plans.py": {"label"}, "shelf_figures.py": {"label"}, "shelf_tasks.py": {"label"},
+}  # fmt: skip
 
 
 class Module:

@@ -32,4 +32,6 @@ def test_no_store_is_a_sentence_with_a_way_out(monkeypatch: pytest.MonkeyPatch, 
 def test_an_empty_store_says_what_to_do_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Matcher.create(tmp_path / "store").close()
     app = opened(monkeypatch, tmp_path / "store")
-    assert not app.exception and "no products yet" in app.info[0].value
+    assert not app.exception and app.title[0].value == "Start"
+    assert "First photo" in app.markdown[0].value and app.file_uploader
+    assert "Try it on a sample shelf" in [button.label for button in app.button]

@@ -137,13 +137,20 @@ def test_an_import_that_goes_on_can_be_cancelled(store: Path, monkeypatch: pytes
     ("name", "content", "reason"),
     [
         ("bad.zip", b"no zip", "no zip that can be read"),
-        ("bad.csv", b"colour,size\nred,1\n", "no known format"),
         ("empty.csv", b"", "is empty"),
     ],
 )
 def test_a_bad_file_is_a_sentence(store: Path, name: str, content: bytes, reason: str) -> None:
     app = uploaded(name, content)
     assert reason in app.error[0].value and not [label for label in labels(app) if label.startswith("Import")]
+
+
+def test_a_table_of_unknown_columns_is_asked_about(store: Path) -> None:
+    app = uploaded("liste.csv", b"Varenr;Varenavn\n1001;Kjeks\n")
+    assert [box.value for box in app.selectbox][:2] == ["Varenr", "Varenavn"] and not app.error
+    press(app, "Use these columns")
+    ended(app)
+    assert "Import 1 product" in labels(app) and not app.exception
 
 
 def test_a_table_alone_is_told_to_bring_its_pictures(store: Path) -> None:

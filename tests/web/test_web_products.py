@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from barcodes import barcode, on_pack
 from crash_workers import picture
 from page_helpers import checked, fill, labels, opened, press, quick_store
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import TextInput
 
 from catalogue import Product
+from retail_seg.photos import codes
+from retail_seg.photos.load import encode_picture
 from retail_seg.web import products as page
 from retail_seg.web.text import plain
 
@@ -155,3 +158,34 @@ def test_who_is_no_manager_sees_products_and_changes_none(
 def test_names_are_never_markup() -> None:
     assert plain("a*b_[c](d) $x$ #1") == r"a\*b\_\[c\]\(d\) \$x\$ \#1"
     assert ":material" not in plain(":material/home:") and plain("12:30") == "12:30"
+
+
+def shown(digits: str) -> tuple[str, bytes, str]:
+    return ("taken.jpg", encode_picture(on_pack(barcode(digits), at=(60, 200))), "image/jpeg")
+
+
+def test_a_picture_of_a_barcode_is_searched_for(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fill(store) as matcher:
+        matcher.catalogue.put_product(Product("S-4", "Pens", gtin="4006381333931"))
+    app = opened("products")
+    checked(app.file_uploader[0].set_value(shown("4006381333931")).run())
+    assert app.text_input(key="products_text").value == "4006381333931" and links(app) == ["Pens"]
+    checked(app.file_uploader[0].set_value(("empty.png", picture("a"), "image/png")).run())
+    assert "No barcode can be read" in app.warning[0].value and links(app) == ["Pens"]
+    monkeypatch.setattr(codes, "PACKAGE", "zxing_that_is_not_there")
+    app = opened("products")
+    assert not app.file_uploader and any("pip install" in caption.value for caption in app.caption)
+
+
+def test_a_gtin_that_a_new_picture_shows_is_taken_over(store: Path) -> None:
+    app = opened("products", sku="S-3")
+    checked(app.file_uploader[0].set_value(shown("4006381333931")).run())
+    app = press(app, "Add this picture")
+    assert any("4006381333931" in one.value and "no GTIN" in one.value for one in app.info)
+    press(app, "Take it as its GTIN")
+    with fill(store) as matcher:
+        assert matcher.catalogue.product("S-3").gtin == "04006381333931"
+    checked(app.file_uploader[0].set_value(shown("96385074")).run())
+    app = press(app, "Add this picture")
+    for later in (app, opened("products", sku="S-3")):
+        assert any("96385074" in one.value and "4006381333931" in one.value for one in later.warning)

@@ -17,6 +17,7 @@ from retail_seg.people.roles import Person, acting_as
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import demo_photos
 from retail_seg.scans import review
+from retail_seg.scans.replay import replay
 from retail_seg.web.shared import jobs
 
 MANAGER, STAFF, VIEWER = Person("maria", "manager"), Person("stefan", "staff"), Person("vera", "viewer")
@@ -143,8 +144,11 @@ def test_names_are_chosen_among_a_category(store: Path, photo: bytes) -> None:
     with Matcher.open(store) as found:
         there = {product.sku for product in found.catalogue.products(category=category)}
         lines = review.open_review(found, 2).report.instances
+        assert review.open_review(found, 2).only == f"category {category}"
+        assert {sku for _, _, sku in replay(found, 2).instances} <= {"", *there}
     assert {match.sku for line in lines for match in line.matches} <= there
     assert any(line.matches for line in lines)
+    assert any(category in caption.value for caption in app.caption)
 
 
 def test_a_rerun_scans_nothing_twice(store: Path, photo: bytes) -> None:
@@ -257,6 +261,7 @@ def test_a_manager_makes_a_product_of_an_unknown_crop(store: Path) -> None:
     app = opened(_scans_page, MANAGER, scan="1")
     unknown = next(n for n, one in enumerate(_options(app), 1) if " ? " in one)
     app = checked(picked(app, unknown).radio[0].set_value("new").run())
+    assert "Read on it: " in text(app)
     for label, value in (("SKU", "SOUP-1"), ("Name", "Tomato soup")):
         app = checked(next(box for box in app.text_input if box.label == label).set_value(value).run())
     app = button(app, "Make the product")

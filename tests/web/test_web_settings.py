@@ -337,3 +337,19 @@ def test_words_can_be_read(theme: str, ground: str) -> None:
     assert contrast(colour["codeTextColor"], behind) >= 4.5
     assert contrast(colour["primaryColor"], behind) >= 3  # marks and borders (WCAG 1.4.11)
     assert contrast(colour["primaryColor"], rgb("#ffffff")) >= 4.5  # the words on a primary button
+
+
+def test_a_manager_says_how_long_photos_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from page_helpers import fill, opened, press, quick_store
+
+    from retail_seg.scans import privacy
+
+    folder = quick_store(tmp_path / "store", monkeypatch)
+    app = opened("settings")
+    next(one for one in app.number_input if one.label.startswith("Days")).set_value(30)
+    press(app, "Save the days")
+    assert "for 30 days" in app.success[0].value or "30 days now" in app.success[0].value
+    with fill(folder) as matcher:
+        assert privacy.privacy(matcher).days == 30
+    app = opened("settings", "staff", monkeypatch)
+    assert not [one for one in app.number_input if one.label.startswith("Days")]

@@ -86,7 +86,7 @@ def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float
     small = pad_to(resized(photo, small_width, small_height), segmenter.config.stride)
     entry = segmenter.normalise(small)[None]
     maps = segmenter.maps(photo)
-    labels, confidence = group(maps, segmenter.thresholds)
+    labels, confidence = group(maps, segmenter.thresholds, segmenter.wholeness)
     instances = segmenter.enlarge(maps, labels, confidence, width, height)
     seen = outline(photo, instances, "photo")
     crops, masks = [crop for crop, _ in seen.views], [mask for _, mask in seen.views]
@@ -101,7 +101,7 @@ def _stages(matcher: Matcher, jpeg: bytes) -> tuple[Works, dict[str, tuple[float
             pad_to(resized(photo, small_width, small_height), segmenter.config.stride)
         ),
         "segmentation network": lambda: segmenter._network(entry),
-        "group": lambda: group(maps, segmenter.thresholds),
+        "group": lambda: group(maps, segmenter.thresholds, segmenter.wholeness),
         "enlarge": lambda: segmenter.enlarge(maps, labels, confidence, width, height),
         "cut and outline": lambda: outline(photo, instances, "photo"),
         "prepare crops": lambda: embedder.prepare(crops, masks),

@@ -25,6 +25,7 @@ from retail_seg.rendering.packs import render
 from retail_seg.rendering.surfaces import TABLES, surface
 from retail_seg.rendering.views import View
 from retail_seg.store.enrolment import Upload, embed_prepared, prepare
+from retail_seg.store.opening import open_catalogue
 
 #: Different packs that photos show.
 DESIGNS = 40
@@ -101,7 +102,8 @@ def make_store(folder: Path, labels: int, references: int = 4) -> Path:
     with Matcher.create(folder) as matcher:
         shown = min(DESIGNS, labels)
         real = [real_references(matcher.embedder, number, references) for number in range(shown)]
-        _write(matcher.catalogue, _products(matcher.embedder, real, labels, references))
+        with open_catalogue(folder) as catalogue:
+            _write(catalogue, _products(matcher.embedder, real, labels, references))
         matcher.reindex()
     return folder
 

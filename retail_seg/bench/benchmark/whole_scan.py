@@ -137,6 +137,7 @@ def plain_match(matcher: Matcher, photo: np.ndarray, instances: Instances) -> Se
     from index.ranking import Ranker
     from index.views import upright
     from retail_seg.store.gallery import RANKER, stack
+    from retail_seg.store.opening import open_catalogue
 
     embedder = matcher.embedder
     assert isinstance(embedder, NetworkEmbedder)
@@ -146,12 +147,15 @@ def plain_match(matcher: Matcher, photo: np.ndarray, instances: Instances) -> Se
         queries = unit_rows(embedder.embed([crop for crop, _ in views], [mask for _, mask in views]))
     finally:
         embedder.network = fast
-    ids, vectors = stack(list(matcher.catalogue.iter_vectors()), embedder.dim)
-    if learned := matcher.catalogue.get_setting(RANKER):
+    with open_catalogue(matcher.folder) as catalogue:
+        ids, vectors = stack(list(catalogue.iter_vectors()), embedder.dim)
+        learned = catalogue.get_setting(RANKER)
+    if learned:
         ranker = Ranker.from_bytes(learned.encode())
         queries, vectors = ranker.project(queries), ranker.project(vectors)
     bare = faiss.IndexFlatIP(embedder.dim)
     bare.add(vectors)
     nearest = ids[bare.search(queries, 1)[1][:, 0]]
-    skus = matcher.catalogue.skus_of(int(i) for i in nearest)
+    with open_catalogue(matcher.folder) as catalogue:
+        skus = catalogue.skus_of(int(i) for i in nearest)
     return [skus[int(i)] for i in nearest]

@@ -336,8 +336,7 @@ def _tuned_thresholds(model: Segmenter, job: ComparisonJob, on_progress: OnProgr
     import cv2
 
     from retail_seg.segmentation.segmenter import resized, working_size
-    from retail_seg.segmentation.training.train import score_held
-    from retail_seg.segmentation.training.tuning import look_at, tune
+    from retail_seg.segmentation.training.tuning import look_at, score_held, tune
 
     held = []
     samples = tuning_samples(job)
@@ -348,5 +347,5 @@ def _tuned_thresholds(model: Segmenter, job: ComparisonJob, on_progress: OnProgr
         ids = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
         held += look_at(model, [(large, ids)])
         on_progress(0.7 * done / len(samples), "tuning")
-    best = tune(held, model.thresholds, 60 * TUNING_SHARE * job.minutes, working_seconds)
-    return best, score_held(held, best)["f1_75"]
+    best = tune(held, model.thresholds, 60 * TUNING_SHARE * job.minutes, working_seconds, model.wholeness)
+    return best, score_held(held, best, model.wholeness)["f1_75"]

@@ -23,6 +23,7 @@ from retail_seg.segmentation.formats.base import (
     draw_shapes,
     write_text,
 )
+from retail_seg.system.files import bounded_lines
 
 TITLE = "CSV of boxes"
 BOXES_ONLY = True
@@ -43,7 +44,7 @@ def read(path: Path) -> Iterator[AnnotationSource | AnnotationError]:
     by_photo: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
     try:
         with found.open(newline="", encoding="utf-8-sig") as lines:
-            for number, row in enumerate(csv.DictReader(lines), 2):
+            for number, row in enumerate(csv.DictReader(bounded_lines(lines)), 2):
                 by_photo[PurePosixPath((row["image"] or "").replace("\\", "/")).name].append((number, row))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         yield AnnotationError(f"{found.name}: is not readable CSV ({error}); the rows after that place are lost")

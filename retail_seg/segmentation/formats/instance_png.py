@@ -30,6 +30,7 @@ from retail_seg.segmentation.formats.base import (
     write_png,
     write_text,
 )
+from retail_seg.system.files import bounded_lines
 
 TITLE = "instance-id PNG"
 #: The file of class names and boxes, and its columns of a box.
@@ -142,7 +143,7 @@ def _read_table(folder: Path) -> dict[str, _Row]:
         return told
     try:
         with found.open(newline="", encoding="utf-8-sig") as lines:
-            for row in csv.DictReader(lines):
+            for row in csv.DictReader(bounded_lines(lines)):
                 of_photo, number = told[Path(row["image"]).stem], int(row["instance"])
                 of_photo.classes[number] = row["label"]
                 sides = [row.get(side) or "" for side in SIDES]

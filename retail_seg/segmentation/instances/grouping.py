@@ -2,15 +2,21 @@
 
 Distance and boundary are used as in Naylor et al. (2018) and Chen et al., DCAN (2016); the markers are deliberately
 too many, and neighbours are joined again where the network sees no boundary between them; parts that do not touch are
-joined where they point to the same centre (Cheng et al., Panoptic-DeepLab, 2020).
+joined where they point to the same centre (Cheng et al., Panoptic-DeepLab, 2020). A model that has learned what a whole
+thing looks like chooses among all the ways to join the markers' regions instead (`wholeness`).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
+
+from retail_seg.segmentation.instances.candidates import measures
+from retail_seg.segmentation.instances.merge_tree import MergeTree, grow
+from retail_seg.segmentation.instances.wholeness import Wholeness
 
 #: Levels of the distance map at which a marker may fall apart into several.
 LEVELS = (0.25, 0.4, 0.55, 0.7)
@@ -29,7 +35,8 @@ class Thresholds:
     join        distance of the predicted centres (in radii of the smaller part) below which parts that do not touch
                 are one thing
     min_area    smallest instance, as a share of the photo
-    min_confidence  instances less sure than this are dropped
+    min_confidence  instances less sure than this are dropped; where wholeness is learned, what an instance must be
+                worth to be one
     sliver      in a crowd, instances smaller than this share of a typical one are dropped; 0: never
     small       median diameter of a photo's instances, as a share of the working side, below which a photo that has
                 more pixels is looked at closer (see `zoom`); 0: never
@@ -66,13 +73,59 @@ class Maps:
     offset_y: np.ndarray
 
 
-def group(maps: Maps, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Candidates:
+    """All that the regions (h, w) int32 of one photo may be parts of, and the first grouping (h, w) int32 of them.
+
+    `scores` (n,) says for every node of the tree how well it covers one whole thing, 0 to 1.
+    """
+
+    regions: np.ndarray
+    first: np.ndarray
+    tree: MergeTree
+    scores: np.ndarray
+
+    def choose(self, least: float) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (h, w) int32 1..n and confidence (n,) float32 of the nodes whose scores above `least` add up best."""
+        nodes = self.tree.best_cut(self.scores - least)
+        return self.tree.owners(nodes)[self.regions], self.scores[nodes].astype(np.float32)
+
+
+def group(maps: Maps, thresholds: Thresholds, wholeness: Wholeness | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Labels (h, w) int32 with ids 1..n and the confidence (n,) float32 of each instance.
 
-    Confidence is the mean foreground probability inside, times how clearly the instance is told from the neighbour
-    that it is most easily confused with (1 for one that stands alone).
+    With `wholeness` confidence is how well an instance covers one whole thing. Without, it is the mean foreground
+    probability inside, times how clearly the instance is told from the neighbour that it is most easily confused with
+    (1 for one that stands alone).
     """
-    return select(split(maps, thresholds.foreground), maps, thresholds)
+    regions = split(maps, thresholds.foreground)
+    if wholeness is None or not regions.any():
+        return select(regions, maps, thresholds)
+    return candidates(regions, maps, thresholds, wholeness).choose(thresholds.min_confidence)
+
+
+def candidates(regions: np.ndarray, maps: Maps, thresholds: Thresholds, wholeness: Wholeness) -> Candidates:
+    """The candidates of regions (h, w) int32, at least one."""
+    tree, first, looks = measured(regions, maps, thresholds)
+    return Candidates(regions, first, tree, wholeness(looks))
+
+
+def measured(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[MergeTree, np.ndarray, np.ndarray]:
+    """The tree of regions, their first grouping (h, w) int32, and what its nodes look like, see `candidates.MEASURES`.
+
+    What the first grouping joins across a gap is a candidate as well.
+    """
+    pairs, evidence, lengths = _neighbours(regions, maps)
+    first = _join_by_rules(regions, pairs, evidence, maps, thresholds)
+    gaps = _across_gaps(regions, first, pairs)
+    tree = grow(
+        int(regions.max()),
+        np.concatenate([pairs, gaps]),
+        np.concatenate([evidence, np.full(len(gaps), thresholds.merge)]),
+        np.concatenate([lengths, np.ones(len(gaps))]),
+    )
+    offsets = (maps.offset_x, maps.offset_y)
+    return tree, first, measures(tree, regions, first, maps.foreground, maps.distance, offsets)
 
 
 def split(maps: Maps, foreground: float) -> np.ndarray:
@@ -87,15 +140,35 @@ def split(maps: Maps, foreground: float) -> np.ndarray:
 
 def select(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
     """Regions ► labels and confidence: neighbours without evidence of separation become one, the unlikely go."""
-    pairs, evidence = _neighbours(regions, maps)
-    joined = _merge(regions, pairs, evidence, thresholds.merge)
-    joined = _join_parts(_drop_small(joined, 0.25 * thresholds.min_area), maps, thresholds.join)
-    joined = _drop_small(joined, thresholds.min_area)
-    joined = _drop_slivers(joined, thresholds.sliver)
+    pairs, evidence, _ = _neighbours(regions, maps)
+    joined = _join_by_rules(regions, pairs, evidence, maps, thresholds)
     confidence = _confidence(joined, maps)
     keep = confidence >= thresholds.min_confidence
     renumber = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
     return renumber[joined], confidence[keep].astype(np.float32)
+
+
+def _join_by_rules(
+    regions: np.ndarray, pairs: np.ndarray, evidence: np.ndarray, maps: Maps, thresholds: Thresholds
+) -> np.ndarray:
+    """Labels (h, w) int32 1..n: what thresholds make of regions, before the unlikely go."""
+    joined = _merge(regions, pairs, evidence, thresholds.merge)
+    joined = _join_parts(_drop_small(joined, 0.25 * thresholds.min_area), maps, thresholds.join)
+    return _drop_slivers(_drop_small(joined, thresholds.min_area), thresholds.sliver)
+
+
+def _across_gaps(regions: np.ndarray, first: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Pairs (k, 2) of ids of regions that do not touch, one from each part of what was joined across a gap."""
+    label = np.zeros(int(regions.max()) + 1, np.int64)
+    label[regions] = first
+    parent = np.arange(len(label))
+    for a, b in pairs:
+        if label[a] == label[b] and parent[a] != parent[b]:
+            parent[parent == parent[b]] = parent[a]
+    parts: dict[int, list[int]] = {}
+    for part in np.unique(parent[label > 0]):
+        parts.setdefault(int(label[part]), []).append(int(part))
+    return np.array([pair for one in parts.values() for pair in pairwise(one)], np.int64).reshape(-1, 2)
 
 
 def _markers(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -136,8 +209,8 @@ def _components(mask: np.ndarray) -> np.ndarray:
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
 
 
-def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
-    """Touching pairs (k, 2) of region ids and the evidence (k,) in 0..1 that they are two things.
+def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Touching pairs (k, 2) of region ids, the evidence (k,) in 0..1 that they are two things, and their contact (k,).
 
     The evidence is the mean boundary probability along the line where they meet. What else was tried on pairs of
     known scenes (distance of the predicted centres, depth of the saddle between the peaks, sizes) added nothing to it.
@@ -156,10 +229,9 @@ def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray
     key = np.concatenate(first).astype(np.int64) * many + np.concatenate(second)
     keys, which = np.unique(key, return_inverse=True)
     pairs = np.stack([keys // many, keys % many], 1)
-    if not len(pairs):
-        return pairs, np.zeros(0)
-    line = np.bincount(which, weights=np.concatenate(strength)) / np.bincount(which)
-    return pairs, line
+    lengths = np.bincount(which, minlength=len(keys)).astype(float)
+    total = np.bincount(which, weights=np.concatenate(strength), minlength=len(keys))
+    return pairs, total / np.maximum(lengths, 1), lengths
 
 
 def _centre_distance(labels: np.ndarray, maps: Maps, pairs: np.ndarray) -> np.ndarray:
@@ -200,7 +272,7 @@ def _join_parts(labels: np.ndarray, maps: Maps, limit: float) -> np.ndarray:
     centres, areas = _centres(labels, maps)
     reach = limit * float(np.sqrt(areas.max() / np.pi))
     close = np.sort(cKDTree(centres).query_pairs(reach, output_type="ndarray").reshape(-1, 2), axis=1) + 1
-    touching, _ = _neighbours(labels, maps)
+    touching, _, _ = _neighbours(labels, maps)
     known = {(int(a), int(b)) for a, b in touching}
     pairs = np.array([pair for pair in close if (int(pair[0]), int(pair[1])) not in known]).reshape(-1, 2)
     if not len(pairs):
@@ -233,7 +305,7 @@ def _confidence(labels: np.ndarray, maps: Maps) -> np.ndarray:
     counts = np.maximum(np.bincount(labels.ravel(), minlength=n + 1)[1:], 1)
     sure = np.bincount(labels.ravel(), weights=maps.foreground.ravel(), minlength=n + 1)[1:] / counts
     clear = np.ones(n)
-    pairs, evidence = _neighbours(labels, maps)
+    pairs, evidence, _ = _neighbours(labels, maps)
     for (a, b), value in zip(pairs, evidence, strict=True):
         clear[a - 1], clear[b - 1] = min(clear[a - 1], value), min(clear[b - 1], value)
     return np.asarray(sure * np.clip(0.5 + clear, 0, 1))

@@ -376,17 +376,12 @@ def _turn(rgba: np.ndarray, scale: float, angle: float, rng: np.random.Generator
     return cv2.warpAffine(rgba, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
 
 
-def source_of(photo: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> SceneSource:
-    """Cut-outs, the empty background and the photo itself, of one annotated photo at OVERSAMPLING × working size.
-
-    `known` are the labels to learn from the photo itself, where they differ from those that things are cut out by.
-    """
+def source_of(photo: np.ndarray, labels: np.ndarray) -> SceneSource:
+    """Cut-outs, the empty background and the photo itself, of one annotated photo at OVERSAMPLING × working size."""
     k = 1 / OVERSAMPLING
     small = cv2.resize(photo, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
     where = cv2.resize((labels != 0).astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return SceneSource(
-        tuple(cut_out(photo, labels)), (paint_out(small, where),), ((photo, labels if known is None else known),)
-    )
+    return SceneSource(tuple(cut_out(photo, labels)), (paint_out(small, where),), ((photo, labels),))
 
 
 def joined(sources: Sequence[SceneSource]) -> SceneSource:

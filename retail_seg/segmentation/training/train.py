@@ -19,11 +19,11 @@ from torch import nn
 
 from retail_seg.errors import TrainingError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
-from retail_seg.segmentation.instances.grouping import Thresholds, group
+from retail_seg.segmentation.instances.grouping import Thresholds
+from retail_seg.segmentation.instances.wholeness import LEAST_WORTH, Wholeness
 from retail_seg.segmentation.network.architectures import build
 from retail_seg.segmentation.network.config import UNET
-from retail_seg.segmentation.samples import at_working_size, doubted, resized_sample
-from retail_seg.segmentation.scores import score
+from retail_seg.segmentation.samples import at_working_size, resized_sample
 from retail_seg.segmentation.segmenter import (
     SHIPPED,
     WEIGHTS,
@@ -35,7 +35,7 @@ from retail_seg.segmentation.training.cards import training_card
 from retail_seg.segmentation.training.fitting import Fit, Sample, cosine, to_tensors
 from retail_seg.segmentation.training.manifest import held_back, labels_hash
 from retail_seg.segmentation.training.synthesis import OVERSAMPLING, SceneSource, SceneStyle, compose, joined, source_of
-from retail_seg.segmentation.training.tuning import HeldSample, look_at, tune
+from retail_seg.segmentation.training.tuning import look_at, score_held, tune
 from retail_seg.system.interrupts import sigterm_interrupts
 
 MIN_PHOTOS = 3
@@ -49,9 +49,8 @@ class Recipe:
     """How training goes about it. `canvas` is the size of a training sample (w, h) in working pixels.
 
     `composed_checks` scenes are looked at in every evaluation, `tuning_scenes` once, to tune and to score on. A model's
-    pretrained encoder keeps its first `frozen` blocks; the others learn at `encoder_rate` times the learning rate.
-    `doubt` leaves what may be background in a box out of the loss; without it, which measured better, all of a box is
-    product.
+    pretrained encoder keeps its first `frozen` blocks; the others learn at `encoder_rate` times the learning rate. All
+    of a box is product: leaving its corners, or what GrabCut finds to be shelf, out of the loss measured worse.
     """
 
     batch: int = 4
@@ -64,7 +63,6 @@ class Recipe:
     tuning_scenes: int = 32
     frozen: int = 7
     encoder_rate: float = 0.3
-    doubt: bool = False
     style: SceneStyle = field(default_factory=SceneStyle)
     config: SegmenterConfig = field(default_factory=SegmenterConfig)
 
@@ -190,6 +188,7 @@ class _Run:
         self.clock, self.begun, self.limit, self.steps = clock, clock(), seconds, steps
         self.config = recipe.config
         self.thresholds = Thresholds()
+        self.wholeness: Wholeness | None = None
         self.scores: dict[str, float] = {}
         self.scene_scores: dict[str, float] = {}
         self.history: list[float] = []
@@ -207,14 +206,10 @@ class _Run:
         else:
             frozen, slower = self.recipe.frozen, self.recipe.encoder_rate
             self.fit = Fit(self.config, net, self.recipe.rate_pretrained, frozen=frozen, encoder_rate=slower)
-        whole = [at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
-        samples = whole
-        if self.recipe.doubt:
-            samples = [doubted(one, a) for one, a in zip(whole, self.annotated, strict=True)]
+        samples = [at_working_size(a, self.config.side * OVERSAMPLING) for a in self.annotated]
         self.held = self._held_back(hold_back)
         checked = self.held or list(range(len(samples)))
-        # A cut-out is all of its box: pasted, its corners belong to it.
-        sources = [source_of(*one, soft) for one, (_, soft) in zip(whole, samples, strict=True)]
+        sources = [source_of(*one) for one in samples]
         self.everything = joined(sources)
         self.source = joined([s for i, s in enumerate(sources) if i not in self.held])
         self.checks = [resized_sample(samples[i], self.config.side) for i in checked]
@@ -228,7 +223,9 @@ class _Run:
             return build(self.config)
         model = Segmenter.load(start)
         self.start = f"{model.name} {model.fingerprint}"
-        self.config = model.config
+        self.config, self.wholeness = model.config, model.wholeness
+        if self.wholeness:
+            self.thresholds = Thresholds(min_confidence=LEAST_WORTH)
         return model.net
 
     def _held_back(self, wanted: bool | Collection[Path]) -> list[int]:
@@ -303,7 +300,7 @@ class _Run:
         before = self.clock()
         model = self._model()
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes[: self.recipe.composed_checks])
-        value = 0.5 * (score_held(photos, self.thresholds)["f1_75"] + score_held(scenes, self.thresholds)["f1_75"])
+        value = 0.5 * sum(score_held(seen, self.thresholds, self.wholeness)["f1_75"] for seen in (photos, scenes))
         self.history.append(value)
         self.evaluation_seconds = max(self.evaluation_seconds, self.clock() - before)
         self.progress(TrainingStep("check", self.fit.steps, loss, value, self.seconds, share))
@@ -318,15 +315,15 @@ class _Run:
         photos, scenes = look_at(model, self.checks), look_at(model, self.scenes)
         # A fixed amount of work is done to its end, so that its result hangs on no clock.
         seconds = min(60.0, 0.06 * self.limit) if self.steps is None else float("inf")
-        self.thresholds = tune([*photos, *scenes], self.thresholds, seconds, self.clock)
-        self.scores = score_held(photos, self.thresholds) if self.held else {}
-        self.scene_scores = score_held(scenes, self.thresholds)
+        self.thresholds = tune([*photos, *scenes], self.thresholds, seconds, self.clock, self.wholeness)
+        self.scores = score_held(photos, self.thresholds, self.wholeness) if self.held else {}
+        self.scene_scores = score_held(scenes, self.thresholds, self.wholeness)
         self.tuned = True
         self.progress(TrainingStep("tune", self.fit.steps, 0.0, self.scene_scores["f1_75"], self.seconds, self.share()))
         self.evaluation_seconds = max(self.evaluation_seconds, 0.3 * (self.clock() - before))
 
     def _model(self) -> Segmenter:
-        return Segmenter(self.config, self.thresholds, self.fit.average, self.folder.name)
+        return Segmenter(self.config, self.thresholds, self.fit.average, self.folder.name, self.wholeness)
 
     # -- interrupted and resumed -----------------------------------------------------------------------------
 
@@ -391,8 +388,3 @@ class _Run:
         )
         self._model().save(self.folder, training_card(result.to_json(), self.config))
         return result
-
-
-def score_held(held: Sequence[HeldSample], thresholds: Thresholds) -> dict[str, float]:
-    """Scores at working size of held-back samples, see scores.Scores."""
-    return dict(score((h.labels, group(h.maps, thresholds)[0]) for h in held).rounded())

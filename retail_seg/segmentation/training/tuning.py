@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from retail_seg.segmentation.boxes import IGNORE
-from retail_seg.segmentation.instances.grouping import Maps, Thresholds, select, split
+from retail_seg.segmentation.instances.grouping import Candidates, Maps, Thresholds, candidates, group, select, split
+from retail_seg.segmentation.instances.wholeness import Wholeness
 from retail_seg.segmentation.instances.zoom import FirstLook
 from retail_seg.segmentation.scores import score
 from retail_seg.segmentation.segmenter import Segmenter
@@ -23,6 +24,8 @@ GRID: dict[str, tuple[float, ...]] = {
     "min_confidence": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "sliver": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
 }
+#: The same where wholeness is learned: all that is left to tune is what an instance must be worth.
+WORTHS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 FOREGROUND = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 #: A threshold leaves its default only for a gain in score larger than this: with some forty samples, three scenes
 #: whose counts turn right are worth .03; what was tuned for less did worse than the default on photos not seen.
@@ -53,7 +56,11 @@ def _seen(maps: Maps, labels: np.ndarray) -> HeldSample:
 
 
 def tune(
-    held: Sequence[HeldSample], start: Thresholds, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+    held: Sequence[HeldSample],
+    start: Thresholds,
+    seconds: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
+    wholeness: Wholeness | None = None,
 ) -> Thresholds:
     """The thresholds that score best on `held`, searched one after the other from `start` while `seconds` last.
 
@@ -66,6 +73,8 @@ def tune(
     if overlap[best_value] > overlap.get(start.foreground, 0.0) + WORTH_FOREGROUND:
         start = replace(start, foreground=best_value)
     regions = [split(h.maps, start.foreground) for h in held]
+    if wholeness is not None:
+        return _tuned_worth(held, regions, start, wholeness)
     best, best_score = start, quality(held, regions, start)
     for name, values in GRID.items():
         if clock() > end:
@@ -76,6 +85,23 @@ def tune(
             level = [v for v in values if tried[v] > tried[value] - 1e-9]
             best, best_score = replace(best, **{name: level[len(level) // 2]}), tried[value]
     return best
+
+
+def _tuned_worth(
+    held: Sequence[HeldSample], regions: Sequence[np.ndarray], start: Thresholds, wholeness: Wholeness
+) -> Thresholds:
+    """The start with the worth of an instance that scores best; its candidates are looked at once."""
+    some = [candidates(r, h.maps, start, wholeness) if r.any() else None for h, r in zip(held, regions, strict=True)]
+    tried = {
+        value: _quality(held, [_chosen(c, r, value) for c, r in zip(some, regions, strict=True)]) for value in WORTHS
+    }
+    before = tried.get(start.min_confidence, 0.0)
+    value = max(tried, key=lambda v: tried[v])
+    return replace(start, min_confidence=value) if tried[value] > before + WORTH else start
+
+
+def _chosen(candidates: Candidates | None, regions: np.ndarray, worth: float) -> np.ndarray:
+    return candidates.choose(worth)[0] if candidates is not None else regions
 
 
 def typical_size(held: Sequence[HeldSample]) -> float:
@@ -95,5 +121,16 @@ def foreground_iou(held: Sequence[HeldSample], limit: float) -> float:
 
 def quality(held: Sequence[HeldSample], regions: Sequence[np.ndarray], thresholds: Thresholds) -> float:
     """What tuning raises: mean of F1 at IoU .5 and .75 and of the share of samples with the exact count."""
-    s = score((h.labels, select(r, h.maps, thresholds)[0]) for h, r in zip(held, regions, strict=True))
+    return _quality(held, [select(r, h.maps, thresholds)[0] for h, r in zip(held, regions, strict=True)])
+
+
+def _quality(held: Sequence[HeldSample], found: Sequence[np.ndarray]) -> float:
+    s = score((h.labels, labels) for h, labels in zip(held, found, strict=True))
     return (s.f1_50 + s.f1_75 + s.exact_count) / 3
+
+
+def score_held(
+    held: Sequence[HeldSample], thresholds: Thresholds, wholeness: Wholeness | None = None
+) -> dict[str, float]:
+    """Scores at working size of held-back samples, see scores.Scores."""
+    return dict(score((h.labels, group(h.maps, thresholds, wholeness)[0]) for h in held).rounded())

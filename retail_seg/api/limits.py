@@ -1,0 +1,59 @@
+"""What is taken from outside at most; stated in the OpenAPI document and tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Bytes of one photo's file.
+PHOTO_BYTES = 20 * 10**6
+#: Bytes that an encoding may add around a photo: the form's fields and borders.
+AROUND = 64 * 1024
+#: Bytes of any other body in JSON.
+JSON_BYTES = 10**6
+#: Photos in one request that gives a product pictures, and bytes of such a request.
+PHOTOS, PHOTOS_BYTES = 20, 64 * 10**6
+#: Bytes of a file to import; the room that looks uploads through has the same limit.
+IMPORT_BYTES = 200 * 2**20
+#: Items on a page.
+PAGE = 100
+#: Characters of a cursor, a key or another text in a header or address.
+TEXT = 512
+#: Bytes of a refused body that are read and dropped, and seconds spent on it, so that its sender hears the refusal.
+DROPPED_BYTES, DROPPED_SECONDS = 256 * 2**20, 10.0
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What one server takes on.
+
+    rate     requests a second of one token, twice as many in a burst; 0: no limit
+    waiting  questions for the networks that may wait; more are refused with 503
+    writing  changes that embed pictures, and wait
+    bodies   bytes of bodies that are held in memory at once
+    longest  seconds of work that may wait, however few questions it is
+    batch    photos that are scanned together; eight times as many crops are named together
+    threads  requests that read the catalogue at once; each thread has a connection with a cache of 16 MB
+    moment   seconds that a batch waits for more
+    patience seconds that a server which is told to end gives what it took
+    """
+
+    rate: float = 100.0
+    waiting: int = 32
+    writing: int = 16
+    bodies: int = 400 * 10**6
+    longest: float = 10.0
+    batch: int = 2
+    threads: int = 8
+    moment: float = 0.004
+    patience: float = 30.0
+
+
+def body_limit(path: str, media_type: str) -> int:
+    """Bytes that the body of a request to this path may have: a form has a photo as it is, JSON in base64."""
+    if path in ("/v1/scan", "/v1/match") or path.endswith("/infer"):
+        return (PHOTO_BYTES if media_type.startswith("multipart/") else PHOTO_BYTES * 4 // 3) + AROUND
+    if path == "/v1/imports":
+        return IMPORT_BYTES + AROUND
+    if path in ("/v1/products", "/v1/checks") or path.endswith("/references"):
+        return PHOTOS_BYTES + AROUND
+    return JSON_BYTES

@@ -1,0 +1,1 @@
+"""Made shelves with known faults, checked: precision and recall of each status."""

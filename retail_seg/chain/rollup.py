@@ -1,0 +1,110 @@
+"""Reports of many shops ► figures of the chain by week, with DuckDB: columns are read, never whole reports.
+
+Reports lie in folders that say whose they are: `shop=12/day=2026-11-26/`, the lines of `scan` as JSON Lines (`.jsonl`,
+`.json`, also with `.gz`) or as Parquet with the same columns. That is Hive's partitioning, which all such tools read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from retail_seg.errors import ChainError, MissingExtraError
+
+#: What is read of a report, and as what.
+_COLUMNS = {
+    "image": "VARCHAR",
+    "instances": "STRUCT(sku VARCHAR, certainty VARCHAR, matches STRUCT(sku VARCHAR)[])[]",
+    "snapshot": "VARCHAR",
+}
+_HIVE = "hive_partitioning = true, hive_types = {'shop': 'VARCHAR', 'day': 'DATE'}"
+_SOURCES = {
+    (".jsonl", ".json", ".jsonl.gz", ".json.gz"): (
+        f"read_json(?, format = 'newline_delimited', columns = {_COLUMNS!r}, {_HIVE})"
+    ),
+    (".parquet",): f"read_parquet(?, union_by_name = true, {_HIVE})",
+}
+#: Instances as they are counted, of whatever more a Parquet file holds of them.
+_INSTANCES = """[{'sku': i.sku, 'certainty': i.certainty, 'matches': [{'sku': m.sku} for m in i.matches]}
+    for i in instances]"""
+_REPORTS = f"""SELECT shop, day, date_trunc('week', day)::DATE AS week, image, {_INSTANCES} AS instances,
+    %s AS snapshot FROM """
+#: A facing is of the product that it surely is, else of the one that it is likely to be.
+_FACINGS = """SELECT shop, week, day, i.certainty AS certainty,
+    coalesce(i.sku, CASE WHEN i.certainty = 'likely' THEN i.matches[1].sku END) AS sku
+    FROM (SELECT shop, week, day, unnest(instances) AS i FROM reports)"""
+_WEEKS = f"""WITH facings AS ({_FACINGS}), photos AS (
+        SELECT shop, week, count(*) AS photos, count(DISTINCT day) AS days,
+            list_sort(list_distinct(list(snapshot) FILTER (snapshot IS NOT NULL))) AS snapshots
+        FROM reports GROUP BY ALL),
+    counted AS (
+        SELECT shop, week, count(*) AS facings, count(*) FILTER (certainty = 'sure') AS sure,
+            count(*) FILTER (certainty = 'likely') AS likely, count(*) FILTER (sku IS NULL) AS "unknown"
+        FROM facings GROUP BY ALL)
+    SELECT shop, strftime(week, '%Y-%m-%d') AS week, days, photos, coalesce(facings, 0) AS facings,
+        coalesce(sure, 0) AS sure, coalesce(likely, 0) AS likely, coalesce("unknown", 0) AS "unknown",
+        coalesce(snapshots, []) AS snapshots
+    FROM photos LEFT JOIN counted USING (shop, week) ORDER BY shop, week"""
+_PRODUCTS = f"""WITH facings AS ({_FACINGS}), days AS (
+        SELECT shop, week, count(DISTINCT day) AS days FROM reports GROUP BY ALL),
+    counted AS (
+        SELECT shop, week, sku, count(*) AS facings, count(DISTINCT day) AS seen
+        FROM facings WHERE sku IS NOT NULL GROUP BY ALL)
+    SELECT shop, strftime(week, '%Y-%m-%d') AS week, sku, facings,
+        round(facings / sum(facings) OVER (PARTITION BY shop, week), 4) AS share, round(seen / days, 4) AS availability
+    FROM counted JOIN days USING (shop, week) ORDER BY shop, week, sku"""
+
+
+def weeks(folder: Path) -> list[dict[str, Any]]:
+    """A row for each shop and week (its Monday): days, photos, facings by certainty, and the snapshots that answered.
+
+    Raises ChainError where no report lies there, or one cannot be read.
+    """
+    return _rows(folder, _WEEKS)
+
+
+def products(folder: Path) -> list[dict[str, Any]]:
+    """A row for each shop, week and product: facings that are surely or likely it, their share, its availability.
+
+    The share is of the shop's facings that are some product; the availability is the share of the days with reports on
+    which it was seen. Raises ChainError.
+    """
+    return _rows(folder, _PRODUCTS)
+
+
+def _rows(folder: Path, query: str) -> list[dict[str, Any]]:
+    try:
+        import duckdb
+    except ImportError:
+        raise MissingExtraError("figures need DuckDB; install it with `pip install retail-seg[report]`") from None
+
+    with duckdb.connect() as connection:
+        try:
+            connection.execute(
+                "CREATE TEMP TABLE reports (shop VARCHAR, day DATE, week DATE, image VARCHAR, "
+                f"instances {_COLUMNS['instances']}, snapshot VARCHAR)"
+            )
+            for source, files in _found(folder):
+                named = connection.execute(f"DESCRIBE SELECT * FROM {source}", [files]).fetchall()
+                snapshot = "snapshot" if "snapshot" in {row[0] for row in named} else "NULL"
+                connection.execute(f"INSERT INTO reports {_REPORTS % snapshot}{source}", [files])
+            found = connection.execute(query)
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        except duckdb.Error as error:
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise ChainError(f"{folder}: a report cannot be read ({reason}); mend it or move it away") from None
+
+
+def _found(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """(what reads them, files) of each form's reports; raises ChainError for none, and for one that is nobody's."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    reports = {source: [p for p in paths if p.name.endswith(ends)] for ends, source in _SOURCES.items()}
+    if not any(reports.values()):
+        raise ChainError(f"{folder}: holds no reports; lay lines of `retail-seg scan` down as shop=…/day=…/*.jsonl")
+    for path in (path for found in reports.values() for path in found):
+        keys = [part.split("=")[0] for part in path.relative_to(folder).parts[:-1] if "=" in part]
+        if sorted(keys) != ["day", "shop"]:
+            raise ChainError(f"{path}: lies in no folder shop=…/day=…, so nobody knows whose it is; move it there")
+    yield from ((source, [str(path) for path in found]) for source, found in reports.items() if found)
