@@ -103,9 +103,9 @@ class Calibration:
         `products` is the number of products among which was searched, where it is a part of the catalogue; `favour`
         (n, k) the logarithm of how much likelier than others a candidate is beforehand.
         """
-        scale = self.scale if products is None else self.scale.among(products)
-        plain = probabilities(found, self.plain, scale, self.policy.shift, favour)
-        looked = probabilities(found, self.looked, scale, self.policy.shift, favour)
+        shift = self.policy.shift + (0.0 if products is None else self.scale.rarer(found, products))
+        plain = probabilities(found, self.plain, self.scale, shift, favour)
+        looked = probabilities(found, self.looked, self.scale, shift, favour)
         seen = np.any(found.inliers >= 0, axis=1, keepdims=True)
         return np.where(seen, looked, plain)
 
@@ -136,7 +136,7 @@ class Calibration:
         """What `to_json` gave; raises IndexingError for anything else."""
         try:
             return cls(
-                Scale(**values["scale"]),
+                Scale(*(values["scale"][name] for name in ("centre", "spread", "products"))),
                 Weights.from_json(values["looked"]),
                 Weights.from_json(values["plain"]),
                 Policy(**values["policy"]),
@@ -232,19 +232,7 @@ def _scale(missing: Found, prior: Prior, products: int) -> Scale:
     # about their own mean: that the prior lies elsewhere does not make the scores differ more
     square = ((best - mean) ** 2).sum() + _PRIOR_TRIALS * prior.spread**2
     spread = float(max(np.sqrt(square / count), _LEAST_SPREAD))
-    return Scale(float(centre), spread, _per_halving(missing.score), products)
-
-
-def _per_halving(score: np.ndarray) -> float:
-    """How much lower the best of scores (n, k), by falling score, is on average when every second is drawn out.
-
-    The first is in a half with probability 1/2, the second is its best with 1/4, and so on.
-    """
-    full = score[np.isfinite(score).all(axis=1)] if score.size else score
-    if len(full) == 0 or full.shape[1] < 2:
-        return 0.0
-    chance = 0.5 ** np.arange(1, full.shape[1] + 1)
-    return float((full[:, 0] - full @ (chance / chance.sum())).mean())
+    return Scale(float(centre), spread, products)
 
 
 def _kept(missing: Found) -> tuple[Kept, ...]:

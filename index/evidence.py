@@ -8,7 +8,8 @@ much agreeing local features count for beside the cosine) and say how sure the f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ STRENGTH = 20.0
 
 _FEWEST_POINTS, _MOST_SHARE = 20, 0.25  # keypoints that a share counts at least, and the share that says all
 _LEAST = 1e-12
+_LEAST_BEST = -2.0  # spreads from the centre: how rare lower scores are, no distribution is sure to tell
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,22 @@ class Found:
 
 @dataclass(frozen=True)
 class Scale:
-    """Best scores that products missing from a catalogue of `products` reach: their mean and spread.
-
-    `per_halving` is how much lower the mean lies in a catalogue of half the size.
-    """
+    """Best scores that products missing from a catalogue of `products` reach: their mean and spread."""
 
     centre: float
     spread: float
-    per_halving: float = 0.0
     products: int = 1
 
-    def among(self, products: int) -> Scale:
-        """The scale of a search among fewer products."""
-        halvings = max(0.0, float(np.log2(self.products / max(products, 1))))
-        return replace(self, centre=self.centre - halvings * self.per_halving, products=max(products, 1))
+    def rarer(self, found: Found, products: int) -> np.ndarray:
+        """The logarithm (n,) by which odds of none of them grow where only so many of the products were searched.
+
+        A product that is there scores what it scores among all, one that is missing meets fewer that resemble it: the
+        best of N scores is distributed as F, that of M of them as F^(M/N), and their densities are as M/N F^(M/N - 1).
+        F is Gumbel's, of the largest of many (1935).
+        """
+        share = min(max(products, 1) / self.products, 1.0)
+        best = (found.score.max(axis=1, initial=-np.inf) - self.centre) / self.spread
+        return np.log(share) + (1 - share) * np.exp(-np.euler_gamma - np.pi / sqrt(6) * np.maximum(best, _LEAST_BEST))
 
 
 @dataclass(frozen=True)
@@ -140,11 +144,12 @@ def features(found: Found, scale: Scale) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def probabilities(
-    found: Found, weights: Weights, scale: Scale, shift: float = 0.0, favour: np.ndarray | None = None
+    found: Found, weights: Weights, scale: Scale, shift: float | np.ndarray = 0.0, favour: np.ndarray | None = None
 ) -> np.ndarray:
     """Probabilities (n, k + 1) of each candidate and, last, of none of them; every row sums to one.
 
-    `shift` is the logarithm by which the odds of none of them grow, `favour` (n, k) that of each candidate.
+    `shift`, one or (n,), is the logarithm by which the odds of none of them grow, `favour` (n, k) that of each
+    candidate.
     """
     candidate, none, there = features(found, scale)
     utility = candidate @ np.array(weights.candidate) + (0.0 if favour is None else favour)

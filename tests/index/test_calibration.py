@@ -26,7 +26,7 @@ from index.priors import prior_of
 from index.projection import Projection, ProjectionRecipe
 
 PRIOR = prior_of("some-network")
-SCALE = Scale(0.5, 0.1, 0.05, 64)
+SCALE = Scale(0.5, 0.1, 64)
 WEIGHTS = Weights((2.0, 1.0, 1.0), (1.0, 1.0, 1.0))
 
 
@@ -98,10 +98,18 @@ def test_more_agreement_with_one_speaks_for_it_and_with_two_against_both() -> No
 
 
 def test_a_search_among_fewer_products_meets_less_likeness() -> None:
-    part = SCALE.among(16)
-    assert (part.centre, part.products) == (pytest.approx(0.5 - 2 * 0.05), 16)
-    assert SCALE.among(64) == SCALE
-    assert SCALE.among(1000).centre == SCALE.centre
+    rng = np.random.default_rng(0)
+    among_all, among_few = (rng.gumbel(size=(200_000, count)).max(axis=1) for count in (64, 4))
+    scale = Scale(float(among_all.mean()), float(among_all.std()), 64)
+    for low, high in ((3.0, 3.2), (4.0, 4.2), (6.0, 6.5)):
+        few, all_of_them = (np.mean((best > low) & (best < high)) for best in (among_few, among_all))
+        found = Found.not_looked_at(np.array([[(low + high) / 2]]))
+        assert scale.rarer(found, 4)[0] == pytest.approx(np.log(few / all_of_them), abs=0.2)
+    # a product that is there keeps its score: what resembles little is sooner none of a few, what resembles much later
+    low, high = (SCALE.rarer(Found.not_looked_at(np.array([[score, 0.1]])), 4)[0] for score in (0.3, 0.8))
+    assert low > 0 > high > np.log(4 / 64) - 1e-9
+    np.testing.assert_allclose(SCALE.rarer(found, 64), 0)
+    np.testing.assert_allclose(SCALE.rarer(found, 1000), 0)
 
 
 def test_weights_are_found_again_from_many_crops() -> None:
