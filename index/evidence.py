@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 #: Numbers that speak for a candidate, and for none of them; see `features`.
-CANDIDATE_FEATURES, NONE_FEATURES = 3, 3
+CANDIDATE_FEATURES, NONE_FEATURES = 3, 4
 #: What stands in place of the right candidate's column: the product is not in the catalogue; it is, but no candidate.
 MISSING, BEYOND = -1, -2
 #: Agreeing local features that any two packs show.
@@ -24,6 +24,7 @@ CHANCE = 3
 STRENGTH = 20.0
 
 _FEWEST_POINTS, _MOST_SHARE = 20, 0.25  # keypoints that a share counts at least, and the share that says all
+_POINTS, _SCALED = 64, 3.0  # keypoints of a crop that is neither sharp nor blurred; of the logarithm of how many more
 _LEAST = 1e-12
 _LEAST_BEST = -2.0  # spreads from the centre: how rare lower scores are, no distribution is sure to tell
 
@@ -92,8 +93,13 @@ class Weights:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Weights:
-        """From the plain values of a JSON document; KeyError, TypeError or ValueError for anything else."""
+        """From the plain values of a JSON document; KeyError, TypeError or ValueError for anything else.
+
+        Stores that learned before the fourth number of none of them was there give it no weight.
+        """
         found = cls(tuple(map(float, values["candidate"])), tuple(map(float, values["none"])))
+        if len(found.none) == NONE_FEATURES - 1:
+            found = cls(found.candidate, (*found.none, 0.0))
         if (len(found.candidate), len(found.none)) != (CANDIDATE_FEATURES, NONE_FEATURES):
             raise ValueError(f"{len(found.candidate)} and {len(found.none)} weights")
         return found
@@ -126,12 +132,14 @@ class Answered:
 
 
 def features(found: Found, scale: Scale) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What speaks for the candidates (n, k, 3), for none of them (n, 3), and which candidates there are (n, k) bool.
+    """What speaks for the candidates (n, k, 3), for none of them (n, 4), and which candidates there are (n, k) bool.
 
     Of a candidate: its score in spreads above the centre; the logarithm of how many local features agree; and their
     share of those that the crop has, for three of twenty say more than three of two hundred. Of none of them: a
-    constant, and the second largest of either number, for what agrees with two sisters (a brand's mark, the shape of a
-    can) tells neither.
+    constant; the second largest of either number, for what agrees with two sisters (a brand's mark, the shape of a can)
+    tells neither; and the logarithm of how many features the crop has, for a sharp crop that agrees with nothing is
+    sooner a stranger than a blurred one. How much sooner differs between stores (a phone's photos agree with a phone's,
+    a studio's with few), so this number is a large one: its weight moves easily away from what is true of most.
     """
     there = np.isfinite(found.score)
     above = (np.where(there, found.score, scale.centre) - scale.centre) / scale.spread
@@ -140,7 +148,8 @@ def features(found: Found, scale: Scale) -> tuple[np.ndarray, np.ndarray, np.nda
     candidate = np.stack([above, np.log1p(np.maximum(agreeing - CHANCE, 0)), share], axis=2)
     local = candidate[..., 1:]
     second = np.partition(local, -2, axis=1)[:, -2] if local.shape[1] > 1 else np.zeros((len(found), 2))
-    return candidate, np.concatenate([np.ones((len(found), 1)), second], axis=1), there
+    many = np.where(found.points > 0, _SCALED * np.log((1 + found.points) / _POINTS), 0.0)
+    return candidate, np.concatenate([np.ones((len(found), 1)), second, many[:, None]], axis=1), there
 
 
 def probabilities(
@@ -161,8 +170,10 @@ def learn(answered: Answered, scale: Scale, start: Weights, strength: float = ST
     return learn_together([(answered, scale)], start, strength)
 
 
-def learn_together(parts: Sequence[tuple[Answered, Scale]], start: Weights, strength: float = STRENGTH) -> Weights:
-    """The same from the crops of several catalogues, each with its own scale."""
+def learn_together(
+    parts: Sequence[tuple[Answered, Scale]], start: Weights, strength: float | np.ndarray = STRENGTH
+) -> Weights:
+    """The same from the crops of several catalogues, each with its own scale; `strength` may be one a weight."""
     from scipy.optimize import minimize
 
     told = [features(answered.found, scale) for answered, scale in parts]
@@ -179,7 +190,7 @@ def learn_together(parts: Sequence[tuple[Answered, Scale]], start: Weights, stre
         off = given * weight[:, None]
         off[rows, column] -= weight
         slope = np.concatenate([np.einsum("nc,nck->k", off[:, :-1], candidate), off[:, -1] @ none])
-        return float(nll + strength / 2 * (away**2).sum()), slope + strength * away
+        return float(nll + (strength / 2 * away**2).sum()), slope + strength * away
 
     bounds = [(0, None)] * k + [(None, None)] * none.shape[1]
     found = minimize(loss, before, jac=True, bounds=bounds, method="L-BFGS-B").x

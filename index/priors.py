@@ -1,7 +1,7 @@
 """What a store believes before its own references and photos say more, per embedder.
 
-Centre and spread are those of the best score that a product missing from the catalogue reaches, in raw vectors. The
-weights of `evidence.features` and the thresholds lie in `models/retail-vgg/answers.json`, which
+Centre and spread are those of the best score that a product missing from the catalogue reaches, in raw vectors. They,
+the weights of `evidence.features` and the thresholds lie in `models/retail-vgg/answers.json`, which
 `recipes/fit_answers.py` writes; what they were learned from stands there and in the model's card.
 """
 
@@ -37,8 +37,7 @@ class Prior:
         return replace(self, centre=(self.centre - mean_square) / rest, spread=self.spread / rest)
 
 
-#: Centre and spread by embedder; cautious ones for a network that was never measured.
-_SCORES = {"retail-vgg": (0.52, 0.10), "vgg16": (0.55, 0.12)}
+#: Centre and spread of any other network; cautious ones, for none was measured.
 _UNKNOWN_NETWORK = (0.55, 0.12)
 _FITTED = Path(__file__).parent / "models/retail-vgg/answers.json"
 
@@ -49,7 +48,8 @@ def prior_of(embedder: str, studio: float = 0.0) -> Prior:
     A shelf looks less like a studio picture than like another photo: there, little likeness says more.
     """
     looked, plain = (_between(name, studio) for name in ("looked", "plain"))
-    return Prior(*_SCORES.get(embedder, _UNKNOWN_NETWORK), looked, plain, studio)
+    centre, spread = _fitted()["scores"] if embedder == "retail-vgg" else _UNKNOWN_NETWORK
+    return Prior(float(centre), float(spread), looked, plain, studio)
 
 
 def precisions(studio: float = 0.0) -> list[tuple[float, float]]:

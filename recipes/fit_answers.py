@@ -23,7 +23,9 @@ import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -33,21 +35,28 @@ from index.asking import Checked, ask_checked, ask_views
 from index.calibration import Policy, calibrate, expected_calibration_error
 from index.evidence import Answered, Scale, Weights, learn_together
 from index.leave_one_out import References, choose_recipe, fit_recipe
-from index.priors import Prior, prior_of
+from index.priors import Prior
 from index.retail_vgg import RetailVGG
 from retail_seg.evaluation.trial_store import EmbeddedCrops, embed_crops
 from retail_seg.store.asked import as_views
 from retail_seg.store.crop_lists import read_labelled_crops
 from retail_seg.store.networks import load_embedder
 
+if TYPE_CHECKING:
+    from index import Embedder
+
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "index/models/retail-vgg/answers.json"
 #: Views that a store asks itself with here, and queries of a store: more do not move the weights.
 VIEWS, QUERIES = 300, 350
 #: What the weights are learned around, and how firmly.
-START = Weights((1.0, 0.5, 0.5), (1.0, 0.0, 0.0))
-PLAIN_START = Weights((1.0, 0.0, 0.0), (1.0, 0.0, 0.0))
-STRENGTH, STUDIO_STRENGTH = 1.0, 5.0
+START = Weights((1.0, 0.5, 0.5), (1.0, 0.0, 0.0, 0.0))
+PLAIN_START = Weights((1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))
+#: What many keypoints are worth, the few sources of studio pictures cannot tell.
+STRENGTH, STUDIO_STRENGTH = 1.0, np.array([5.0] * 6 + [600.0])
+BEFORE = Prior(0.5, 0.1, START, PLAIN_START)
+#: Modules of index that a store's answers come from; what is kept of them is asked again when one changes.
+SEARCHING = ("asking", "candidates", "leave_one_out", "photographed", "projection", "rerank")
 #: What most references of a store are.
 KINDS = ("photo", "studio")
 #: Each source's real crops count for so many, its asked references for as many; drawn ones for half.
@@ -106,7 +115,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     cases = [asked(source, options.work) for source in sources(options)]
     apart = {family: fitted(cases, but=family) for family in sorted({case.source.family for case in cases})}
-    priors, values = fitted(cases), {}
+    priors, values = fitted(cases), {"scores": scores(cases)}
     for kind in KINDS:
         mine = [case for case in cases if case.kind == kind]
         answers = {case.source.name: answered(case, apart[case.source.family][kind]) for case in mine}
@@ -139,7 +148,16 @@ def sources(options: argparse.Namespace) -> list[Source]:
 
 
 def asked(source: Source, work: Path) -> Case:
-    """Embed a store and its queries, or read them again, and ask."""
+    """What a store answered, kept in `work` until its vectors or the modules that search change."""
+    kept = work / f"{_digest(source, *SEARCHING)}-asked{'-blind' * source.learned}.pickle"
+    found = _kept(kept) or _keep(kept, ask(source, work))
+    products, _, mean_square, trials, _ = found
+    print(f"{source.name}: {products} products, {len(trials.right)} answers to views", flush=True)
+    return Case(source, *found, calibrate(trials, BEFORE.centred(mean_square), products=products).scale)
+
+
+def ask(source: Source, work: Path) -> tuple[int, float, float, Answered, Answered]:
+    """Embed a store and its queries, or read them again, and ask: what a `Case` knows, but for the scale."""
     shelf, queries = embedded(source, work)
     if source.learned:
         shelf, queries = without_labels(shelf), without_labels(queries)
@@ -152,23 +170,15 @@ def asked(source: Source, work: Path) -> Case:
     part = {int(owner): products[at % PARTS :: PARTS] for at, owner in enumerate(products)}
     crops = Checked(queries.first_views, queries.features, queries.labels)
     answers = ask_checked(projection, references, crops, features, part.__getitem__)
-    prior = prior_of("retail-vgg", views.studio).centred(projection.mean_square)
-    scale = calibrate(trials, prior, products=len(products)).scale
-    print(
-        f"{source.name}: {len(products)} products, {len(shelf.labels)} references, {len(queries.labels)} crops",
-        flush=True,
-    )
-    return Case(source, len(products), views.studio, projection.mean_square, trials, answers, scale)
+    return len(products), views.studio, projection.mean_square, trials, answers
 
 
 def embedded(source: Source, work: Path) -> tuple[EmbeddedCrops, EmbeddedCrops]:
     """The crops of a store's lists with their vectors, kept in `work` until lists or network change."""
-    embedder = load_embedder("retail-vgg")
-    said = source.lists.gallery.read_bytes() + source.lists.queries.read_bytes() + embedder.fingerprint.encode()
-    kept = work / f"{hashlib.sha256(said).hexdigest()[:16]}.pickle"
-    if kept.is_file():
-        with kept.open("rb") as file:
-            return pickle.load(file)  # written by this recipe
+    kept = work / f"{_digest(source)}.pickle"
+    if (found := _kept(kept)) is not None:
+        return found
+    embedder = network()
     gallery, queries = read_labelled_crops(source.lists.gallery), read_labelled_crops(source.lists.queries)
     numbers = {label: at for at, label in enumerate(sorted({row.label for row in gallery}))}
     queries = sample([row for row in queries if row.label in numbers], QUERIES)
@@ -177,10 +187,34 @@ def embedded(source: Source, work: Path) -> tuple[EmbeddedCrops, EmbeddedCrops]:
     asked, more = embed_crops(queries, numbers, embedder, as_it_is)
     for error in errors + more:
         print(error)
-    work.mkdir(parents=True, exist_ok=True)
-    with kept.open("wb") as file:
-        pickle.dump((shelf, asked), file)
-    return shelf, asked
+    return _keep(kept, (shelf, asked))
+
+
+@cache
+def network() -> Embedder:
+    """The network that ships."""
+    return load_embedder("retail-vgg")
+
+
+def _digest(source: Source, *modules: str) -> str:
+    """Changes with a store's lists, with the network's weights, and with these modules of index."""
+    said = source.lists.gallery.read_bytes() + source.lists.queries.read_bytes() + network().fingerprint.encode()
+    said += b"".join((ROOT / "index" / f"{name}.py").read_bytes() for name in modules)
+    return hashlib.sha256(said).hexdigest()[:16]
+
+
+def _kept(path: Path) -> Any:
+    """What `_keep` wrote, None where nothing lies there."""
+    return pickle.loads(path.read_bytes()) if path.is_file() else None  # written by this recipe
+
+
+def _keep(path: Path, found: Any) -> Any:
+    """Keep what took long to find, and give it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(".part")
+    whole.write_bytes(pickle.dumps(found))
+    whole.replace(path)
+    return found
 
 
 def without_labels(crops: EmbeddedCrops) -> EmbeddedCrops:
@@ -207,13 +241,21 @@ def fitted(cases: Sequence[Case], but: str = "") -> dict[str, Prior]:
         part for case in photos for part in (_weighed(case.trials, case, photos), _weighed(case.crops, case, photos))
     ]
     others = [_weighed(case.crops, case, studios) for case in studios]
-    before = prior_of("retail-vgg")
     looked, plain = _learned(parts, START, STRENGTH), _learned(_blind(parts), PLAIN_START, STRENGTH)
     theirs = _learned(others, looked, STUDIO_STRENGTH), _learned(_blind(others), plain, STUDIO_STRENGTH)
     return {
-        "photo": replace(before, looked=looked, plain=plain),
-        "studio": replace(before, looked=theirs[0], plain=theirs[1], studio=1.0),
+        "photo": replace(BEFORE, looked=looked, plain=plain),
+        "studio": replace(BEFORE, looked=theirs[0], plain=theirs[1], studio=1.0),
     }
+
+
+def scores(cases: Sequence[Case]) -> list[float]:
+    """Centre and spread of the best scores of missing products in raw vectors: what four stores of
+    five stay below, for caution.
+    """
+    used = [(case.scale, case.mean_square) for case in cases if not case.source.scored]
+    raw = [((1 - mean) * scale.centre + mean, (1 - mean) * scale.spread) for scale, mean in used]
+    return [round(float(value), 3) for value in np.quantile(raw, 0.8, axis=0)]
 
 
 def _weighed(told: Answered, case: Case, beside: Sequence[Case]) -> tuple[Answered, Scale]:
@@ -228,7 +270,7 @@ def _blind(parts: Sequence[tuple[Answered, Scale]]) -> list[tuple[Answered, Scal
     return [(replace(told, found=told.found.without_look()), scale) for told, scale in parts]
 
 
-def _learned(parts: Sequence[tuple[Answered, Scale]], start: Weights, strength: float) -> Weights:
+def _learned(parts: Sequence[tuple[Answered, Scale]], start: Weights, strength: float | np.ndarray) -> Weights:
     return learn_together(parts, start, strength) if parts else start
 
 

@@ -27,7 +27,7 @@ from index.projection import Projection, ProjectionRecipe
 
 PRIOR = prior_of("some-network")
 SCALE = Scale(0.5, 0.1, 64)
-WEIGHTS = Weights((2.0, 1.0, 1.0), (1.0, 1.0, 1.0))
+WEIGHTS = Weights((2.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0))
 
 
 def catalogue(products: int, references: int, noise: float, dim: int = 24, seed: int = 0) -> References:
@@ -84,7 +84,8 @@ def test_features_by_hand() -> None:
     candidate, none, there = features(found, SCALE)
     np.testing.assert_allclose(candidate[0, 0], [2.0, np.log(11), 0.52])
     np.testing.assert_allclose(candidate[0, 1], [-0.5, 0.0, 0.12])
-    np.testing.assert_allclose(none[0], [1.0, 0.0, 0.12])  # three that agree with the other are chance
+    # three features that agree with the other candidate are chance
+    np.testing.assert_allclose(none[0], [1.0, 0.0, 0.12, 3 * np.log(101 / 64)])
     assert there.all()
 
 
@@ -95,6 +96,18 @@ def test_more_agreement_with_one_speaks_for_it_and_with_two_against_both() -> No
 
     assert first(0, 0, 0) < first(10, 0, 0) < first(30, 0, 0)
     assert first(30, 20, 0) < first(30, 0, 0)
+
+
+def test_a_sharp_crop_that_agrees_with_nothing_is_sooner_none_of_them() -> None:
+    blurred, sharp = (Found(np.array([[0.6, 0.3]]), np.array([[2, 1]]), np.array([count])) for count in (15, 240))
+    assert probabilities(sharp, WEIGHTS, SCALE)[0, -1] > probabilities(blurred, WEIGHTS, SCALE)[0, -1]
+
+
+def test_weights_of_stores_that_learned_before_the_last_number_was_there_are_read() -> None:
+    old = Weights.from_json({"candidate": [1, 2, 3], "none": [4, 5, 6]})
+    assert old == Weights((1.0, 2.0, 3.0), (4.0, 5.0, 6.0, 0.0))
+    with pytest.raises(ValueError, match="3 and 2 weights"):
+        Weights.from_json({"candidate": [1, 2, 3], "none": [4, 5]})
 
 
 def test_a_search_among_fewer_products_meets_less_likeness() -> None:
@@ -116,12 +129,12 @@ def test_weights_are_found_again_from_many_crops() -> None:
     rng = np.random.default_rng(0)
     score = -np.sort(-rng.uniform(0.3, 0.8, (20000, 3)), axis=1)
     found = Found.not_looked_at(score)
-    true = Weights((1.5, 0.0, 0.0), (0.7, 0.0, 0.0))
+    true = Weights((1.5, 0.0, 0.0), (0.7, 0.0, 0.0, 0.0))
     chance = np.cumsum(probabilities(found, true, SCALE), axis=1)
     drawn = (rng.random((20000, 1)) > chance).sum(axis=1)
     right = np.where(drawn == 3, -1, drawn)
     learned = learn(
-        Answered(found, right, np.ones(20000)), SCALE, Weights((0.5, 0.0, 0.0), (0.0, 0.0, 0.0)), strength=1.0
+        Answered(found, right, np.ones(20000)), SCALE, Weights((0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)), strength=1.0
     )
     assert learned.candidate[0] == pytest.approx(1.5, abs=0.05)
     assert learned.none[0] == pytest.approx(0.7, abs=0.08)
