@@ -129,6 +129,11 @@ def _colour_levels(picture: np.ndarray, places: np.ndarray) -> tuple[np.ndarray,
 def _places_and_colours(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places complex64 (n,) and colours float32 (n, 2) of packed numbers (n,)."""
     coloured = (x & _COLOURED) > 0
+    if coloured.all():
+        levels = np.stack([x >> 11 & 15, y >> 11], axis=1) * np.array([_GREEN_RED, _BLUE_YELLOW], np.float32)
+        return ((x & _EIGHTHS) / np.float32(8) + 1j * ((y & _EIGHTHS) / np.float32(8))).astype(
+            np.complex64
+        ), levels - np.float32(_CHROMA)
     places = np.where(coloured, (x & _EIGHTHS) + 1j * (y & _EIGHTHS), (x + 1j * y) / 8) / 8
     chroma = np.stack([(x >> 11 & 15) * _GREEN_RED, (y >> 11) * _BLUE_YELLOW], axis=1) - _CHROMA
     return places.astype(np.complex64), np.where(coloured[:, None], chroma, np.nan).astype(np.float32)
@@ -157,17 +162,23 @@ def _agreeing(query: LocalFeatures, reference: LocalFeatures) -> tuple[np.ndarra
     turns = reference.frames[theirs] / query.frames[mine]
     shifts = targets - turns * places
     off = np.abs(turns[:, None] * places + shifts[:, None] - targets)
-    frame = np.log(turns[:, None] / turns)  # scale in its real part, turn in its imaginary
-    follows = (off < _NEAR) & (np.abs(frame.real) < _TURN) & (np.abs(frame.imag) < _TURN)
+    frame = np.log(turns)  # scale in its real part, turn in its imaginary
+    larger, turned = np.abs(frame.real[:, None] - frame.real), np.abs(frame.imag[:, None] - frame.imag)
+    follows = (off < _NEAR) & (larger < _TURN) & (np.minimum(turned, 2 * np.pi - turned) < _TURN)
     best = follows[follows.sum(axis=1).argmax()]
     return mine[best], theirs[best]
 
 
 def _alike(off: np.ndarray) -> np.ndarray:
     """How much matches (n,) count whose colours differ by `off` (n, 2); what is not known speaks against none."""
-    known = off[~np.isnan(off[:, 0])]
-    cast = np.median(known, axis=0).clip(-_CAST, _CAST) if len(known) else np.zeros(2)
-    return np.exp(-(np.nan_to_num(off - cast) ** 2).sum(axis=1) / (2 * _ALIKE**2))
+    unknown = np.isnan(off[:, 0])
+    ordered = np.sort(off[~unknown] if unknown.any() else off, axis=0)
+    if len(ordered) == 0:
+        return np.ones(len(off))
+    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2  # ten times as fast as np.median
+    far = off - np.minimum(np.maximum(middle, -_CAST), _CAST)
+    far[unknown] = 0
+    return np.exp((far * far).sum(axis=1) / (-2 * _ALIKE**2))
 
 
 @dataclass(frozen=True)
