@@ -2,13 +2,13 @@
 """Fit what a new store believes of its answers: the weights and thresholds in index/models/retail-vgg/answers.json.
 
     python recipes/fit_answers.py --work SCRATCH                                   shelves and drawn families only
-    python recipes/fit_answers.py --work SCRATCH --list cloth-4 GALLERY QUERIES --list fridge-1 GALLERY QUERIES \
+    python recipes/fit_answers.py --work SCRATCH --list cloth-4 GALLERY QUERIES --learned fridge-1 GALLERY QUERIES \
         --learned groceries-8 GALLERY QUERIES --learned packs-1-83 GALLERY QUERIES --scored strips-1-83 GALLERY QUERIES
 
 A list is a CSV with columns image,label[,x,y,w,h]. A name's first word is its source: no answer is scored by weights
 that its source took part in. With -83 at the end queries are made as small as on a shelf. Products that the network was
 trained on (--learned) are asked with and without the part of it that learned labels, which stands for products that it
-never saw; --scored ones take no part in the fit. data/shelves and drawn families of sisters are always there.
+never saw; --scored ones take no part in the fit. data/shelves (learned) and drawn families of sisters are always there.
 
 Of each store the references are asked as photos would show them, and real crops are asked with their product there and,
 once more, with a third of the products left out, theirs among them, sisters in place. For seventeen stores embedding
@@ -133,13 +133,10 @@ def main() -> None:
 def sources(options: argparse.Namespace) -> list[Source]:
     """All stores: shelves and drawn families, and those that were named."""
     work = options.work
-    found = [
-        *(
-            Source(f"shelves-{count}-83", shelf_lists(options.shelves, count, work / f"shelves-{count}-83"))
-            for count in (4, 1)
-        ),
-        *(Source(f"drawn-{count}", family_lists(count, work / f"drawn-{count}")) for count in (4, 1)),
-    ]
+    found = [Source(f"drawn-{count}", family_lists(count, work / f"drawn-{count}")) for count in (4, 1)]
+    for count in (4, 1):
+        lists = shelf_lists(options.shelves, count, work / f"shelves-{count}-83")
+        found += [Source(f"shelves-{count}-83", lists, True), Source(f"shelves-{count}-83 known", lists)]
     for kind in ("list", "learned", "scored"):
         for name, gallery, queries in getattr(options, kind):
             lists = Lists(Path(gallery), Path(queries))
