@@ -1,8 +1,8 @@
 """Price labels on a shelf's rail, found by shape: upright rectangles with print on an even ground.
 
-Each side of a label is one straight edge at which the picture gets lighter, or darker, all along; text, packs and produce
+Each side of a label is one straight edge at which the picture gets lighter, or darker, all along; text, packs and fruit
 have few of that length. So columns that are such an edge for a whole height are paired, those pairs are kept whose top
-and bottom are edges too, and of those the ones that look printed. Labels of one rail have one size and hang in one line.
+and bottom are edges too, and of those the ones that look printed. Labels of a rail have one size and hang in one line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WORKING = 1600
 #: Heights of labels, and the most of their width, as shares of that side; widths by height.
 LOWEST, HIGHEST, WIDEST = 0.013, 0.075, 0.17
 NARROW, WIDE = 1.15, 3.6
-#: Steps of height that are tried; the grey levels by pixel from which on it is an edge, and the share of a side that is one.
+#: Steps of height that are tried; grey levels by pixel from which on it is an edge; the share of a side that is one.
 STEP, EDGE, WHOLE = 1.08, 7.0, 0.7
 #: Of a label, the share of its ground's colour at least, of its print from and to, and of what is lighter at most.
 GROUND, PRINT, LIGHTER = 0.5, (0.03, 0.42), 0.25
@@ -34,7 +34,7 @@ MOST = 400
 
 @dataclass(frozen=True)
 class Strip:
-    """Where labels may hang: from `top` down to `top` + `height` at x = 0, `slope` further down a pixel to the right."""
+    """Where labels may hang: from `top` to `top` + `height` at x = 0, leaning by `slope` (down to the right)."""
 
     top: float
     slope: float

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from catalogue.plan_records import Plan
-from retail_seg.errors import PhotoError
+from retail_seg.errors import PhotoError, PlanError
 from retail_seg.people.roles import require
 from retail_seg.photos.load import PhotoSource
 from retail_seg.shelf.causes import ProductStock, explained
 from retail_seg.shelf.deciding import decide
-from retail_seg.shelf.results import CheckResult
+from retail_seg.shelf.labelled import with_labels
+from retail_seg.shelf.results import CheckedPhoto, CheckResult
 from retail_seg.shelf.second_look import looked_again
 from retail_seg.shelf.seeing import sights_of
 from retail_seg.store.given_boxes import GivenBoxes
@@ -39,8 +40,9 @@ class CheckOutcome:
 def check(
     matcher: Matcher,
     photos: Iterable[PhotoSource],
-    plan: Plan,
+    plan: Plan | None,
     *,
+    labels: bool = False,
     stock: Mapping[str, ProductStock] | None = None,
     side: int | None = None,
     workers: int | None = None,
@@ -49,9 +51,9 @@ def check(
 ) -> CheckOutcome:
     """Scan photos of one fixture and hold them against a plan; a photo that cannot be read fails alone.
 
-    `stock` tells why something may be missing; `side`, `workers` and `among` are as in
-    `Matcher.scan_each`; `on_photo` hears of each photo when it is scanned. Raises the photo's own PhotoError where
-    none is left. Only staff may.
+    `labels`: price labels are found and read, too; then a plan may be left out. `stock` tells why something may be
+    missing, and what it costs; `side`, `workers` and `among` are as in `Matcher.scan_each`; `on_photo` hears of each
+    photo when it is scanned. Raises the photo's own PhotoError where none is left. Only staff may.
     """
     require("staff")
     done: list[Scanned] = []
@@ -61,16 +63,37 @@ def check(
         on_photo()
     if not done:
         raise failed[0] if failed else PhotoError("no photo is given; name at least one of the fixture")
-    return CheckOutcome(check_scanned(matcher, done, plan, stock), tuple(done), tuple(failed))
+    return CheckOutcome(check_scanned(matcher, done, plan, stock, labels=labels), tuple(done), tuple(failed))
 
 
 def check_scanned(
-    matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, ProductStock] | None = None
+    matcher: Matcher,
+    scanned: Sequence[Scanned],
+    plan: Plan | None,
+    stock: Mapping[str, ProductStock] | None = None,
+    *,
+    labels: bool = False,
 ) -> CheckResult:
-    """Hold photos of one fixture that were scanned (with CANDIDATES candidates) against a plan; `stock` as in `check`.
+    """Hold photos of one fixture that were scanned (with CANDIDATES candidates) against a plan; the rest as in `check`.
 
     Places that seem to lack facings are looked at again; where boxes were given, who gave them has seen all there is.
+    Raises PlanError where there is neither a plan nor a look at labels.
     """
+    if plan is None and not labels:
+        raise PlanError("a check needs a plan; name one, or look at price labels alone")
+    result = _unplanned(matcher, scanned) if plan is None else _against(matcher, scanned, plan, stock)
+    return with_labels(matcher, scanned, result, stock) if labels else result
+
+
+def _unplanned(matcher: Matcher, scanned: Sequence[Scanned]) -> CheckResult:
+    """A check of nothing yet, whose photos are these."""
+    photos = tuple(CheckedPhoto(one.report.image, one.report.width, one.report.height) for one in scanned)
+    return CheckResult("", 0, (), photos, (), (), versions=dict(scanned[0].report.versions))
+
+
+def _against(
+    matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, ProductStock] | None
+) -> CheckResult:
     result = check_reports(matcher, [one.report for one in scanned], plan, stock)
     if plan.kind == "list" or isinstance(matcher.segmenter, GivenBoxes):
         return result
