@@ -118,7 +118,7 @@ def _told(
         0, label.area, label.rail.shelf, number, "ok", sku, names.name(sku), text.codes, text.words, text.price,
         prices.get(sku),
     )  # fmt: skip
-    if _bare(label, place, boxes):
+    if (text.price is not None or text.codes) and _bare(label, place, boxes):  # print on a pack has neither
         return replace(made, status="no product"), NOTHING_THERE
     if not (text.codes or text.words or text.price is not None):
         return replace(made, status="unread"), sure
