@@ -99,7 +99,7 @@ def _around(word: Word, flat: np.ndarray) -> Box:
     """Where a number and a small one behind it are: x, y, w, h."""
     x, y, w, h = word.box
     left, top = max(x - h // 6, 0), max(y - h // 4, 0)
-    return left, top, min(x + w + h // 2, flat.shape[1]) - left, min(y + h + h // 6, flat.shape[0]) - top
+    return left, top, min(x + w + h, flat.shape[1]) - left, min(y + h + h // 6, flat.shape[0]) - top
 
 
 def _figures(flat: np.ndarray, area: Box) -> list[Box]:
