@@ -13,6 +13,7 @@ from retail_seg.photos.load import PhotoSource
 from retail_seg.shelf.causes import ProductStock, explained
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.labelled import with_labels
+from retail_seg.shelf.overlaps import Overlap, overlaps_of, same_facings
 from retail_seg.shelf.results import CheckedPhoto, CheckResult
 from retail_seg.shelf.second_look import looked_again
 from retail_seg.shelf.seeing import sights_of
@@ -94,21 +95,32 @@ def _unplanned(matcher: Matcher, scanned: Sequence[Scanned]) -> CheckResult:
 def _against(
     matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, ProductStock] | None
 ) -> CheckResult:
-    result = check_reports(matcher, [one.report for one in scanned], plan, stock)
+    reports = [one.report for one in scanned]
+    overlaps = overlaps_of(scanned, sights_of(reports))
+    result = check_reports(matcher, reports, plan, stock, overlaps)
     if plan.kind == "list" or isinstance(matcher.segmenter, GivenBoxes):
         return result
     again = looked_again(matcher, scanned, result, CANDIDATES)
-    return result if again is None else check_reports(matcher, again, plan, stock)
+    return result if again is None else check_reports(matcher, again, plan, stock, overlaps)
 
 
 def check_reports(
-    matcher: Matcher, reports: Sequence[Report], plan: Plan, stock: Mapping[str, ProductStock] | None = None
+    matcher: Matcher,
+    reports: Sequence[Report],
+    plan: Plan,
+    stock: Mapping[str, ProductStock] | None = None,
+    overlaps: Sequence[Overlap] = (),
 ) -> CheckResult:
-    """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`."""
+    """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`.
+
+    `overlaps` say which photos lie on each other: what two of them show counts once, whatever it is taken for.
+    """
     catalogue = matcher.catalogue
     with_references = catalogue.reference_counts(plan.skus)
     names = catalogue.names_of(
         {*plan.skus, *(match.sku for one in reports for line in one.instances for match in line.matches)}
     )
-    result = decide(sights_of(reports), plan, sorted(set(plan.skus) - set(with_references)), names)
+    sights = sights_of(reports)
+    strangers = sorted(set(plan.skus) - set(with_references))
+    result = decide(sights, plan, strangers, names, same_facings(sights, overlaps))
     return replace(explained(result, stock), versions=dict(reports[0].versions))
