@@ -108,9 +108,9 @@ def _astray(status: PositionStatus, loose: Sequence[Loose], swapped: Collection[
 
 
 def _of_product(stand: Stand, sku: str, expected: bool = False) -> float:
-    """How probable a facing is a product that is missing from its place, where no other candidate is as probable."""
+    """How probable a facing is a product that is missing from its place, where by these odds no other is more so."""
     chance, odds = stand.chances.get(sku, 0.0), SWAPPED if expected else ASTRAY
-    if chance <= 0 or (chance < max(stand.chances.values()) and not expected):
+    if chance <= 0 or (odds * chance < max(stand.chances.values()) and not expected):
         return 0.0
     return odds * chance / (odds * chance + 1 - chance)
 

@@ -131,7 +131,7 @@ def _crowded(one: RowRead, board: Board, row: FacingRow) -> bool:
     before, missing = _gaps_before(row), 0
     for position, (start, end) in zip(board.positions, one.reading.spans, strict=True):
         if end > start:
-            if 0 < start and missing > before[start] + CROWDED:
+            if start > 0 and missing > before[start] + CROWDED:
                 return True
             missing = 0
         else:
