@@ -72,6 +72,8 @@ def _status(one: Joined, planned: Sequence[str], strangers: Sequence[str]) -> Po
         return replace(base, status="low", probability=sum(spread[1:need]))
     if one.seen < LEAST_SEEN:
         return replace(base, status="unseen", probability=1 - one.seen)
+    if not view.stands and one.seen < WHOLE and one.seen * position.facings < 1:
+        return replace(base, status="unseen", probability=1 - one.seen)  # what the photo's side cuts may not be found
     if not view.stands:
         return replace(base, status="empty", probability=_empty_chance(one))
     return _foreign(base, view.stands, planned)
