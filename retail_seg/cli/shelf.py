@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from catalogue.shelf_history import ShelfChange
     from retail_seg.shelf.checking import CheckOutcome
     from retail_seg.shelf.results import CheckResult
+    from retail_seg.shelf.straightening import Corners
 
 version_option = click.option("--version", type=click.IntRange(1), help="An older version; the newest without it.")
 
@@ -182,6 +183,13 @@ def undo(number: int, store: Path, by: str) -> None:
     "cause, what to do and what they cost; may be given several times.",
 )
 @click.option(
+    "--corners",
+    multiple=True,
+    metavar="X,Y,…",
+    help="Corners of the fixture in a photo taken from the side, in pixels: upper left, upper right, lower right, "
+    "lower left. The first of several is of the first photo, and so on; - for one that is straight.",
+)
+@click.option(
     "--labels",
     is_flag=True,
     help="Find and read price labels, too: labels above which nothing stands, products without one, and prices that "
@@ -206,6 +214,7 @@ def check(
     boxes: Path | None,
     only: tuple[str, ...],
     stock: tuple[Path, ...],
+    corners: tuple[str, ...],
     labels: bool,
     keep: bool,
     by: str,
@@ -230,7 +239,7 @@ def check(
         paths = expand(photos)
         done = checking.check(
             matcher, progress(paths, total=len(paths)), found.plan if found else None, labels=labels,
-            stock=known.products, side=side, among=matcher.only(only),
+            stock=known.products, side=side, among=matcher.only(only), corners=_corners_of(paths, corners),
         )  # fmt: skip
         for error in done.failed:
             say(f"Error: {error}")
@@ -246,6 +255,15 @@ def check(
         _write_overlays(overlay, done)
     _say_result(done.result)
     return int(bool(done.failed or problems))
+
+
+def _corners_of(paths: Sequence[Path], given: tuple[str, ...]) -> dict[str, Corners]:
+    """Corners by photo, in the order of both."""
+    from retail_seg.shelf.straightening import Corners
+
+    if len(given) > len(paths):
+        raise click.UsageError(f"corners are given {len(given)} times for {len(paths)} photos; give them once for each")
+    return {str(path): Corners.read(text) for path, text in zip(paths, given, strict=False) if text.strip() != "-"}
 
 
 def _write_overlays(folder: Path, done: CheckOutcome) -> None:

@@ -17,6 +17,7 @@ from retail_seg.shelf.overlaps import Overlap, overlaps_of, same_facings
 from retail_seg.shelf.results import CheckedPhoto, CheckResult
 from retail_seg.shelf.second_look import looked_again
 from retail_seg.shelf.seeing import sights_of
+from retail_seg.shelf.straightening import Corners, laid_back, straightened
 from retail_seg.store.given_boxes import GivenBoxes
 
 if TYPE_CHECKING:
@@ -48,13 +49,15 @@ def check(
     side: int | None = None,
     workers: int | None = None,
     among: Among | None = None,
+    corners: Mapping[str, Corners] | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> CheckOutcome:
     """Scan photos of one fixture and hold them against a plan; a photo that cannot be read fails alone.
 
     `labels`: price labels are found and read, too; then a plan may be left out. `stock` tells why something may be
-    missing, and what it costs; `side`, `workers` and `among` are as in `Matcher.scan_each`; `on_photo` hears of each
-    photo when it is scanned. Raises the photo's own PhotoError where none is left. Only staff may.
+    missing, and what it costs; `side`, `workers` and `among` are as in `Matcher.scan_each`; `corners` are those of the
+    fixture in photos taken from the side, by the photo's name in its report; `on_photo` hears of each photo when it is
+    scanned. Raises the photo's own PhotoError where none is left. Only staff may.
     """
     require("staff")
     done: list[Scanned] = []
@@ -64,7 +67,9 @@ def check(
         on_photo()
     if not done:
         raise failed[0] if failed else PhotoError("no photo is given; name at least one of the fixture")
-    return CheckOutcome(check_scanned(matcher, done, plan, stock, labels=labels), tuple(done), tuple(failed))
+    return CheckOutcome(
+        check_scanned(matcher, done, plan, stock, labels=labels, corners=corners), tuple(done), tuple(failed)
+    )
 
 
 def check_scanned(
@@ -74,6 +79,7 @@ def check_scanned(
     stock: Mapping[str, ProductStock] | None = None,
     *,
     labels: bool = False,
+    corners: Mapping[str, Corners] | None = None,
 ) -> CheckResult:
     """Hold photos of one fixture that were scanned (with CANDIDATES candidates) against a plan; the rest as in `check`.
 
@@ -82,7 +88,7 @@ def check_scanned(
     """
     if plan is None and not labels:
         raise PlanError("a check needs a plan; name one, or look at price labels alone")
-    result = _unplanned(matcher, scanned) if plan is None else _against(matcher, scanned, plan, stock)
+    result = _unplanned(matcher, scanned) if plan is None else _against(matcher, scanned, plan, stock, corners)
     return with_labels(matcher, scanned, result, stock) if labels else result
 
 
@@ -93,15 +99,19 @@ def _unplanned(matcher: Matcher, scanned: Sequence[Scanned]) -> CheckResult:
 
 
 def _against(
-    matcher: Matcher, scanned: Sequence[Scanned], plan: Plan, stock: Mapping[str, ProductStock] | None
+    matcher: Matcher,
+    scanned: Sequence[Scanned],
+    plan: Plan,
+    stock: Mapping[str, ProductStock] | None,
+    corners: Mapping[str, Corners] | None,
 ) -> CheckResult:
     reports = [one.report for one in scanned]
     overlaps = overlaps_of(scanned, sights_of(reports))
-    result = check_reports(matcher, reports, plan, stock, overlaps)
+    result = check_reports(matcher, reports, plan, stock, overlaps, corners)
     if plan.kind == "list" or isinstance(matcher.segmenter, GivenBoxes):
         return result
     again = looked_again(matcher, scanned, result, CANDIDATES)
-    return result if again is None else check_reports(matcher, again, plan, stock, overlaps)
+    return result if again is None else check_reports(matcher, again, plan, stock, overlaps, corners)
 
 
 def check_reports(
@@ -110,17 +120,21 @@ def check_reports(
     plan: Plan,
     stock: Mapping[str, ProductStock] | None = None,
     overlaps: Sequence[Overlap] = (),
+    corners: Mapping[str, Corners] | None = None,
 ) -> CheckResult:
     """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`.
 
     `overlaps` say which photos lie on each other: what two of them show counts once, whatever it is taken for.
+    `corners` are as in `check`.
     """
     catalogue = matcher.catalogue
     with_references = catalogue.reference_counts(plan.skus)
     names = catalogue.names_of(
         {*plan.skus, *(match.sku for one in reports for line in one.instances for match in line.matches)}
     )
-    sights = sights_of(reports)
+    known = corners or {}
+    straight = sights_of([straightened(one, known.get(one.image)) for one in reports])
     strangers = sorted(set(plan.skus) - set(with_references))
-    result = decide(sights, plan, strangers, names, same_facings(sights, overlaps))
+    found = decide(straight, plan, strangers, names, same_facings(sights_of(reports), overlaps))
+    result = laid_back(found, reports, known)
     return replace(explained(result, stock), versions=dict(reports[0].versions))

@@ -106,10 +106,10 @@ def read_sight(
 
 
 def _read_from(
-    sight: Sight, boards: tuple[Board, ...], chances: Sequence[np.ndarray], typical: float, told: float
+    sight: Sight, boards: tuple[Board, ...], chances: Sequence[np.ndarray], typical: float, by_gap: float
 ) -> SightRead:
-    """The three rounds, the first one with wide gaps taking `told` off the cost of an empty position."""
-    pairs = {pair: _pair(*pair, sight, boards, chances, told=told) for pair in _alike(boards, chances)}
+    """The three rounds, the first one with wide gaps taking `by_gap` off the cost of an empty position."""
+    pairs = {pair: _pair(*pair, sight, boards, chances, by_gap=by_gap) for pair in _alike(boards, chances)}
     found = _assigned(sight, boards, pairs, {})
     for _ in range(2):
         where = _fitted(sight, boards, found, typical)
@@ -191,7 +191,7 @@ def _pair(
     where: tuple[PlaceMap, Bands] | None = None,
     typical: float = 1.0,
     swaps: bool = False,
-    told: float = TOLD,
+    by_gap: float = TOLD,
 ) -> RowRead:
     """A row read as a shelf; with the places known, facings cost that stand beside theirs."""
     row, board = sight.rows[r], boards[b]
@@ -199,7 +199,7 @@ def _pair(
     facings = np.array([one.facings for one in board.positions])
     before = _gaps_before(row)
     away = np.zeros_like(raw)
-    empty = np.tile(MISSING - told * np.clip((before - ROOM) / (1 - ROOM), 0, 1), (len(facings), 1))
+    empty = np.tile(MISSING - by_gap * np.clip((before - ROOM) / (1 - ROOM), 0, 1), (len(facings), 1))
     empty[:, [0, -1]] = AT_END
     if where is not None:
         edges = where[0](board.shelf, board.edges)

@@ -65,7 +65,8 @@ def sights_of(reports: Sequence[Report]) -> tuple[Sight, ...]:
         numbers = {line.id: first + n for n, line in enumerate(report.instances, 1)}
         rows: dict[int, list[ReportLine]] = {}
         for line in report.instances:
-            rows.setdefault(line.row, []).append(line)
+            if line.row >= 0:  # else it is none of the fixture
+                rows.setdefault(line.row, []).append(line)
         made = tuple(_row(part, numbers) for row in sorted(rows) for part in _parted(rows[row]))
         found.append(Sight(report.image, report.width, report.height, made))
         first += len(report.instances)

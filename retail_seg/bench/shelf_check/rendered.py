@@ -89,7 +89,10 @@ def _references(item: StockItem) -> list[Upload]:
 
 
 def drawn_checks(folder: Path, assortment: Assortment, number: int, seed: int) -> list[DrawnCheck]:
-    """Draw checks with all mishaps in turns, each in all views, which change with every check; photos lie in `folder`, their boxes in `boxes.csv` there."""
+    """Draw checks with all mishaps in turns, each in all views, which change with every check.
+
+    Photos lie in `folder`, their boxes in `boxes.csv` there.
+    """
     rows: list[tuple[str, int, int, int, int]] = []
     checks = []
     for n in range(number):
