@@ -234,7 +234,8 @@ class Finding:
     def text(self) -> str:
         """The finding as one sentence."""
         what = self.name or self.sku or "a product"
-        place = f"shelf {self.shelf}, position {self.position}" if self.shelf else "in the photos"
+        place = f"shelf {self.shelf}" + (f", position {self.position}" if self.position else "")
+        place = place if self.shelf else "in the photos"
         other = self.product_name or self.product
         told = {
             "low": f"{what} is low at {place}: {self.missing} facings are missing",
