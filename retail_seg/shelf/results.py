@@ -325,8 +325,12 @@ class CheckResult:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Figures of the check, see `summed`."""
-        return summed(self.positions)
+        """Figures of the check, see `summed`; where labels were looked for, how many there are and of each fault."""
+        if self.labels is None:
+            return summed(self.positions)
+        kinds = Counter(finding.kind for finding in self.findings)
+        faults = {kind: kinds[kind] for kind in LABEL_FAULTS}
+        return {**summed(self.positions), "labels": len(self.labels), **faults}
 
     def to_dict(self) -> dict[str, Any]:
         """The check as the JSON object that `retail-seg check` writes."""

@@ -8,7 +8,7 @@ from catalogue.checks import KeptCheck, Task
 from retail_seg.matcher import Matcher
 from retail_seg.shelf import keeping, photographed
 from retail_seg.shelf.photographed import CheckView
-from retail_seg.shelf.results import FAULTS
+from retail_seg.shelf.results import FAULTS, LABEL_FAULTS
 from retail_seg.web import shelf_grid, shelf_tasks
 from retail_seg.web.shared import errors_as_sentences, matcher, store_folder
 from retail_seg.web.text import counted, plain, sentence
@@ -21,7 +21,7 @@ def headline(one: KeptCheck) -> str:
 
 
 def _outcome(one: KeptCheck) -> str:
-    faults = [f"{number} {plain(kind)}" for kind in FAULTS if (number := one.summary.get(kind, 0))]
+    faults = [f"{number} {plain(kind)}" for kind in (*FAULTS, *LABEL_FAULTS) if (number := one.summary.get(kind, 0))]
     return f"{share(one.summary.get('available'))} available; {', '.join(faults) or 'all as planned'}"
 
 

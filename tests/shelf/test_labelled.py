@@ -68,6 +68,7 @@ def test_a_price_that_is_not_the_lists_is_a_finding_and_its_task_ends_with_the_r
     found = with_labels(matcher, [scanned("ABCD", wrong)], planned("ABCD"), STOCK)
     (finding,) = found.findings
     assert (finding.kind, finding.sku, finding.price, finding.listed) == ("price differs", "B", 22.9, 24.9)
+    assert (found.summary["labels"], found.summary["price differs"], found.summary["no label"]) == (4, 1, 0)
     assert finding.action == "relabel" and "says 22.90, the list 24.90" in finding.text
     assert [(one.sku, one.position, one.status) for one in found.labels or ()] == [
         ("A", 1, "ok"), ("B", 2, "price differs"), ("C", 3, "ok"), ("D", 4, "ok"),
