@@ -26,6 +26,8 @@ SURE, SURE_WORD = 0.9, 0.8
 AGREED = 0.7
 #: Digits are small below this share of the first one's height, and all of one size from this share on.
 SMALL, EVEN = 0.78, 0.9
+#: Lines are so far apart at least, as a share of a label's height.
+LINE = 0.15
 #: A price takes at least this share of a label's height.
 TALL = 0.18
 Box = tuple[int, int, int, int]
@@ -53,7 +55,11 @@ def read_label(picture: np.ndarray, corners: np.ndarray) -> LabelText:
     flat = _flat(picture, corners)
     found = words.words_of(flat)
     texts = tuple(one.text for one in codes.codes_of(flat))
-    told = tuple(one.text for one in _in_order(found) if one.score >= SURE_WORD and re.search(r"[^\W\d_]{2}", one.text))
+    told = tuple(
+        one.text
+        for one in _in_order(found, len(flat))
+        if one.score >= SURE_WORD and re.search(r"[^\W\d_]{2}", one.text)
+    )
     return LabelText(texts, told, price_of(found, flat))
 
 
@@ -68,9 +74,9 @@ def _flat(picture: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _in_order(found: Sequence[Word]) -> list[Word]:
-    """Words as they are read: by line from the top; those of a line stay in their order."""
-    return sorted(found, key=lambda one: one.box[1])
+def _in_order(found: Sequence[Word], height: int) -> list[Word]:
+    """Words as they are read, by line from the top and from the left; those of one box stay in their order."""
+    return sorted(found, key=lambda one: (round((one.box[1] + one.box[3] / 2) / (LINE * height)), one.box[0]))
 
 
 def price_of(found: Sequence[Word], flat: np.ndarray) -> float | None:

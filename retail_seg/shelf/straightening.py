@@ -101,7 +101,7 @@ def _corners_of(box: PixelBox) -> np.ndarray:
 
 
 def _moved(matrix: np.ndarray, box: PixelBox) -> PixelBox:
-    """A box moved by a homography: its sides go where their middles go, so that it takes no more room than the thing."""
+    """A box moved by a homography: its sides go where their middles go, and it takes no more room."""
     x, y, w, h = box
     middles = np.array([(x, y + h / 2), (x + w, y + h / 2), (x + w / 2, y), (x + w / 2, y + h)], float)
     left, right, top, low = cv2.perspectiveTransform(middles[None], matrix)[0]

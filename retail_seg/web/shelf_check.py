@@ -88,7 +88,7 @@ def _labels(view: CheckView) -> None:
         st.dataframe(
             [
                 {"Shelf": one.shelf, "Place": one.position or None, "Product": one.name or one.sku,
-                 "Printed": " ".join(one.words), "Price": one.price, "List": one.listed, "Label": one.status}
+                 "Price": one.price, "List": one.listed, "Label": one.status, "Printed": " ".join(one.words)}
                 for one in labels
             ],
             hide_index=True,
