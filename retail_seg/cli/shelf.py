@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from catalogue.shelf_history import ShelfChange
     from retail_seg.shelf.checking import CheckOutcome
     from retail_seg.shelf.results import CheckResult
-    from retail_seg.shelf.straightening import Corners
+    from retail_seg.shelf.straightening import FixtureCorners
 
 version_option = click.option("--version", type=click.IntRange(1), help="An older version; the newest without it.")
 
@@ -257,13 +257,15 @@ def check(
     return int(bool(done.failed or problems))
 
 
-def _corners_of(paths: Sequence[Path], given: tuple[str, ...]) -> dict[str, Corners]:
+def _corners_of(paths: Sequence[Path], given: tuple[str, ...]) -> dict[str, FixtureCorners]:
     """Corners by photo, in the order of both."""
-    from retail_seg.shelf.straightening import Corners
+    from retail_seg.shelf.straightening import FixtureCorners
 
     if len(given) > len(paths):
         raise click.UsageError(f"corners are given {len(given)} times for {len(paths)} photos; give them once for each")
-    return {str(path): Corners.read(text) for path, text in zip(paths, given, strict=False) if text.strip() != "-"}
+    return {
+        str(path): FixtureCorners.read(text) for path, text in zip(paths, given, strict=False) if text.strip() != "-"
+    }
 
 
 def _write_overlays(folder: Path, done: CheckOutcome) -> None:

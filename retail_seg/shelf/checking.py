@@ -17,7 +17,7 @@ from retail_seg.shelf.overlaps import Overlap, overlaps_of, same_facings
 from retail_seg.shelf.results import CheckedPhoto, CheckResult
 from retail_seg.shelf.second_look import looked_again
 from retail_seg.shelf.seeing import sights_of
-from retail_seg.shelf.straightening import Corners, laid_back, straightened
+from retail_seg.shelf.straightening import FixtureCorners, laid_back, straightened
 from retail_seg.store.given_boxes import GivenBoxes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check(
     side: int | None = None,
     workers: int | None = None,
     among: Among | None = None,
-    corners: Mapping[str, Corners] | None = None,
+    corners: Mapping[str, FixtureCorners] | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> CheckOutcome:
     """Scan photos of one fixture and hold them against a plan; a photo that cannot be read fails alone.
@@ -79,7 +79,7 @@ def check_scanned(
     stock: Mapping[str, ProductStock] | None = None,
     *,
     labels: bool = False,
-    corners: Mapping[str, Corners] | None = None,
+    corners: Mapping[str, FixtureCorners] | None = None,
 ) -> CheckResult:
     """Hold photos of one fixture that were scanned (with CANDIDATES candidates) against a plan; the rest as in `check`.
 
@@ -103,7 +103,7 @@ def _against(
     scanned: Sequence[Scanned],
     plan: Plan,
     stock: Mapping[str, ProductStock] | None,
-    corners: Mapping[str, Corners] | None,
+    corners: Mapping[str, FixtureCorners] | None,
 ) -> CheckResult:
     reports = [one.report for one in scanned]
     overlaps = overlaps_of(scanned, sights_of(reports))
@@ -120,7 +120,7 @@ def check_reports(
     plan: Plan,
     stock: Mapping[str, ProductStock] | None = None,
     overlaps: Sequence[Overlap] = (),
-    corners: Mapping[str, Corners] | None = None,
+    corners: Mapping[str, FixtureCorners] | None = None,
 ) -> CheckResult:
     """Hold what photos of one fixture were found to show against a plan; `stock` as in `check`.
 

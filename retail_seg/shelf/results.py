@@ -329,7 +329,7 @@ class CheckResult:
         if self.labels is None:
             return summed(self.positions)
         kinds = Counter(finding.kind for finding in self.findings)
-        faults = {kind: kinds[kind] for kind in LABEL_FAULTS}
+        faults: dict[str, int] = {kind: kinds[kind] for kind in LABEL_FAULTS}
         return {**summed(self.positions), "labels": len(self.labels), **faults}
 
     def to_dict(self) -> dict[str, Any]:

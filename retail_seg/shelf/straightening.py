@@ -22,7 +22,7 @@ _HOW = "give x,y of four corners in pixels: upper left, upper right, lower right
 
 
 @dataclass(frozen=True)
-class Corners:
+class FixtureCorners:
     """The corners of a fixture in a photo's own pixels: x, y of the upper left one, then clockwise.
 
     Raises PlanError for four points that are no such corners.
@@ -41,7 +41,7 @@ class Corners:
             raise PlanError(f"the corners {_text(self.points)} span no upright fixture; {_HOW}")
 
     @classmethod
-    def read(cls, text: str) -> Corners:
+    def read(cls, text: str) -> FixtureCorners:
         """Eight numbers with commas between them; raises PlanError for others."""
         try:
             values = [float(part) for part in text.split(",")]
@@ -70,7 +70,7 @@ def _text(points: Sequence[tuple[float, float]]) -> str:
     return ",".join(f"{value:g}" for point in points for value in point)
 
 
-def straightened(report: Report, corners: Corners | None) -> Report:
+def straightened(report: Report, corners: FixtureCorners | None) -> Report:
     """The report as if its photo showed the fixture straight; what stands beside that has NO_ROW."""
     if corners is None:
         return report
@@ -109,7 +109,7 @@ def _moved(matrix: np.ndarray, box: PixelBox) -> PixelBox:
     return x0, y0, max(x1 - x0, 1), max(y1 - y0, 1)
 
 
-def laid_back(result: CheckResult, reports: Sequence[Report], corners: Mapping[str, Corners]) -> CheckResult:
+def laid_back(result: CheckResult, reports: Sequence[Report], corners: Mapping[str, FixtureCorners]) -> CheckResult:
     """A check of straightened reports with its places in the photos' own pixels."""
     back = {n: np.linalg.inv(corners[one.image].matrix) for n, one in enumerate(reports) if one.image in corners}
     if not back:

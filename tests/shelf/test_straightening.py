@@ -1,4 +1,4 @@
-"""Corners of a fixture straighten a photo taken from the side; places come back into the photo's own pixels."""
+"""FixtureCorners of a fixture straighten a photo taken from the side; places come back into the photo's own pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retail_seg.report import Report
 from retail_seg.shelf.deciding import decide
 from retail_seg.shelf.results import CheckResult
 from retail_seg.shelf.seeing import sights_of
-from retail_seg.shelf.straightening import NO_ROW, Corners, laid_back, straightened
+from retail_seg.shelf.straightening import NO_ROW, FixtureCorners, laid_back, straightened
 
 
 def side_view(stocked: Stocked) -> Shot:
@@ -25,7 +25,7 @@ def side_view(stocked: Stocked) -> Shot:
     return Shot(lens, round(corner[0] / corner[2]) + 200, round(tall) + 200)
 
 
-def made(seed: int) -> tuple[Stocked, Report, Corners]:
+def made(seed: int) -> tuple[Stocked, Report, FixtureCorners]:
     rng = np.random.default_rng(seed)
     shop = made_shop(rng)
     stocked = made_fixture(shop, "none", rng, lengths=False)
@@ -33,10 +33,10 @@ def made(seed: int) -> tuple[Stocked, Report, Corners]:
     wide, tall = stocked.size
     at = shot.at(np.array([(0, 0), (wide, 0), (wide, tall), (0, tall)], float))
     report = report_of(stocked, shot, "side.jpg", shop, rng, noise=0.3)
-    return stocked, report, Corners(tuple((float(x), float(y)) for x, y in at))
+    return stocked, report, FixtureCorners(tuple((float(x), float(y)) for x, y in at))
 
 
-def checked(stocked: Stocked, report: Report, corners: Corners) -> CheckResult:
+def checked(stocked: Stocked, report: Report, corners: FixtureCorners) -> CheckResult:
     found = decide(sights_of([straightened(report, corners)]), stocked.plan)
     return laid_back(found, [report], {report.image: corners})
 
@@ -75,5 +75,5 @@ def test_what_stands_beside_the_fixture_is_none_of_it() -> None:
 )  # fmt: skip
 def test_corners_that_are_none_are_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(PlanError, match=sentence):
-        Corners.read(text)
-    assert Corners.read("0, 0, 900,0, 900,600, 0,600").size == (900, 600)
+        FixtureCorners.read(text)
+    assert FixtureCorners.read("0, 0, 900,0, 900,600, 0,600").size == (900, 600)
