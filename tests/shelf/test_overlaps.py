@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import cast
 
 import cv2
@@ -125,3 +126,19 @@ def test_a_place_counts_tied_facings_once_where_their_places_do_not_tell() -> No
     found = decide(sights, plan, tied=tied)
     assert {one.status for one in found.positions} == {"ok"}
     assert all(one.found == NUMBER for one in found.positions)
+
+
+def test_the_order_of_photos_changes_no_status_of_tied_facings() -> None:
+    whole = bay(own=True)
+    parts = [photo(whole, 0, 1190, "l.jpg"), photo(whole, 610, 1800, "r.jpg"), photo(whole, 300, 1400, "m.jpg")]
+    plans = (
+        Plan("plan", tuple(Position("bay", n + 1, 1, f"P{n}", NUMBER, NUMBER) for n in range(SHELVES))),
+        Plan("list", tuple(Position("list", 0, n + 1, f"P{n}", NUMBER, NUMBER) for n in range(SHELVES)), "list"),
+    )
+    for plan in plans:
+        told = []
+        for order in permutations(parts):
+            sights = sights_of([one.report for one in order])
+            found = decide(sights, plan, tied=same_facings(sights, overlaps_of(order, sights)))
+            told.append([(one.status, one.found) for one in found.positions])
+        assert all(one == told[0] for one in told), told

@@ -1,4 +1,4 @@
-"""FixtureCorners of a fixture straighten a photo taken from the side; places come back into the photo's own pixels."""
+"""Corners of a fixture straighten a photo taken from the side; places come back into the photo's own pixels."""
 
 from __future__ import annotations
 
