@@ -66,8 +66,8 @@ class Metrics:
         """What is read at the moment when somebody asks."""
         service = self._service
         depth = GaugeMetricFamily("retail_seg_queue_depth", "Questions that wait or are in hand.", labels=["queue"])
-        depth.add_metric(["answers"], service.answers.depth)
-        depth.add_metric(["changes"], service.changes.depth)
+        for kind in service.capacity.room:
+            depth.add_metric([kind], service.work.depth(kind))
         yield depth
         yield GaugeMetricFamily("retail_seg_index_revision", "The catalogue's revision.", service.matcher.revision)
         yield GaugeMetricFamily("retail_seg_resident_bytes", "Memory of the process.", resident_bytes())

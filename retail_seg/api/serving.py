@@ -47,6 +47,7 @@ def serve(
         ) from None
     log_to(sys.stderr, as_json=log_json)
     capacity = capacity or Capacity()
+    sys.setswitchinterval(0.001)
     app = build(Service(store, capacity))
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False,

@@ -72,7 +72,7 @@ async def check(request: Request) -> Any:
             found |= {"check": saved.id, "tasks_opened": list(saved.opened), "tasks_mended": list(saved.mended)}
         return JSONResponse(found)
 
-    answer: Response = await asyncio.wrap_future(service.change(work))
+    answer: Response = await asyncio.wrap_future(service.check(work))
     return answer
 
 
