@@ -57,8 +57,7 @@ if TYPE_CHECKING:
 class Matcher:
     """An open store. Safe to use from several threads, and beside other processes that use the same store.
 
-    >>> with Matcher.create("store") as matcher:
-    ...     report = matcher.scan("shelf.jpg")
+    >>> report = Matcher.open("store").scan("shelf.jpg")
     """
 
     def __init__(
@@ -241,6 +240,7 @@ class Matcher:
         masks: Sequence[np.ndarray | None] | None = None,
         top: int = 5,
         among: Among | None = None,
+        on_stage: OnStage = unheard,
     ) -> list[Identification]:
         """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product.
 
@@ -248,7 +248,7 @@ class Matcher:
         and what is none of these is none of them.
         """
         views = [upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)]
-        return self._answering.name(views, top, among)
+        return self._answering.name(views, top, among, on_stage)
 
     def _answer(
         self, seen: Sequence[Seen], top: int, among: Among | None = None, on_stage: OnStage = unheard

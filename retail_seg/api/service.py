@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import Context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from retail_seg.api.limits import Capacity
 from retail_seg.api.metrics import Metrics
+from retail_seg.api.tracing import here, stage_spans, tracer
 from retail_seg.errors import PhotoError
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import context_of_acting, require
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from retail_seg.report import Identification
-    from retail_seg.store.scanning import Scanned
+    from retail_seg.store.scanning import OnStage, Scanned
 
 #: Requests of which is known what they ask before they are read.
 ASKING = {"/v1/scan": "scan", "/v1/checks": "check", "/v1/match": "match"}
@@ -58,11 +59,14 @@ WARM = Asked("warm")
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """The bytes of a photo's file, what answers and errors call it, and the number of the request that brought it."""
+    """The bytes of a photo's file, what answers and errors call it, and the number and span of the request that
+    brought it.
+    """
 
     data: bytes
     name: str
     request_id: str = ""
+    span: Any = field(default_factory=here)
 
 
 class NamedFile(io.BytesIO):
@@ -99,6 +103,7 @@ class Service:
         self.uses = Uses(store)
         self.rates = Rates(self.capacity.rate)
         self.metrics = Metrics(self)
+        self._tracer = tracer()
         self._ending = threading.Event()
         self._held = 0
         self._reopening = threading.Lock()
@@ -201,7 +206,12 @@ class Service:
         if not isinstance(asked, Asked):
             yield from self._change(asked, photos)
             return
-        clock = StageClock(self.metrics.stage)
+
+        def heard(stage: str, seconds: float) -> None:
+            self.metrics.stage(stage, seconds)
+            stage_spans(self._tracer, stage, seconds, [(photo.span, photo.request_id) for photo in photos])
+
+        clock = StageClock(heard)
         try:
             yield from self._found(asked, photos, clock)
         finally:
@@ -216,9 +226,7 @@ class Service:
             return
         among = matcher.only(asked.only, files=False)
         if asked.what == "match":
-            clock("match")
-            yield from _named(matcher, photos, asked.top, among)
-            clock(WAIT)
+            yield from _named(matcher, photos, asked.top, among, clock)
             return
 
         def on_stage(stage: str) -> None:
@@ -261,14 +269,19 @@ def _warm_up(matcher: Matcher) -> list[Identification]:
     return matcher.match([nothing])
 
 
-def _named(matcher: Matcher, photos: Sequence[Photo], top: int, among: Any) -> Iterator[Identification | PhotoError]:
+def _named(
+    matcher: Matcher, photos: Sequence[Photo], top: int, among: Any, on_stage: OnStage
+) -> Iterator[Identification | PhotoError]:
     """What each picture shows, in their order; one that cannot be read stops no other."""
+    on_stage("decode")
     crops: list[Any] = []
     for photo in photos:
         try:
             crops.append(load_photo(NamedFile(photo), name=photo.name, max_side=REFERENCE_SIDE))
         except PhotoError as error:
             crops.append(error)
-    named = iter(matcher.match([crop for crop in crops if not isinstance(crop, PhotoError)], top=top, among=among))
+    readable = [crop for crop in crops if not isinstance(crop, PhotoError)]
+    named = iter(matcher.match(readable, top=top, among=among, on_stage=on_stage))
+    on_stage(WAIT)
     for crop in crops:
         yield crop if isinstance(crop, PhotoError) else next(named)
