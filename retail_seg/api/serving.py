@@ -17,6 +17,10 @@ from retail_seg.people.users import is_loopback
 #: What a line of the log may hold beside its text.
 FIELDS = ("request_id", "method", "path", "status", "seconds", "who", "problem", "what", "request_ids", "stages", "job")
 
+#: Seconds for which a thread keeps Python's lock where others want it: what is only looked up waits for it several times
+#: beside the thread that computes, five times as long each with the default.
+SWITCH = 0.001
+
 
 class ServeError(RetailSegError):
     """A server cannot be started like that."""
@@ -47,7 +51,7 @@ def serve(
         ) from None
     log_to(sys.stderr, as_json=log_json)
     capacity = capacity or Capacity()
-    sys.setswitchinterval(0.001)
+    sys.setswitchinterval(SWITCH)
     app = build(Service(store, capacity))
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False,
