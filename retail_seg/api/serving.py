@@ -17,8 +17,8 @@ from retail_seg.people.users import is_loopback
 #: What a line of the log may hold beside its text.
 FIELDS = ("request_id", "method", "path", "status", "seconds", "who", "problem", "what", "request_ids", "stages", "job")
 
-#: Seconds for which a thread keeps Python's lock where others want it: what is only looked up waits for it several times
-#: beside the thread that computes, five times as long each with the default.
+#: Seconds for which a thread keeps Python's lock where others want it, a fifth of the default: what is only looked up
+#: waits for it several times, beside the thread that computes.
 SWITCH = 0.001
 
 
