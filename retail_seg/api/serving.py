@@ -13,6 +13,7 @@ from typing import Any
 from retail_seg.api.limits import Capacity
 from retail_seg.errors import MissingExtraError, RetailSegError
 from retail_seg.people.users import is_loopback
+from retail_seg.system.memory import hand_memory_back
 
 #: What a line of the log may hold beside its text.
 FIELDS = ("request_id", "method", "path", "status", "seconds", "who", "problem", "what", "request_ids", "stages", "job")
@@ -51,6 +52,7 @@ def serve(
         ) from None
     log_to(sys.stderr, as_json=log_json)
     capacity = capacity or Capacity()
+    hand_memory_back()
     sys.setswitchinterval(SWITCH)
     app = build(Service(store, capacity))
     uvicorn.run(

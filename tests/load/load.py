@@ -226,6 +226,7 @@ class Load:
                 "after_warm": late[0] if late else 0,
                 "most": max(late, default=0),
                 "last": late[-1] if late else 0,
+                "every_20_s": [mb for _, mb in tally.memory[::20]],
             },
         }
 
