@@ -65,6 +65,8 @@ READS = {
     "from_shelves.count_unnamed", "from_shelves.open_groups", "from_shelves.later_groups", "from_shelves.small_crop",
     "from_shelves.where", "from_shelves.nearest_groups", "from_shelves.proposal", "from_shelves.typed_product",
     "from_shelves.new_product", "from_shelves.last_step", "discovery.proposed",
+    "listed_names.count_names", "listed_names.count_unread", "listed_names.names_of_groups",
+    "listed_names.names_of_store",
     # scans
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
     "review.crop_of", "review.list_scans",
