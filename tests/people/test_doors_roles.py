@@ -85,7 +85,7 @@ READS = {
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
     "Teaching.picture", "Trainings.all", "Trainings.get", "Trainings.held_back", "Trainings.model", "Trainings.path",
     "Trainings.progress", "Trainings.running", "judging.kept_comparison", "judging.known_suggestions",
-    "judging.overlay",
+    "judging.overlay", "automatic.is_on", "automatic.corrected", "automatic.waiting",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
     "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
