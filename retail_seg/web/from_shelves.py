@@ -278,7 +278,13 @@ def _changing(found: Matcher, one: Group, waiting: list[Group]) -> None:
             if st.button(f"Merge ({counted(len(other.places), 'facing')})", key=f"merge {one.id} {other.id}"):
                 _step(partial(from_shelves.merge, found, one.id, [other.id]), "Merged.")
     for number, image, at in from_shelves.where(found, one)[:10]:
-        st.caption(f"scan {number} · {plain(image)} · {at[:16].replace('T', ' ')} UTC")
+        label = f"scan {number} · {plain(image)} · {at[:16].replace('T', ' ')} UTC"
+        page, address = st.Page(_scans, url_path="scans"), {"scan": str(number)}
+        st.page_link(page, label=label, icon=":material/image_search:", query_params=address)
+
+
+def _scans() -> None:
+    """Stands for the page Scans in a link."""
 
 
 # -- steps

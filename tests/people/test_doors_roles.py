@@ -70,7 +70,7 @@ READS = {
     # scans
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
     "review.crop_of", "review.list_scans",
-    "review.count_scans",
+    "review.count_scans", "review.photo_file",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # plans, checks and tasks of shelves
     "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",

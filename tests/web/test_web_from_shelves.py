@@ -11,6 +11,7 @@ from catalogue import Product
 from retail_seg.demo.shelf_demo import keep_samples
 from retail_seg.photos import words
 from retail_seg.products import from_shelves, listed_names
+from retail_seg.teaching import Teaching
 from retail_seg.web.shared import jobs
 
 
@@ -154,3 +155,13 @@ def test_all_facings_of_a_group_are_shown_and_any_taken_out(grouped: Path) -> No
 def test_a_barcode_stands_beside_each_name(grouped: Path) -> None:
     app = opened("from-shelves")
     assert sum(one.label.startswith("A picture of the barcode") for one in app.get("file_uploader")) >= 1
+
+
+def test_boxes_of_a_scan_are_corrected_under_teach(grouped: Path) -> None:
+    app = press(opened("scans", scan="1"), "Correct its boxes")
+    assert app.title[0].value == "Teach the segmenter"
+    (photo,) = Teaching(grouped).photos()
+    assert photo.instances > 10
+    edited = photo.edited
+    press(opened("scans", scan="1"), "Correct its boxes")
+    assert [one.edited for one in Teaching(grouped).photos()] == [edited]  # what was drawn on it stays
