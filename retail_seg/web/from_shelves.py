@@ -191,18 +191,12 @@ def _all_or_some(one: Group) -> None:
 
 def _naming(found: Matcher, one: Group, names: GroupNames | None) -> None:
     """Where a group is named: what it may be, a field for a name, and what came near what was typed."""
-    proposal = _proposal(str(found.folder), found.identity, found.revision, one.places)
+    _offered(found, one, names)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         form = st.form(f"name {one.id}", border=False, width="stretch")
         with form, st.container(horizontal=True, vertical_alignment="bottom"):
             text = st.text_input("Name, SKU or GTIN", key=f"typed {one.id}", max_chars=200)
             sent = st.form_submit_button("Save", type="primary", icon=":material/check:")
-        if proposal is not None:
-            sku, name, probability = proposal
-            if st.button(f"{plain(name or sku)} ({probability:.0%})", key=f"is {one.id}", icon=":material/lightbulb:"):
-                _named(found, one, Product(sku, name))
-        if (listed := shelf_names.offered(names, f"listed {one.id}")) is not None:
-            _named(found, one, listed)
         barcode.scan_into(f"typed {one.id}")
         if st.button("Later", key=f"later {one.id}", icon=":material/schedule:"):
             _step(lambda: from_shelves.put_off(found, [one.id]), "Put off.")
@@ -215,6 +209,20 @@ def _naming(found: Matcher, one: Group, names: GroupNames | None) -> None:
         _typed(found, one, text)
     if st.session_state.get(_TYPED, (None,))[0] == one.id:
         _choose(found, one, st.session_state[_TYPED][1])
+
+
+def _offered(found: Matcher, one: Group, names: GroupNames | None) -> None:
+    """What a group may be, a button each: the product that it looks like first, then names of the list."""
+    proposal = _proposal(str(found.folder), found.identity, found.revision, one.places)
+    if proposal is None and not (names and names.offers):
+        return
+    with st.container(horizontal=True):
+        if proposal is not None:
+            sku, name, probability = proposal
+            if st.button(f"{plain(name or sku)} ({probability:.0%})", key=f"is {one.id}", icon=":material/lightbulb:"):
+                _named(found, one, Product(sku, name))
+        if (listed := shelf_names.offered(names, f"listed {one.id}")) is not None:
+            _named(found, one, listed)
 
 
 def _typed(found: Matcher, one: Group, text: str) -> None:
