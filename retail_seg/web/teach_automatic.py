@@ -52,7 +52,7 @@ def setting(shop: Workshop) -> None:
     elif on:
         st.caption(f"{text}; a manager can turn this off.")
     if on and 0 < fresh < automatic.ENOUGH:
-        st.caption(f"{automatic.ENOUGH - fresh} more and the next training begins.")
+        st.caption(f"{counted(automatic.ENOUGH - fresh, 'more photo')} and the next training begins.")
 
 
 def _comparing(shop: Workshop, run: Training) -> None:

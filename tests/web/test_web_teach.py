@@ -313,7 +313,7 @@ def test_five_finished_photos_begin_a_training_unless_it_is_turned_off(
 
     monkeypatch.setattr(Trainings, "start", start)
     finished(teaching, 4)
-    assert "1 more and the next training begins." in [one.value for one in opened(part="train").caption]
+    assert "1 more photo and the next training begins." in [one.value for one in opened(part="train").caption]
     finished(teaching, 5)
     app = opened(part="train")
     app.toggle[0].set_value(False).run()
