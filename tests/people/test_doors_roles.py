@@ -75,7 +75,7 @@ READS = {
     # plans, checks and tasks of shelves
     "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",
     "planning.list_fixtures", "planning.changes", "checking.check_reports",
-    "checking.check_scanned", "second_look.looked_again", "keeping.list_checks",
+    "checking.check_scanned", "labelled.with_labels", "second_look.looked_again", "keeping.list_checks",
     "keeping.checks_between", "keeping.load_check", "keeping.findings_of", "keeping.list_tasks", "keeping.load_task",
     "alerts.list_targets", "alerts.dead_letters", "figures.figures", "photographed.open_check",
     "photographed.count_checks", "photographed.overlay_jpeg", "photographed.plan_versions",
