@@ -101,7 +101,7 @@ class Gallery:
         self._fingerprint = catalogue.embedder
         self._numbers: dict[str, int] = {}
         self._skus: list[str] = []
-        self._lock = threading.RLock()
+        self._lock, self._learning = threading.RLock(), threading.RLock()
         self._parted: tuple[object, VectorIndex] | None = None
         self._state = self._opened()
         self._saved = self._state.revision
@@ -161,23 +161,25 @@ class Gallery:
     def refit(self, *, force: bool = False) -> bool:
         """Learn projection and calibration anew, when the references have changed much since they were learned.
 
-        A store that follows a centre answers by what the centre has learned.
+        Searches and changes of other threads go on meanwhile. A store that follows a centre answers by what the centre
+        has learned.
         """
-        if self._catalogue.get_setting(FOLLOWING):
-            return False
-        count = self._catalogue.count_references()
-        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
-        if not force and abs(count - learned) <= learned * REFIT_SHARE:
-            return False
-        with self._lock:
+        with self._learning:
+            count = self._catalogue.count_references()
+            if (not force and not self._changed_much(count)) or self._catalogue.get_setting(FOLLOWING):
+                return False
             taught = self._taught() if count else None
             ranker = self._learned(count, taught)
             self._keep(ranker, {LEARNED_FROM: str(count), CHECKED_SINCE: taught.since if taught else ""})
         return True
 
+    def _changed_much(self, count: int) -> bool:
+        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
+        return abs(count - learned) > learned * REFIT_SHARE
+
     def restate(self) -> None:
         """Answer by the policy that the store's settings state now; nothing is learned anew."""
-        with self._lock:
+        with self._learning:
             self._keep(self.current().ranker.stating(policy_of(self._catalogue)), {})
 
     def _fitted(self, count: int, taught: TaughtFacings | None) -> Ranker:
@@ -212,10 +214,14 @@ class Gallery:
         return self._fitted(count, taught) if count else self._unfitted()
 
     def _keep(self, ranker: Ranker, settings: dict[str, str]) -> None:
+        """Answer by a ranker from now on, here and in every process; an index of its own is made before that."""
         data = ranker.to_bytes()
         digest = hashlib.sha256(data).hexdigest()[:16]
-        self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
-        self.current()
+        made = self._built(ranker, digest) if ranker.fingerprint != self._state.ranker.fingerprint else None
+        with self._lock:
+            self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
+            self._state = made or replace(self._state, ranker=ranker, ranker_id=digest)
+            self.current()
 
     def save(self) -> None:
         """Write the snapshot, when the next start would otherwise have much to catch up with."""

@@ -66,15 +66,17 @@ READS = {
     "from_shelves.count_unnamed", "from_shelves.open_groups", "from_shelves.later_groups", "from_shelves.small_crop",
     "from_shelves.where", "from_shelves.nearest_groups", "from_shelves.proposal", "from_shelves.typed_product",
     "from_shelves.new_product", "from_shelves.last_step", "discovery.proposed",
+    "listed_names.count_names", "listed_names.count_unread", "listed_names.names_of_groups",
+    "listed_names.names_of_store",
     # scans
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
     "review.crop_of", "review.list_scans",
-    "review.count_scans",
+    "review.count_scans", "review.photo_file",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # plans, checks and tasks of shelves
     "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",
     "planning.list_fixtures", "planning.changes", "checking.check_reports",
-    "checking.check_scanned", "second_look.looked_again", "keeping.list_checks",
+    "checking.check_scanned", "labelled.with_labels", "second_look.looked_again", "keeping.list_checks",
     "keeping.checks_between", "keeping.load_check", "keeping.findings_of", "keeping.list_tasks", "keeping.load_task",
     "alerts.list_targets", "alerts.dead_letters", "figures.figures", "photographed.open_check",
     "photographed.count_checks", "photographed.overlay_jpeg", "photographed.plan_versions",
@@ -84,7 +86,7 @@ READS = {
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
     "Teaching.picture", "Trainings.all", "Trainings.get", "Trainings.held_back", "Trainings.model", "Trainings.path",
     "Trainings.progress", "Trainings.running", "judging.kept_comparison", "judging.known_suggestions",
-    "judging.overlay",
+    "judging.overlay", "automatic.is_on", "automatic.corrected", "automatic.waiting",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
     "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
