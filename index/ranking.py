@@ -32,7 +32,7 @@ from index.evidence import Answered, Found
 from index.leave_one_out import References, choose_recipe, fit_recipe
 from index.priors import prior_of
 from index.projection import Projection
-from index.rerank import Features, LocalEvidence, second_look
+from index.rerank import Features, LocalEvidence, second_looks
 from index.vectors import VectorIndex, check_unit_vectors, first_of_each
 
 OwnerOf = Callable[[np.ndarray], np.ndarray]
@@ -40,7 +40,7 @@ OwnerOf = Callable[[np.ndarray], np.ndarray]
 Favour = Callable[[np.ndarray], np.ndarray]
 
 _FETCH_PER_PRODUCT = 8  # references fetched per product wanted; more where the nearest share few products
-_CLEAR = 0.98  # probability from which on an answer needs no second look
+_CLEAR = 0.997  # probability from which on an answer needs no second look
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,11 @@ class Ranker:
         found = Found.not_looked_at(score)
         given = self.calibration.probabilities(found, products=among, favour=extra)
         if look is not None:
-            for at in np.flatnonzero(given[:, :-1].max(axis=1, initial=0) < _CLEAR).tolist():
-                if len(rows[at]) > 1 and (seen := second_look(at, rows[at][:CANDIDATES], look)) is not None:
-                    found.inliers[at, : len(seen.inliers)], found.points[at] = seen.inliers, seen.points
-                    spoken[at][: len(seen.references)] = seen.references
+            open_ = np.flatnonzero(given[:, :-1].max(axis=1, initial=0) < _CLEAR).tolist()
+            races = {at: rows[at][:CANDIDATES] for at in open_ if len(rows[at]) > 1}
+            for at, seen in second_looks(races, look):
+                found.inliers[at, : len(seen.inliers)], found.points[at] = seen.inliers, seen.points
+                spoken[at][: len(seen.references)] = seen.references
             given = self.calibration.probabilities(found, products=among, favour=extra)
         return [self._ranking(*row, top) for row in zip(rows, spoken, found.inliers, given, strict=True)]
 

@@ -11,8 +11,10 @@ and a match of other colours counts for less.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +45,7 @@ _ALIKE = 12.0  # of a* and b*: a match that is off by so much counts for .6
 
 _LEAST_MATCHES = 3
 _PAIRS = 15  # compared at most
+_AT_ONCE = 64  # crops whose references' features are in memory together
 
 
 #: Ids of references ► their local features, those that have some.
@@ -195,15 +198,25 @@ class Second:
     points: int
 
 
-def second_look(at: int, candidates: Sequence[Nearest], look: LocalEvidence) -> Second | None:
-    """Compare crop `at` with its candidates, best first; None where nothing can be compared.
+def second_looks(races: Mapping[int, Sequence[Nearest]], look: LocalEvidence) -> Iterator[tuple[int, Second]]:
+    """Compare crops, by number, with their candidates, best first; those of which nothing can be compared are left out.
 
-    The cost is at most 15 comparisons of half a millisecond, and the crop's own features.
+    A crop costs at most 15 comparisons of a third of a millisecond, and its own features; the cores share the crops.
+    References' features are read for `_AT_ONCE` crops at a time.
     """
-    stored = look.references(asked(candidates))
-    if not stored:
-        return None
-    query = decode_features(look.query(at))
+    numbers = list(races)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(numbers), _AT_ONCE):
+            wanted = {at: asked(races[at]) for at in numbers[start : start + _AT_ONCE]}
+            read = look.references(sorted({identity for ids in wanted.values() for identity in ids}))
+            stored = {at: {one: read[one] for one in ids if one in read} for at, ids in wanted.items()}
+            some = [at for at in stored if stored[at]]
+            compared = pool.map(lambda at, stored=stored: _second(look.query(at), races[at], stored[at]), some)
+            yield from zip(some, compared, strict=True)
+
+
+def _second(crop: bytes, candidates: Sequence[Nearest], stored: Mapping[int, bytes]) -> Second:
+    query = decode_features(crop)
     counts = agreement(query, candidates, stored)
     return Second(np.array([count for count, _ in counts]), [one for _, one in counts], len(query.places))
 

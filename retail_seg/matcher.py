@@ -266,8 +266,8 @@ class Matcher:
     def versions(self, *, segmented: bool = True) -> dict[str, str | int]:
         """What made an answer: program, segmenter (if `segmented`), embedder, revision, a centre's snapshot."""
         segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
-        embedder, followed = f"{self.embedder.name}:{self.embedder.fingerprint}", followed_by(self.catalogue)
-        snapshot = {} if followed is None else {"snapshot": followed.label}
+        embedder = f"{self.embedder.name}:{self.embedder.fingerprint}"
+        snapshot = {} if (followed := followed_by(self.catalogue)) is None else {"snapshot": followed.label}
         return {"version": __version__, **segmenter, "embedder": embedder, "revision": self.revision, **snapshot}
 
     # -- changes

@@ -15,7 +15,7 @@ from index.rerank import (
     asked,
     decode_features,
     local_features,
-    second_look,
+    second_looks,
 )
 
 
@@ -111,8 +111,8 @@ CANDIDATES = [
 def test_agreeing_features_are_counted_and_the_reference_that_speaks_is_named() -> None:
     references = {10: label(5), 11: label(6), 20: label(7), 21: label(1)}
     crop = retaken(label(1), 90, 0.9)
-    seen = second_look(0, CANDIDATES, look_at(crop, references))
-    assert seen is not None
+    ((number, seen),) = second_looks({7: CANDIDATES}, look_at(crop, references))
+    assert number == 7
     first, second, third = seen.inliers.tolist()
     assert second >= 12 > first
     assert seen.references[1] == 21
@@ -130,7 +130,20 @@ def test_what_was_counted_is_not_compared_again() -> None:
 
 
 def test_references_without_features_are_no_second_look() -> None:
-    assert second_look(0, CANDIDATES, LocalEvidence(lambda _: b"", lambda _: {})) is None
+    assert list(second_looks({0: CANDIDATES}, LocalEvidence(lambda _: b"", lambda _: {}))) == []
+
+
+def test_many_crops_are_looked_at_as_one_is() -> None:
+    references = {10: label(5), 11: label(6), 20: label(7), 21: label(1)}
+    crops = [retaken(label(kind), 90, 0.9) for kind in (1, 5, 7, 6)]
+    stored = {identity: local_features(picture) for identity, picture in references.items()}
+    look = LocalEvidence(
+        lambda at: local_features(crops[at % 4]), lambda ids: {i: stored[i] for i in ids if i in stored}
+    )
+    alone = [next(iter(second_looks({at: CANDIDATES}, look)))[1] for at in range(4)]
+    for at, seen in second_looks(dict.fromkeys(range(150), CANDIDATES), look):
+        assert seen.inliers.tolist() == alone[at % 4].inliers.tolist()
+        assert (seen.references, seen.points) == (alone[at % 4].references, alone[at % 4].points)
 
 
 def test_at_most_fifteen_references_are_asked_the_nearest_ones() -> None:
