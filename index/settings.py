@@ -3,6 +3,7 @@
 RETAIL_SEG_CACHE    folder of compiled networks and fetched weights; without it the user's cache folder of this system
                     (XDG_CACHE_HOME/retail-seg, else ~/.cache/retail-seg on Linux)
 RETAIL_SEG_DEVICE   "cpu": no network runs on a graphics processor
+RETAIL_SEG_THREADS  threads that a network computes in; one a core without it
 """
 
 from __future__ import annotations
@@ -22,3 +23,9 @@ def cache_folder(kind: str) -> Path:
 def cpu_only() -> bool:
     """Whether networks are to stay on the processor."""
     return os.environ.get("RETAIL_SEG_DEVICE") == "cpu"
+
+
+def threads() -> int | None:
+    """In how many threads a network computes, where that is said."""
+    said = os.environ.get("RETAIL_SEG_THREADS", "")
+    return int(said) if said.isdigit() and int(said) > 0 else None
