@@ -36,6 +36,7 @@ from retail_seg.store.enrolment import (
 )
 from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import Gallery
+from retail_seg.store.index_server import INDEX_URI
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
     CATALOGUE,
@@ -81,7 +82,13 @@ class Matcher:
 
     @classmethod
     def create(
-        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat"
+        cls,
+        store: str | Path,
+        embedder: str = "retail-vgg",
+        *,
+        weights: Path | None = None,
+        index: str = "flat",
+        uri: str = "",
     ) -> Matcher:
         """Make an empty store in a new or empty folder, pinned to an embedder, and open it.
 
@@ -95,7 +102,7 @@ class Matcher:
         found = load_embedder(embedder, weights)
         catalogue = Catalogue.create(folder / CATALOGUE, embedder=found.fingerprint, dim=found.dim)
         remember_embedder(catalogue, found, weights)
-        catalogue.set_setting("index", index)
+        catalogue.set_settings({"index": index, INDEX_URI: uri})
         return cls(folder, catalogue, found)
 
     @classmethod

@@ -86,7 +86,7 @@ READS = {
     "Teaching.picture", "Trainings.all", "Trainings.get", "Trainings.held_back", "Trainings.model", "Trainings.path",
     "Trainings.progress", "Trainings.running", "judging.kept_comparison", "judging.known_suggestions",
     "judging.overlay",
-    "scanning.made_by",
+    "scanning.made_by", "index_server.server_of", "index_server.kind_of", "index_server.refuse_too_many",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
     "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
