@@ -247,6 +247,7 @@ def scale(
     write: Path | None, most: int, vectors: Path | None, price: float, photos: Path | None, work: Path | None
 ) -> None:
     """Say what a chain of 10,000 shops needs: cost, a day's peaks, lines and disks, which index when."""
+    from retail_seg.bench.scale.charts import draw_growth
     from retail_seg.bench.scale.paper import SIZES, document, section
     from retail_seg.bench.scale.run import benchmark_scale
     from retail_seg.system.files import replace_file
@@ -256,6 +257,7 @@ def scale(
         found = benchmark_scale(made, counts=counts, folder=photos, vectors=vectors, price=price, tell=say)
     if write is not None:
         replace_file(write, document(found).encode())
+        draw_growth(write.parent, found.indexes)
     _tell([("scale", _shown(section(found)))])
 
 

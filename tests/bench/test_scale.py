@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("simpy", reason="SimPy is not installed: pip install retail-seg[scale]")
 
 from retail_seg.bench.scale import indexes
+from retail_seg.bench.scale.charts import draw_growth
 from retail_seg.bench.scale.day import Chain, simulate
 from retail_seg.bench.scale.indexes import FLAT, HNSW, PQ, SQ8, Made, Reading, expected, jittered, read_indexes
 from retail_seg.bench.scale.paper import Measured, document, section, slope, workers_for
@@ -52,7 +55,7 @@ def test_a_day_loses_no_photo_and_more_workers_shorten_it() -> None:
     assert simulate(Chain(40_000, 2.0, 12, scale=1, fails=2.0)) == many, "the same day comes again"
 
 
-def test_the_document_says_what_was_measured(real: np.ndarray) -> None:
+def test_the_document_says_what_was_measured(tmp_path: Path) -> None:
     readings = [
         Reading(FLAT, 100_000, 1.0, 200.0, 1.0, 0.03), Reading(FLAT, 1_000_000, 1.0, 2000.0, 9.0, 0.3),
         Reading(HNSW, 100_000, 0.99, 230.0, 60.0, 0.005),
@@ -68,4 +71,6 @@ def test_the_document_says_what_was_measured(real: np.ndarray) -> None:
     assert all(
         f"## {heading}" in text for heading in ("A day, simulated", "Which index when", "Where each part breaks")
     )
+    draw_growth(tmp_path, readings)
+    assert all(f"]({path.name})" in text for path in tmp_path.iterdir()) and len(list(tmp_path.iterdir())) == 2
     assert section(found).to_dict()["stages"] == stages

@@ -22,7 +22,7 @@ class Chain:
 
     photos    of the day, all shops together
     seconds   that a photo takes one worker
-    workers   all machines together, of which each has `a_machine`
+    workers   all machines together
     fails     hours between two failures of a machine; it comes back after `back` seconds, its photos begin anew
     scale     one photo and one worker of so many are simulated
     """
@@ -30,10 +30,9 @@ class Chain:
     photos: int
     seconds: float
     workers: int
-    a_machine: int = 16
     fails: float = 24.0
     back: float = 300.0
-    scale: int = 20
+    scale: int = 1
 
 
 @dataclass(frozen=True)
@@ -131,5 +130,5 @@ class _Run:
         return Day(
             float(np.median(taken)), float(np.quantile(taken, 0.99)), float(taken.max()),
             self.longest_queue * scale, self.last / 3600, self.again * scale,
-            self.worked / (self.workers * 24 * 3600),
+            self.worked / (self.workers * max(self.last, 24 * 3600)),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from retail_seg.bench.benchmark.many import stage_floors
 from retail_seg.bench.benchmark.synthetic import DESIGNS, made_photo, real_references, store_in
 from retail_seg.bench.scale.day import simulate
 from retail_seg.bench.scale.indexes import read_indexes
-from retail_seg.bench.scale.paper import Measured, chain_of, workers_for
+from retail_seg.bench.scale.paper import Measured, chain_of, full_seconds, workers_for
 from retail_seg.errors import LabelledCropsError
 from retail_seg.fleet import columns
 from retail_seg.matcher import Matcher
@@ -57,11 +57,12 @@ def benchmark_scale(
             f"{one.kind}, {one.references:,}: recall {one.recall:.3f}, {one.build:.1f} s, {1000 * one.photo:.1f} ms"
         ),
     )
-    seconds = sum(stages.values())
+    facings = float(np.mean([len(report.instances) for report in reports]))
+    seconds = full_seconds(stages, facings)
     days = {workers: simulate(chain_of(seconds, workers)) for workers in workers_for(seconds)}
     return Measured(
         stages,
-        float(np.mean([len(report.instances) for report in reports])),
+        facings,
         float(np.mean([path.stat().st_size for path in paths])),
         float(np.mean([len(report.to_json()) for report in reports])),
         _part_bytes(lines),
