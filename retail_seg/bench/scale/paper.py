@@ -120,7 +120,7 @@ def _day(found: Measured) -> str:
         f"{found.full:.2f} s each with a spread; one in a hundred takes ten times as long, one in 100,000 ends its "
         "worker, and a worker's machine fails once a day and is back after 5 minutes.\n\n"
         + "\n".join(table)
-        + "\n\nThe mean hour's workers carry a day's photos by the next morning; reports within minutes want the peak's."
+        + "\n\nThe mean hour's workers carry a day's photos by the next morning; within minutes, the peak's."
     )
 
 
