@@ -1,9 +1,10 @@
-"""Training pictures of retail-vgg: what they show, which are held back, and random views of them."""
+"""Training pictures of retail-vgg: what they show, which are held back, and how they travel as one file."""
 
 from __future__ import annotations
 
 import csv
 import json
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,14 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from index.convolutional import IMAGENET_MEAN
 from retail_seg.errors import PhotoError
 from retail_seg.photos.load import load_photo
 from retail_seg.rendering.packs import ProductDesign, random_design, render, variant
 
-#: Views are drawn at the teacher's size; the student's smaller picture is made from the same view.
-VIEW = 224
 LONG_SIDE = 320
+#: Real shelves with boxes and the names of the products.
+SHELVES = Path(__file__).parents[1] / "data" / "shelves"
 UNLABELLED = ("produce", "objects", "products", "backgrounds")
 
 
@@ -36,12 +36,14 @@ class Picture:
 
 
 def load_pictures(data: Path) -> list[Picture]:
-    """Everything there is to train on under `data`: distil/, grocerystore/ and packs/ of the shared data folder.
+    """Everything there is to train on: distil/, grocerystore/ and packs/ under `data`, and this project's shelves.
 
     For a run that is measured, a third of the labels and part of the other photos are marked `held_back`: every
-    third product, the photos of grocerystore's val list (another series) and four in ten query photos of packs.
+    third product, the photos of grocerystore's val list (another series), four in ten query photos of packs and the
+    shelves that never trained a network of ours.
     """
-    return [*_unlabelled(data / "distil"), *_groceries(data / "grocerystore"), *_packs(data)]
+    found = [*_unlabelled(data / "distil"), *_groceries(data / "grocerystore"), *_packs(data), *_shelves(SHELVES)]
+    return [replace(picture, pixels=np.ascontiguousarray(picture.pixels)) for picture in found]
 
 
 def split_labels(labels: list[str]) -> set[str]:
@@ -78,6 +80,21 @@ def _packs(data: Path) -> Iterator[Picture]:
         picture = _cut(photo, item["bbox"], item["segmentation"])
         if picture is not None:
             yield replace(picture, label="p" + label, held_back=label in unseen or name in queries)
+
+
+def _shelves(folder: Path) -> Iterator[Picture]:
+    """Facings whose product is named, with a little of what stands around them."""
+    truth = json.loads((folder / "annotations.json").read_text())
+    images = {image["id"]: image for image in truth["images"]}
+    nameless = {kind["id"] for kind in truth["categories"] if kind["name"] in ("product", "ignore")}
+    named = [item for item in truth["annotations"] if item["category_id"] not in nameless]
+    unseen = split_labels(sorted({str(item["category_id"]) for item in named}))
+    for item in named:
+        image, label = images[item["image_id"]], str(item["category_id"])
+        picture = _cut(_read(folder / image["file_name"], 10_000), item["bbox"], [])
+        if picture is not None:
+            held = label in unseen or image["held_out"]
+            yield replace(picture, group="shelf", label="s" + label, held_back=held)
 
 
 def _cut(photo: np.ndarray, box: list[float], polygons: list[list[float]], margin: float = 0.15) -> Picture | None:
@@ -130,74 +147,6 @@ def _rendered(design: ProductDesign, rng: np.random.Generator, grounds: list[np.
     return Picture(small, "rendered", (left * k, top * k, w * k, h * k), mask=mask)
 
 
-def random_view(picture: Picture, rng: np.random.Generator, tight: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """A random look at a picture: (VIEW, VIEW, 3) uint8 and its votes (VIEW, VIEW) float32.
-
-    The cut, turn, shear and flip are one affine map; light, gamma and colour cast one table; then blur or lost
-    resolution, JPEG blocks and an occluder, each sometimes. Outlined pictures lose their ground in a third of the
-    views. `tight` keeps most of the product in view.
-    """
-    affine = _random_affine(picture.box, rng, 0.65 if tight else 0.3)
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    size = (VIEW, VIEW)
-    view = cv2.warpAffine(picture.pixels, affine, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    view = _spoil(_relight(view, rng), rng)
-    votes = np.ones(size, np.float32)
-    if picture.mask is not None and rng.random() < 0.35:
-        mask = cv2.warpAffine(picture.mask, affine, size, flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST)
-        if mask.mean() > 0.1:
-            votes = mask.astype(np.float32)
-            view[mask == 0] = np.array(IMAGENET_MEAN) * 255
-    return view, votes
-
-
-def _random_affine(box: tuple[float, float, float, float], rng: np.random.Generator, least: float) -> np.ndarray:
-    """The map (2, 3) from the view to the picture."""
-    x, y, w, h = box
-    side, stretch = rng.uniform(least, 1.03) ** 0.5, np.exp(rng.uniform(-0.2, 0.2))
-    cut = np.array([w * min(side * stretch, 1.1), h * min(side / stretch, 1.1)])
-    centre = np.array([x, y]) + (np.array([w, h]) - cut) * rng.uniform(-0.02, 1.02, 2) + cut / 2
-    angle = rng.normal(0, 8) if rng.random() < 0.6 else 0.0
-    if rng.random() < 0.08:
-        angle += rng.choice([90, 180, 270])
-    turn = np.deg2rad(angle)
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    shear = np.array([[0, rng.normal(0, 0.06)], [rng.normal(0, 0.06), 0]])
-    flip = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
-    linear = (rotation @ flip + shear) @ np.diag(cut / VIEW)
-    return np.column_stack([linear, centre - linear @ np.array([VIEW / 2, VIEW / 2])])
-
-
-def _relight(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    gain, gamma, cast = np.exp(rng.normal(0, 0.18)), np.exp(rng.normal(0, 0.18)), np.exp(rng.normal(0, 0.05, 3))
-    level = np.linspace(0, 1, 256)[:, None]
-    table = np.clip(255 * gain * cast * level**gamma + rng.normal(0, 6), 0, 255).astype(np.uint8)
-    view = cv2.LUT(view, table[None])
-    if rng.random() < 0.3:
-        grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[:, :, None].repeat(3, 2)
-        strength = min(float(np.exp(rng.normal(0, 0.25))), 1.6)
-        view = cv2.addWeighted(view, strength, grey, 1 - strength, 0)
-    return view
-
-
-def _spoil(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    kind = rng.random()
-    if kind < 0.15:
-        view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.5, 2.2))
-    elif kind < 0.3:
-        k = rng.uniform(0.2, 0.6)
-        few = cv2.resize(view, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
-        view = cv2.resize(few, view.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    if rng.random() < 0.1:
-        data = cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 60))])[1]
-        view = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if rng.random() < 0.25:
-        h, w = rng.integers(VIEW // 8, int(VIEW / 2.5), 2)
-        top, left = rng.integers(0, VIEW - h), rng.integers(0, VIEW - w)
-        view[top : top + h, left : left + w] = rng.integers(0, 256, 3 if rng.random() < 0.5 else (h, w, 3))
-    return view
-
-
 def shrink(picture: np.ndarray, side: int) -> np.ndarray:
     """A picture whose longer side is at most `side` pixels."""
     k = side / max(picture.shape[:2])
@@ -222,3 +171,35 @@ def _read(path: Path, side: int) -> np.ndarray:
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def save_pictures(pictures: list[Picture], path: Path, side: int = 256, quality: int = 75) -> None:
+    """Write pictures, at most `side` pixels long, to one file of WebP, to train where the folders are not."""
+    with zipfile.ZipFile(path, "w") as file:
+        facts = []
+        for at, picture in enumerate(pictures):
+            small = shrink(picture.pixels, side)
+            k = small.shape[1] / picture.pixels.shape[1]
+            file.writestr(f"{at}.webp", _webp(small[:, :, ::-1], quality))
+            if picture.mask is not None:
+                mask = cv2.resize(picture.mask, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+                file.writestr(f"{at}.png", cv2.imencode(".png", mask)[1].tobytes())
+            box = [each * k for each in picture.box]
+            facts.append([picture.group, box, picture.label, picture.mask is not None, picture.held_back])
+        file.writestr("pictures.json", json.dumps(facts))
+
+
+def read_pictures(path: Path) -> list[Picture]:
+    """The pictures that `save_pictures` wrote."""
+    with zipfile.ZipFile(path) as file:
+        pictures = []
+        for at, (group, box, label, masked, held) in enumerate(json.loads(file.read("pictures.json"))):
+            pixels = cv2.imdecode(np.frombuffer(file.read(f"{at}.webp"), np.uint8), cv2.IMREAD_COLOR_RGB)
+            flat = cv2.IMREAD_GRAYSCALE
+            mask = cv2.imdecode(np.frombuffer(file.read(f"{at}.png"), np.uint8), flat) if masked else None
+            pictures.append(Picture(pixels, group, tuple(box), label, mask, held))
+    return pictures
+
+
+def _webp(bgr: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()

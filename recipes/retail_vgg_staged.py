@@ -6,12 +6,14 @@ labels are few, so cut-outs of unlabelled pictures are put on white and into sce
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
 from cutouts import on_plain_ground, on_white, rgba_of
-from retail_vgg_pictures import Picture
+from retail_vgg_pictures import Picture, render_families
 
 #: Longer side of a cut-out, and side of a scene, in pixels.
 THING, SCENE = 160, 224
@@ -20,6 +22,42 @@ _SOURCES: dict[str, tuple[Callable[[np.ndarray], np.ndarray | None], float]] = {
     "objects": (on_plain_ground, 0.7),
     "produce": (on_white, 0.3),
 }
+
+
+Made = tuple[list[list[list[Picture]]], list[list[Picture]]]
+
+
+def invent(pictures: list[Picture], families: int, things: int, seed: int, processes: int) -> Made:
+    """Families of rendered packs (flavours of three views each) and staged things (three pictures each).
+
+    Each of the processes renders its share with a seed of its own and stages other pictures than the others.
+    """
+    share = partial(_share, pictures, families // processes, things // processes, seed, processes)
+    if processes == 1:
+        return share(0)
+    context = multiprocessing.get_context("fork")  # the pictures are shared, not sent
+    _Shared.share = share
+    with context.Pool(processes) as pool:
+        parts = pool.map(_shared, range(processes))
+    return [family for made, _ in parts for family in made], [thing for _, staged in parts for thing in staged]
+
+
+class _Shared:
+    """What forked processes find here."""
+
+    share: Callable[[int], Made]
+
+
+def _shared(part: int) -> Made:
+    return _Shared.share(part)
+
+
+def _share(pictures: list[Picture], families: int, things: int, seed: int, parts: int, part: int) -> Made:
+    rng = np.random.default_rng([seed, part])
+    grounds = [p.pixels for p in pictures if p.group == "backgrounds"]
+    grounds += [p.pixels for p in pictures if p.group == "produce"][:1500]
+    mine = [p for at, p in enumerate(pictures) if at % parts == part]
+    return render_families(families, rng, grounds), stage(mine, things, rng, grounds)
 
 
 def stage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -58,9 +58,7 @@ if TYPE_CHECKING:
 class Matcher:
     """An open store. Safe to use from several threads, and beside other processes that use the same store.
 
-    >>> with Matcher.create(Path("store")) as matcher:
-    ...     matcher.enrol(Product("4711", "Cola"), ["cola-front.jpg", "cola-back.jpg"])
-    ...     report = matcher.scan("shelf.jpg")
+    >>> report = Matcher.open("store").scan("shelf.jpg")
     """
 
     def __init__(
@@ -79,6 +77,8 @@ class Matcher:
             lambda: checked_facings(catalogue, embedder),
         )
         self._answering = Answering(embedder, self._gallery, catalogue)
+        #: Learns anew where much has changed; a server puts its own in this place, that does so beside its answers.
+        self.on_changed: Callable[[], object] = self._gallery.refit
 
     @classmethod
     def create(
@@ -145,7 +145,7 @@ class Matcher:
 
     @property
     def identity(self) -> str:
-        """Differs between any two stores, see `Catalogue.identity`."""
+        """Differs between any two stores."""
         return self.catalogue.identity
 
     @property
@@ -247,6 +247,7 @@ class Matcher:
         masks: Sequence[np.ndarray | None] | None = None,
         top: int = 5,
         among: Among | None = None,
+        on_stage: OnStage = unheard,
     ) -> list[Identification]:
         """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product.
 
@@ -254,7 +255,7 @@ class Matcher:
         and what is none of these is none of them.
         """
         views = [upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)]
-        return self._answering.name(views, top, among)
+        return self._answering.name(views, top, among, on_stage)
 
     def _answer(
         self, seen: Sequence[Seen], top: int, among: Among | None = None, on_stage: OnStage = unheard
@@ -274,8 +275,7 @@ class Matcher:
         """What made an answer: program, segmenter (if `segmented`), embedder, revision, a centre's snapshot."""
         segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
         embedder = f"{self.embedder.name}:{self.embedder.fingerprint}"
-        followed = followed_by(self.catalogue)
-        snapshot = {} if followed is None else {"snapshot": followed.label}
+        snapshot = {} if (followed := followed_by(self.catalogue)) is None else {"snapshot": followed.label}
         return {"version": __version__, **segmenter, "embedder": embedder, "revision": self.revision, **snapshot}
 
     # -- changes
@@ -371,7 +371,7 @@ class Matcher:
     def refresh(self) -> None:
         """Bring the index level with the catalogue, and learn from the references anew when they changed much."""
         self._gallery.current()
-        self._gallery.refit()
+        self.on_changed()
 
     def restate(self) -> None:
         """Answer by what the store's settings state now; nothing is learned anew."""

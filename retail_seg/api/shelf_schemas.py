@@ -26,6 +26,7 @@ class CheckIn(Strict):
     )
     side: Annotated[int, Field(ge=64, le=4096)] | None = None
     only: Annotated[list[Only], Field(max_length=100)] = Field(default=[], description="As in a scan.")
+    labels: bool = Field(default=False, description="Find and read price labels, too.")
     keep: bool = Field(default=False, description="Keep the check: findings become tasks, what is mended is done.")
 
     @model_validator(mode="after")
@@ -42,6 +43,7 @@ class CheckAnswer(BaseModel):
     photos: list[dict[str, Any]]
     positions: list[dict[str, Any]]
     findings: list[dict[str, Any]]
+    labels: list[dict[str, Any]] | None = Field(default=None, description="Price labels, where they were asked for.")
     notes: list[str] = Field(default_factory=list)
     check: int | None = Field(default=None, description="The kept check's number.")
     tasks_opened: list[int] = Field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from catalogue.shelf_history import ShelfChange
     from retail_seg.shelf.checking import CheckOutcome
     from retail_seg.shelf.results import CheckResult
+    from retail_seg.shelf.straightening import FixtureCorners
 
 version_option = click.option("--version", type=click.IntRange(1), help="An older version; the newest without it.")
 
@@ -168,7 +169,7 @@ def undo(number: int, store: Path, by: str) -> None:
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--plan", "wanted", required=True, metavar="NAME|FILE", help="A kept plan, or a file of one.")
+@click.option("--plan", "wanted", default="", metavar="NAME|FILE", help="A kept plan, or a file of one.")
 @store_option
 @model_option
 @json_option
@@ -180,6 +181,19 @@ def undo(number: int, store: Path, by: str) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV or JSON (sku, on_hand, backroom, due, listed, sold_since, price, rate, hours): findings get their likely "
     "cause, what to do and what they cost; may be given several times.",
+)
+@click.option(
+    "--corners",
+    multiple=True,
+    metavar="X,Y,…",
+    help="Corners of the fixture in a photo taken from the side, in pixels: upper left, upper right, lower right, "
+    "lower left. The first of several is of the first photo, and so on; - for one that is straight.",
+)
+@click.option(
+    "--labels",
+    is_flag=True,
+    help="Find and read price labels, too: labels above which nothing stands, products without one, and prices that "
+    "are not those of --stock (sku, price). No plan is needed then.",
 )
 @click.option(
     "--keep", is_flag=True, help="Keep the check in the store: findings become tasks, what is mended is done."
@@ -200,6 +214,8 @@ def check(
     boxes: Path | None,
     only: tuple[str, ...],
     stock: tuple[Path, ...],
+    corners: tuple[str, ...],
+    labels: bool,
     keep: bool,
     by: str,
 ) -> int:
@@ -213,15 +229,17 @@ def check(
     from retail_seg.shelf import causes, checking, keeping, planning
     from retail_seg.shelf.results import write_checks_csv
 
+    if not wanted and (keep or not labels):
+        raise click.UsageError("name a plan with --plan" + (": only checks against one are kept" if keep else ""))
     known = causes.read_stock(stock)
-
     with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as out:
-        found = planning.find_plan(matcher, wanted)
-        _say_all((*found.problems, *known.problems), found.notes)
+        found = planning.find_plan(matcher, wanted) if wanted else None
+        problems = (*(found.problems if found else ()), *known.problems)
+        _say_all(problems, found.notes if found else ())
         paths = expand(photos)
         done = checking.check(
-            matcher, progress(paths, total=len(paths)), found.plan, stock=known.products, side=side,
-            among=matcher.only(only),
+            matcher, progress(paths, total=len(paths)), found.plan if found else None, labels=labels,
+            stock=known.products, side=side, among=matcher.only(only), corners=_corners_of(paths, corners),
         )  # fmt: skip
         for error in done.failed:
             say(f"Error: {error}")
@@ -236,7 +254,18 @@ def check(
     if overlay:
         _write_overlays(overlay, done)
     _say_result(done.result)
-    return int(bool(done.failed or found.problems or known.problems))
+    return int(bool(done.failed or problems))
+
+
+def _corners_of(paths: Sequence[Path], given: tuple[str, ...]) -> dict[str, FixtureCorners]:
+    """Corners by photo, in the order of both."""
+    from retail_seg.shelf.straightening import FixtureCorners
+
+    if len(given) > len(paths):
+        raise click.UsageError(f"corners are given {len(given)} times for {len(paths)} photos; give them once for each")
+    return {
+        str(path): FixtureCorners.read(text) for path, text in zip(paths, given, strict=False) if text.strip() != "-"
+    }
 
 
 def _write_overlays(folder: Path, done: CheckOutcome) -> None:
@@ -265,8 +294,12 @@ def _say_result(result: CheckResult) -> None:
         say(f"Note: {note}")
     for finding in result.findings:
         say(f"  {finding.probability:4.0%}  {finding.text}" + (f": {finding.action}" if finding.action else ""))
-    told = ", ".join(f"{number} {status}" for status, number in result.statuses.items() if number)
-    say(f"{result.plan}: {len(result.positions)} places: {told}")
+    if result.labels is not None:
+        priced = sum(label.price is not None for label in result.labels)
+        say(f"{len(result.labels)} price labels, the prices of {priced} read")
+    if result.plan:
+        told = ", ".join(f"{number} {status}" for status, number in result.statuses.items() if number)
+        say(f"{result.plan}: {len(result.positions)} places: {told}")
 
 
 def _plan_text(kept: KeptPlan) -> Iterator[str]:

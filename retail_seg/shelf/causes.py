@@ -66,9 +66,11 @@ class Rule:
     why: str
 
 
-_MISSING, _OTHER = ("empty", "low"), ("misplaced", "wrong", "unknown")
+_MISSING, _OTHER = ("empty", "low", "no product"), ("misplaced", "wrong", "unknown")
 #: The first rule that holds is the one that counts.
 RULES = (
+    Rule(("price differs",), lambda s: True, "", "relabel", "the label does not say the list's price: hang a new one"),
+    Rule(("no label",), lambda s: True, "", "relabel", "it stands there without a label: hang one"),
     Rule((*_MISSING, *_OTHER), lambda s: s.listed is False, "delisted", "relabel",
          "it is no longer listed: take its label off and give the place to another"),
     Rule(("misplaced",), lambda s: True, "", "move", "it stands elsewhere on the fixture: put it back"),

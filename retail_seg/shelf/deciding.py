@@ -22,7 +22,7 @@ from retail_seg.shelf.results import (
     PositionStatus,
     Spot,
 )
-from retail_seg.shelf.seeing import Sight
+from retail_seg.shelf.seeing import Shown, Sight, shown_together
 from retail_seg.shelf.views import Loose, joined, views_of
 
 #: Empty space from so many facings on is a gap.
@@ -32,19 +32,24 @@ LISTED = 0.5
 
 
 def decide(
-    sights: Sequence[Sight], plan: Plan, strangers: Collection[str] = (), names: Mapping[str, str] | None = None
+    sights: Sequence[Sight],
+    plan: Plan,
+    strangers: Collection[str] = (),
+    names: Mapping[str, str] | None = None,
+    tied: Collection[frozenset[int]] = (),
 ) -> CheckResult:
     """Hold photos of one fixture against a plan.
 
     Of a plan of several fixtures it is the one that the photos fit best. `strangers` are SKUs that the catalogue has
-    no references of; `names` are of products by SKU. The order of the photos changes no status.
+    no references of; `names` are of products by SKU; `tied` are pairs of ids that show one facing in two photos, see
+    `overlaps.same_facings`. The order of the photos changes no status.
     """
     names = names or {}
     if plan.kind == "list":
-        return _decide_list(sights, plan, strangers, names)
+        return _decide_list(sights, plan, strangers, names, tied)
     fixture, reads = _fixture(sights, plan, strangers)
     positions = plan.of(fixture)
-    judged, loose = _judged(reads, positions, sorted(set(strangers) & {one.sku for one in positions}))
+    judged, loose = _judged(reads, positions, sorted(set(strangers) & {one.sku for one in positions}), tied)
     statuses = tuple(_named(one.status, names) for one in judged)
     gaps = tuple(gap for n, read in enumerate(reads) for gap in _gaps(read, n))
     found = [
@@ -99,7 +104,10 @@ def _shared_widths(sights: Sequence[Sight]) -> list[dict[str, float]]:
 
 
 def _judged(
-    reads: Sequence[SightRead], positions: Sequence[Position], strangers: Sequence[str]
+    reads: Sequence[SightRead],
+    positions: Sequence[Position],
+    strangers: Sequence[str],
+    tied: Collection[frozenset[int]] = (),
 ) -> tuple[list[Judged], list[Loose]]:
     views = defaultdict(list)
     loose: list[Loose] = []
@@ -108,7 +116,7 @@ def _judged(
         loose += extras
         for key, view in seen.items():
             views[key].append(view)
-    places = [joined(views[one.shelf, one.position]) for one in positions]
+    places = [joined(views[one.shelf, one.position], tied) for one in positions]
     counted = {id_ for place in places for id_ in place.same}
     own = {id_ for place in places for view in place.views for stand in view.own for id_ in stand.ids}
     astray = [one for one in loose if not own & set(one.stand.ids) and not counted & set(one.stand.ids)]
@@ -181,10 +189,17 @@ def _notes(reads: Sequence[SightRead], strangers: Collection[str]) -> tuple[str,
 
 
 def _decide_list(
-    sights: Sequence[Sight], plan: Plan, strangers: Collection[str], names: Mapping[str, str]
+    sights: Sequence[Sight],
+    plan: Plan,
+    strangers: Collection[str],
+    names: Mapping[str, str],
+    tied: Collection[frozenset[int]],
 ) -> CheckResult:
-    """Presence alone: of each listed product how many facings the photo that shows most of them has."""
-    statuses = tuple(_named(_presence(sights, one, strangers), names) for one in plan.positions)
+    """Presence alone: of each listed product how many facings the photo that shows most of them has, or photos that
+    are laid on each other together.
+    """
+    parts = shown_together(sights, tied)
+    statuses = tuple(_named(_presence(parts, one, strangers), names) for one in plan.positions)
     findings = [finding_of(status, None, plan.positions) for status in statuses if status.status in FAULTS]
     instances = []
     for n, sight in enumerate(sights):
@@ -200,11 +215,10 @@ def _decide_list(
                        _notes([], strangers))  # fmt: skip
 
 
-def _presence(sights: Sequence[Sight], one: Position, strangers: Collection[str]) -> PositionStatus:
+def _presence(parts: Sequence[Sequence[Shown]], one: Position, strangers: Collection[str]) -> PositionStatus:
     best: tuple[list[float], tuple[int, ...]] = ([], ())
-    for sight in sights:
-        chances = [(row.chances[j].get(one.sku, 0.0), row.ids[j]) for row in sight.rows for j in range(len(row))]
-        sure = [(chance, ids) for chance, ids in chances if chance >= LISTED]
+    for part in parts:
+        sure = [(chance, ids) for ids, chances in part if (chance := chances.get(one.sku, 0.0)) >= LISTED]
         if len(sure) > len(best[0]):
             best = [chance for chance, _ in sure], tuple(id_ for _, ids in sure for id_ in ids)
     spread, found = counts_of(best[0]), len(best[0])
@@ -218,7 +232,6 @@ def _presence(sights: Sequence[Sight], one: Position, strangers: Collection[str]
     if found:
         return replace(base, status="low", probability=sum(spread[: one.min_facings]))
     none = 1.0
-    for row in (row for sight in sights for row in sight.rows):
-        for told in row.chances:
-            none *= 1 - told.get(one.sku, 0.0)
+    for _, chances in (shown for part in parts for shown in part):
+        none *= 1 - chances.get(one.sku, 0.0)
     return replace(base, status="empty", probability=max(none, 0.5))

@@ -13,10 +13,13 @@ COLOURS = {
     "ok": (0, 158, 115), "low": (230, 159, 0), "empty": (213, 94, 0), "misplaced": (204, 121, 167),
     "wrong": (0, 114, 178), "unknown": (110, 110, 110), "unseen": (110, 110, 110),
 }  # fmt: skip
+#: Frames of price labels by their status.
+LABELS = {"ok": (86, 180, 233), "no product": COLOURS["empty"], "price differs": COLOURS["low"],
+          "unread": COLOURS["unknown"]}  # fmt: skip
 
 
 def draw_check(picture: np.ndarray, result: CheckResult, photo: int) -> np.ndarray:
-    """A copy of photo number `photo` (from 0), (H, W, 3) uint8 of any size, with its places framed."""
+    """A copy of photo number `photo` (from 0), (H, W, 3) uint8 of any size, with its places and price labels framed."""
     size = result.photos[photo]
     scale = np.array([picture.shape[1] / size.width, picture.shape[0] / size.height] * 2)
     thick = max(round(max(picture.shape[:2]) / 400), 2)
@@ -28,6 +31,10 @@ def draw_check(picture: np.ndarray, result: CheckResult, photo: int) -> np.ndarr
         if one.status in ("empty", "misplaced", "wrong", "unknown"):
             _tint(canvas, (x, y, w, h), COLOURS[one.status])
         cv2.rectangle(canvas, (x, y), (x + w, y + h), COLOURS[one.status], 2 * thick if fault else thick)
+    for label in result.labels or ():
+        if label.area.photo == photo:
+            x, y, w, h = np.round(np.array(label.area.box) * scale).astype(int).tolist()
+            cv2.rectangle(canvas, (x, y), (x + w, y + h), LABELS[label.status], thick)
     return _words(canvas, [(one, np.array(box) * scale) for one, box in shown if one.status in FAULTS])
 
 

@@ -176,7 +176,7 @@ def bands(rows: Mapping[int, FacingRow], shelves: Sequence[int], sight: Sight, h
 
     `sure` where two rows or more tell of the distances.
     """
-    lines = {shelf: _line(row) for shelf, row in rows.items()}
+    lines = {shelf: line_of(row) for shelf, row in rows.items()}
     if not lines:
         whole = sight.height / max(len(shelves), 1)
         tops = {shelf: whole * i for i, shelf in enumerate(shelves)}
@@ -217,7 +217,7 @@ def _between(at: float, place: np.ndarray, bottoms: np.ndarray, pitch: float) ->
     return float(np.interp(at, place, bottoms))
 
 
-def _line(row: FacingRow) -> tuple[float, float, float]:
+def line_of(row: FacingRow) -> tuple[float, float, float]:
     """Top and bottom of a row at x = 0, and its slope."""
     x, bottom = row.middle, row.boxes[:, 3]
     tall = float(np.median(row.boxes[:, 3] - row.boxes[:, 1]))

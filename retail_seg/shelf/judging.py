@@ -72,6 +72,8 @@ def _status(one: Joined, planned: Sequence[str], strangers: Sequence[str]) -> Po
         return replace(base, status="low", probability=sum(spread[1:need]))
     if one.seen < LEAST_SEEN:
         return replace(base, status="unseen", probability=1 - one.seen)
+    if not view.stands and one.seen < WHOLE and one.seen * position.facings < 1:
+        return replace(base, status="unseen", probability=1 - one.seen)  # what the photo's side cuts may not be found
     if not view.stands:
         return replace(base, status="empty", probability=_empty_chance(one))
     return _foreign(base, view.stands, planned)
@@ -108,9 +110,9 @@ def _astray(status: PositionStatus, loose: Sequence[Loose], swapped: Collection[
 
 
 def _of_product(stand: Stand, sku: str, expected: bool = False) -> float:
-    """How probable a facing is a product that is missing from its place, where no other candidate is as probable."""
+    """How probable a facing is a product that is missing from its place, where by these odds no other is more so."""
     chance, odds = stand.chances.get(sku, 0.0), SWAPPED if expected else ASTRAY
-    if chance <= 0 or (chance < max(stand.chances.values()) and not expected):
+    if chance <= 0 or (odds * chance < max(stand.chances.values()) and not expected):
         return 0.0
     return odds * chance / (odds * chance + 1 - chance)
 

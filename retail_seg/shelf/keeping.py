@@ -10,7 +10,7 @@ from catalogue import checks, plans
 from catalogue.checks import KeptCheck, KeptFinding, SavedCheck, Task
 from retail_seg.errors import PlanError
 from retail_seg.people.roles import require, sign
-from retail_seg.shelf.results import CheckResult, Finding, PositionStatus
+from retail_seg.shelf.results import LABEL_FAULTS, CheckResult, Finding, PositionStatus
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher
@@ -28,14 +28,29 @@ def keep_check(matcher: Matcher, result: CheckResult, *, shop: str = "", taken: 
     new = checks.NewCheck(
         plan, fixture, shop or known.get(fixture, ""), taken or datetime.now(UTC).isoformat(timespec="seconds"),
         result.summary, result.to_dict(), [_new(one) for one in result.findings],
-        [place_of(one) for one in result.positions if one.status == "ok"],
+        [place_of(one) for one in result.positions if one.status == "ok"] + _well_labelled(result),
     )  # fmt: skip
     return checks.save(matcher.catalogue, new, by=by)
 
 
 def place_of(one: PositionStatus | Finding) -> str:
-    """What names a product's place in every check."""
-    return f"{one.fixture}/{one.shelf}/{one.position}/{one.sku}"
+    """What names a product's place, or its label there, in every check."""
+    place = f"{one.fixture}/{one.shelf}/{one.position}/{one.sku}"
+    return f"{place}/label" if isinstance(one, Finding) and one.kind in LABEL_FAULTS else place
+
+
+def _well_labelled(result: CheckResult) -> list[str]:
+    """The labels that are as they should be, as `place_of` names them; one that could not be read shows nothing mended
+    but that it is there.
+    """
+    faults = {place_of(one) for one in result.findings}
+    fixture = ", ".join(result.fixtures)
+    well = {
+        f"{fixture}/{one.shelf}/{one.position}/{one.sku}/label"
+        for one in result.labels or ()
+        if one.status == "ok" and one.position
+    }
+    return sorted(well - faults)
 
 
 def _new(one: Finding) -> checks.NewFinding:

@@ -13,6 +13,7 @@ from retail_seg.shelf.results import (
     Gap,
     PhotoArea,
     PositionStatus,
+    RailLabel,
     Spot,
 )
 
@@ -30,6 +31,7 @@ def result_of(values: Mapping[str, Any]) -> CheckResult:
         "gaps",
         "instances",
         "notes",
+        "labels",
     }
     return CheckResult(
         values["plan"],
@@ -42,6 +44,7 @@ def result_of(values: Mapping[str, Any]) -> CheckResult:
         tuple(Gap(_area(one), one["row"], one["shelf"], one["facings"]) for one in values["gaps"]),
         tuple(values["notes"]),
         {name: value for name, value in values.items() if name not in known},
+        tuple(map(_label, values["labels"])) if "labels" in values else None,
     )
 
 
@@ -72,3 +75,9 @@ def _instance(values: Mapping[str, Any]) -> CheckedInstance:
         values["id"], _area(values), values["sku"] or "", values["probability"], values["shelf"], values["position"],
         values.get("same_as", 0),
     )  # fmt: skip
+
+
+def _label(values: Mapping[str, Any]) -> RailLabel:
+    rest = {name: value for name, value in values.items() if name not in ("photo", "box")}
+    rest |= {"sku": values["sku"] or "", "codes": tuple(values["codes"]), "words": tuple(values["words"])}
+    return RailLabel(area=_area(values), **rest)

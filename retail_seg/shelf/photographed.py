@@ -56,12 +56,13 @@ def check_photos_of(
     say: OnProgress,
     *,
     stock: Mapping[str, ProductStock] | None = None,
+    labels: bool = False,
     shop: str = "",
 ) -> PhotoCheck:
     """Scan photo files of one fixture, hold them against a kept plan, keep scans and check in one change, and tell.
 
-    A photo that cannot be used fails alone. `say` hears of every stage and may end the work by raising; nothing is kept
-    then. Raises UnknownPlan, NotAllowed for a viewer.
+    `stock` and `labels` are as in `checking.check`. A photo that cannot be used fails alone. `say` hears of every stage
+    and may end the work by raising; nothing is kept then. Raises UnknownPlan, NotAllowed for a viewer.
     """
     by = require("staff")
     _, plan = planning.load_plan(matcher, plan_name)
@@ -70,7 +71,7 @@ def check_photos_of(
     if not scanned:
         return PhotoCheck(failed=failed)
     say(0.9, "holding them against the plan")
-    result = check_scanned(matcher, [one for one, _, _ in scanned], plan, stock)
+    result = check_scanned(matcher, [one for one, _, _ in scanned], plan, stock, labels=labels)
     with matcher.catalogue.change():
         saved = keeping.keep_check(matcher, result, shop=shop, taken=taken)
         about = {"fixture": ", ".join(result.fixtures), "check": saved.id, "taken": taken}

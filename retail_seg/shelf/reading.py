@@ -21,7 +21,10 @@ from retail_seg.shelf.seeing import FacingRow, Sight
 MISSING, AT_END = 2.2, 0.8
 #: a wide gap where it should be, from so many facings on, takes so much of it off; in the midst of a run it costs.
 ROOM, TOLD, INNER = 0.45, 1.6, 1.2
-#: where its place is seen, all of it empty; with no empty space; and where it is not in the photo.
+#: Facings that may be missing in a gap beyond what it has room for.
+CROWDED = 2.0
+#: What a position without facings costs where its place is seen, all of it empty; with no empty space; and where it is
+#: not in the photo.
 BARE, COVERED, OUTSIDE = 0.5, 5.0, 0.4
 #: A facing in the midst of a run of another product that looks like a third.
 CHANGE = 2.0
@@ -95,7 +98,18 @@ def read_sight(
     chances = tuple(chances_of(row, skus, strangers) for row in sight.rows)
     own, typical = widths_of(sight)
     boards = _boards(positions, skus, {**(widths or {}), **own}, typical)
-    pairs = {pair: _pair(*pair, sight, boards, chances) for pair in _alike(boards, chances)}
+    first = _read_from(sight, boards, chances, typical, TOLD)
+    if not any(_crowded(one, boards[b], sight.rows[one.row]) for b, one in first.rows.items()):
+        return first
+    second = _read_from(sight, boards, chances, typical, 0.0)
+    return min(first, second, key=lambda read: read.cost)
+
+
+def _read_from(
+    sight: Sight, boards: tuple[Board, ...], chances: Sequence[np.ndarray], typical: float, by_gap: float
+) -> SightRead:
+    """The three rounds, the first one with wide gaps taking `by_gap` off the cost of an empty position."""
+    pairs = {pair: _pair(*pair, sight, boards, chances, by_gap=by_gap) for pair in _alike(boards, chances)}
     found = _assigned(sight, boards, pairs, {})
     for _ in range(2):
         where = _fitted(sight, boards, found, typical)
@@ -108,6 +122,21 @@ def read_sight(
     found = {b: _pair(one.row, b, sight, boards, chances, where, typical, swaps=True) for b, one in found.items()}
     place, lines = _fitted(sight, boards, found, typical)
     return SightRead(sight, boards, found, place, lines, typical)
+
+
+def _crowded(one: RowRead, board: Board, row: FacingRow) -> bool:
+    """Whether more positions were read as empty between two facings than the gap there has room for: where sections of
+    a shelf repeat, a row of one may have been read as half of each.
+    """
+    before, missing = _gaps_before(row), 0
+    for position, (start, end) in zip(board.positions, one.reading.spans, strict=True):
+        if end > start:
+            if start > 0 and missing > before[start] + CROWDED:
+                return True
+            missing = 0
+        else:
+            missing += position.facings
+    return False
 
 
 def _same(before: Mapping[int, RowRead], after: Mapping[int, RowRead]) -> bool:
@@ -162,6 +191,7 @@ def _pair(
     where: tuple[PlaceMap, Bands] | None = None,
     typical: float = 1.0,
     swaps: bool = False,
+    by_gap: float = TOLD,
 ) -> RowRead:
     """A row read as a shelf; with the places known, facings cost that stand beside theirs."""
     row, board = sight.rows[r], boards[b]
@@ -169,7 +199,7 @@ def _pair(
     facings = np.array([one.facings for one in board.positions])
     before = _gaps_before(row)
     away = np.zeros_like(raw)
-    empty = np.tile(MISSING - TOLD * np.clip((before - ROOM) / (1 - ROOM), 0, 1), (len(facings), 1))
+    empty = np.tile(MISSING - by_gap * np.clip((before - ROOM) / (1 - ROOM), 0, 1), (len(facings), 1))
     empty[:, [0, -1]] = AT_END
     if where is not None:
         edges = where[0](board.shelf, board.edges)

@@ -17,6 +17,12 @@ Status = Literal["ok", "low", "empty", "misplaced", "wrong", "unknown", "unseen"
 STATUSES: tuple[Status, ...] = ("ok", "low", "empty", "misplaced", "wrong", "unknown", "unseen")
 #: What calls for somebody.
 FAULTS: tuple[Status, ...] = ("low", "empty", "misplaced", "wrong", "unknown")
+#: What else calls for somebody, where price labels are read: a label above which nothing stands · a product without
+#: one, on a shelf of which nearly all others have one · a label whose price is not the list's.
+LabelFault = Literal["no product", "no label", "price differs"]
+LABEL_FAULTS: tuple[LabelFault, ...] = ("no product", "no label", "price differs")
+#: What can be said of a label: as it should be · the first and the last of LABEL_FAULTS · nothing of it could be read.
+LabelStatus = Literal["ok", "no product", "price differs", "unread"]
 CSV_COLUMNS = ("fixture", "shelf", "position", "sku", "status", "probability", "found", "facings", "min_facings",
                "product", "stands_at", "cause", "action")  # fmt: skip
 
@@ -145,10 +151,48 @@ class PositionStatus:
 
 
 @dataclass(frozen=True)
+class RailLabel:
+    """A price label that a photo shows, numbered from 1 through all photos.
+
+    shelf     of the plan, or without one the row of the photo, from the top; `position` that it hangs at, 0 for none
+    sku       of the product that it is of: by its code or its words, else what its place is for; empty for none
+    codes     texts of its codes, `words` what is printed on it, `price`: each only as far as it could be read
+    listed    the price by the list, None where there is none
+    """
+
+    id: int
+    area: PhotoArea
+    shelf: int
+    position: int
+    status: LabelStatus
+    sku: str = ""
+    name: str = ""
+    codes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    price: float | None = None
+    listed: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            **self.area.to_dict(),
+            "shelf": self.shelf,
+            "position": self.position,
+            "status": self.status,
+            "sku": self.sku or None,
+            "name": self.name,
+            "codes": list(self.codes),
+            "words": list(self.words),
+            "price": self.price,
+            "listed": self.listed,
+        }
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something at a place that calls for somebody, with its likely cause and what to do about it.
 
-    kind         one of FAULTS
+    kind         one of FAULTS, or where price labels are read of LABEL_FAULTS
     sku, name    of the product that should stand there
     product      of `wrong` and `misplaced`: what stands there, with its name, and `comes_from`: its place in the plan
     stands_at    of `misplaced`: where the place's own product stands
@@ -156,9 +200,10 @@ class Finding:
     cause        one of `causes.CAUSES`, empty where nothing is known of stock and delivery; `action` one of
                  `causes.ACTIONS`; `why` says the rule in words
     cost         price × rate of sale × hours, in the currency of the stock file; 0 where nobody knows
+    price        of `price differs`: what the label says, and what is `listed`
     """
 
-    kind: Status
+    kind: Status | LabelFault
     fixture: str
     shelf: int
     position: int
@@ -177,6 +222,8 @@ class Finding:
     action: str = ""
     why: str = ""
     cost: float = 0.0
+    price: float | None = None
+    listed: float | None = None
 
     @property
     def key(self) -> str:
@@ -186,8 +233,9 @@ class Finding:
     @property
     def text(self) -> str:
         """The finding as one sentence."""
-        what = self.name or self.sku
-        place = f"shelf {self.shelf}, position {self.position}" if self.shelf else "in the photos"
+        what = self.name or self.sku or "a product"
+        place = f"shelf {self.shelf}" + (f", position {self.position}" if self.position else "")
+        place = place if self.shelf else "in the photos"
         other = self.product_name or self.product
         told = {
             "low": f"{what} is low at {place}: {self.missing} facings are missing",
@@ -195,6 +243,9 @@ class Finding:
             "misplaced": f"{what} of {place} stands at {self.stands_at}",
             "wrong": f"{other} stands in the place of {what} at {place}",
             "unknown": f"what stands in the place of {what} at {place} is not known",
+            "no product": f"nothing stands above the label of {what} at {place}",
+            "no label": f"{what} at {place} has no price label",
+            "price differs": f"the label of {what} at {place} says {_said(self.price)}, the list {_said(self.listed)}",
         }
         return told.get(self.kind, f"{what}: {self.kind} at {place}")
 
@@ -219,8 +270,13 @@ class Finding:
             "action": self.action,
             "why": self.why,
             "cost": round(self.cost, 2),
+            **({"price": self.price, "listed": self.listed} if self.price is not None else {}),
             "key": self.key,
         }
+
+
+def _said(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.2f}"
 
 
 @dataclass(frozen=True)
@@ -245,6 +301,7 @@ class CheckResult:
 
     findings  the dearest first, then the surest
     notes     sentences on what could not be told, and why
+    labels    price labels, None where they were not looked for
     versions  what made the check, as in a scan's report
     """
 
@@ -258,6 +315,7 @@ class CheckResult:
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     versions: dict[str, str | int] = field(default_factory=dict)
+    labels: tuple[RailLabel, ...] | None = None
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -267,8 +325,12 @@ class CheckResult:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Figures of the check, see `summed`."""
-        return summed(self.positions)
+        """Figures of the check, see `summed`; where labels were looked for, how many there are and of each fault."""
+        if self.labels is None:
+            return summed(self.positions)
+        kinds = Counter(finding.kind for finding in self.findings)
+        faults: dict[str, int] = {kind: kinds[kind] for kind in LABEL_FAULTS}
+        return {**summed(self.positions), "labels": len(self.labels), **faults}
 
     def to_dict(self) -> dict[str, Any]:
         """The check as the JSON object that `retail-seg check` writes."""
@@ -282,6 +344,7 @@ class CheckResult:
             "summary": self.summary,
             "gaps": [gap.to_dict() for gap in self.gaps],
             "instances": [one.to_dict() for one in self.instances],
+            **({} if self.labels is None else {"labels": [one.to_dict() for one in self.labels]}),
             "notes": list(self.notes),
             **self.versions,
         }
@@ -311,7 +374,7 @@ def write_checks_csv(results: Iterable[CheckResult], file: TextIO) -> None:
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
     for result in results:
-        told = {(one.fixture, one.shelf, one.position): one for one in result.findings}
+        told = {(one.fixture, one.shelf, one.position): one for one in result.findings if one.kind in FAULTS}
         for one in result.positions:
             finding = told.get((one.fixture, one.shelf, one.position))
             writer.writerow((

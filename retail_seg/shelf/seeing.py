@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,10 @@ class Sight:
         return sum(len(row) for row in self.rows)
 
 
+#: A facing as it is shown: ids of its instances, and how probable it is to be each product, by SKU.
+Shown = tuple[tuple[int, ...], Mapping[str, float]]
+
+
 def sights_of(reports: Sequence[Report]) -> tuple[Sight, ...]:
     """What photos show, one each; instances are numbered from 1 through all photos, in the order of the reports."""
     found, first = [], 0
@@ -61,11 +65,43 @@ def sights_of(reports: Sequence[Report]) -> tuple[Sight, ...]:
         numbers = {line.id: first + n for n, line in enumerate(report.instances, 1)}
         rows: dict[int, list[ReportLine]] = {}
         for line in report.instances:
-            rows.setdefault(line.row, []).append(line)
+            if line.row >= 0:  # else it is none of the fixture
+                rows.setdefault(line.row, []).append(line)
         made = tuple(_row(part, numbers) for row in sorted(rows) for part in _parted(rows[row]))
         found.append(Sight(report.image, report.width, report.height, made))
         first += len(report.instances)
     return tuple(found)
+
+
+def shown_together(sights: Sequence[Sight], tied: Collection[frozenset[int]] = ()) -> list[list[Shown]]:
+    """The facings of each photo, of photos that show some of the same (`tied`: pairs of ids) together, each once.
+
+    A facing that several photos show may be what it may be in them on average.
+    """
+    photo = {ids[0]: n for n, sight in enumerate(sights) for row in sight.rows for ids in row.ids}
+    chances = {ids[0]: (ids, told) for sight in sights for row in sight.rows
+               for ids, told in zip(row.ids, row.chances, strict=True)}  # fmt: skip
+    pairs = [tuple(sorted(pair)) for pair in tied]
+    facing = _united(chances, pairs)
+    part = _united(range(len(sights)), [(photo[a], photo[b]) for a, b in pairs])
+    found: dict[int, dict[int, list[Shown]]] = {}
+    for one in sorted(chances):
+        found.setdefault(part[photo[one]], {}).setdefault(facing[one], []).append(chances[one])
+    return [[_mean(shown) for shown in one.values()] for one in found.values()]
+
+
+def _mean(shown: Sequence[Shown]) -> Shown:
+    skus = sorted({sku for _, told in shown for sku in told})
+    return shown[0][0], {sku: sum(told.get(sku, 0.0) for _, told in shown) / len(shown) for sku in skus}
+
+
+def _united(members: Iterable[int], pairs: Iterable[tuple[int, ...]]) -> dict[int, int]:
+    """For each member the least one of those that pairs tie it to, itself among them."""
+    least = {one: one for one in members}
+    for a, b in pairs:
+        low, high = sorted((least[a], least[b]))
+        least = {one: low if of == high else of for one, of in least.items()}
+    return least
 
 
 def _parted(lines: Sequence[ReportLine]) -> list[list[ReportLine]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -211,24 +211,58 @@ class Joined:
     same: Mapping[int, int]
 
 
-def joined(views: Sequence[PlaceView]) -> Joined:
-    """Join the views of one place; the one that sees the most of it leads, whatever their order."""
+def joined(views: Sequence[PlaceView], tied: Collection[frozenset[int]] = ()) -> Joined:
+    """Join the views of one place; the one that sees the most of it leads, whatever their order.
+
+    `tied` are pairs of ids that are known to show one facing; of others it is their place along the shelf that tells.
+    """
     ranked = sorted(views, key=_rank)
     lead = ranked[0]
     stands, same = list(lead.stands), {}
     for view in ranked[1:]:
-        fresh = []
-        for stand in view.stands:
-            twin = min(stands, key=lambda one: abs(one.slot - stand.slot), default=None)
-            if twin is not None and (abs(twin.slot - stand.slot) < SAME or lead.seen >= WHOLE):
-                same.update(dict.fromkeys(stand.ids, twin.ids[0]))
-            elif lead.seen < WHOLE:
-                fresh.append(stand)
-        stands += fresh
+        pairs = [
+            (k, p)
+            for k, stand in enumerate(view.stands)
+            for p, one in enumerate(stands)
+            if frozenset((one.ids[0], stand.ids[0])) in tied
+        ]
+        twins, fresh = _in_order(stands, view, pairs) if pairs else _by_slot(stands, view, lead.seen >= WHOLE)
+        same.update({id_: twin.ids[0] for stand, twin in twins for id_ in stand.ids})
+        stands = sorted([*stands, *fresh], key=lambda one: one.slot)
     seen = _union([view for view in ranked if view.seen > 0])
     areas = tuple(view.area for view in sorted(views, key=lambda one: one.area.photo) if view.seen >= 0.3)
     whole = replace(lead, seen=seen, stands=tuple(sorted(stands, key=lambda one: one.slot)))
     return Joined(whole, tuple(views), areas, seen, same)
+
+
+def _by_slot(stands: Sequence[Stand], view: PlaceView, whole: bool) -> tuple[list[tuple[Stand, Stand]], list[Stand]]:
+    """Which of a view's facings are known ones, by where they stand in the place, and which are new; where the known
+    ones are of a photo that shows the `whole` place, none is.
+    """
+    twins, fresh = [], []
+    for stand in view.stands:
+        twin = min(stands, key=lambda one: abs(one.slot - stand.slot), default=None)
+        if twin is not None and (abs(twin.slot - stand.slot) < SAME or whole):
+            twins.append((stand, twin))
+        elif not whole:
+            fresh.append(stand)
+    return twins, fresh
+
+
+def _in_order(
+    stands: Sequence[Stand], view: PlaceView, pairs: Sequence[tuple[int, int]]
+) -> tuple[list[tuple[Stand, Stand]], list[Stand]]:
+    """The same by pairs of a view's and a known facing that are one: all others stand beside them in the same order."""
+    twins, fresh = [], []
+    for k, stand in enumerate(view.stands):
+        near, known = min(pairs, key=lambda pair: (abs(pair[0] - k), pair))
+        at = known + k - near
+        if 0 <= at < len(stands):
+            twins.append((stand, stands[at]))
+        else:
+            end, beyond = (stands[0], at) if at < 0 else (stands[-1], at - len(stands) + 1)
+            fresh.append(replace(stand, slot=end.slot + beyond))
+    return twins, fresh
 
 
 def _rank(view: PlaceView) -> tuple[Any, ...]:

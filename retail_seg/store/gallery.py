@@ -27,7 +27,7 @@ from index.rerank import LocalEvidence, local_features
 from index.vectors import VectorIndex
 from index.views import Crop
 from retail_seg.errors import StoreError
-from retail_seg.store.index_server import kind_of, refuse_too_many, server_of
+from retail_seg.store.index_server import empty_index, refuse_too_many, server_of
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Gallery:
         self._fingerprint = catalogue.embedder
         self._numbers: dict[str, int] = {}
         self._skus: list[str] = []
-        self._lock = threading.RLock()
+        self._lock, self._learning = threading.RLock(), threading.RLock()
         self._parted: tuple[object, VectorIndex | MilvusIndex] | None = None
         self._server = server_of(catalogue)
         try:
@@ -190,23 +190,25 @@ class Gallery:
     def refit(self, *, force: bool = False) -> bool:
         """Learn projection and calibration anew, when the references have changed much since they were learned.
 
-        A store that follows a centre answers by what the centre has learned.
+        Searches and changes of other threads go on meanwhile. A store that follows a centre answers by what the centre
+        has learned.
         """
-        if self._catalogue.get_setting(FOLLOWING):
-            return False
-        count = self._catalogue.count_references()
-        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
-        if not force and abs(count - learned) <= learned * REFIT_SHARE:
-            return False
-        with self._lock:
+        with self._learning:
+            count = self._catalogue.count_references()
+            if (not force and not self._changed_much(count)) or self._catalogue.get_setting(FOLLOWING):
+                return False
             taught = self._taught() if count else None
             ranker = self._fitted(count, taught) if count else self._unfitted()
             self._keep(ranker, {LEARNED_FROM: str(count), CHECKED_SINCE: taught.since if taught else ""})
         return True
 
+    def _changed_much(self, count: int) -> bool:
+        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
+        return abs(count - learned) > learned * REFIT_SHARE
+
     def restate(self) -> None:
         """Answer by the policy that the store's settings state now; nothing is learned anew."""
-        with self._lock:
+        with self._learning:
             self._keep(self.current().ranker.stating(policy_of(self._catalogue)), {})
 
     def _fitted(self, count: int, taught: TaughtFacings | None) -> Ranker:
@@ -233,10 +235,14 @@ class Gallery:
         return Checked(found.vectors[rows], [found.features[at] for at in rows], np.array(owners, np.int64))
 
     def _keep(self, ranker: Ranker, settings: dict[str, str]) -> None:
+        """Answer by a ranker from now on, here and in every process; an index of its own is made before that."""
         data = ranker.to_bytes()
         digest = hashlib.sha256(data).hexdigest()[:16]
-        self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
-        self.current()
+        made = self._built(ranker, digest) if ranker.fingerprint != self._state.ranker.fingerprint else None
+        with self._lock:
+            self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
+            self._state = made or replace(self._state, ranker=ranker, ranker_id=digest)
+            self.current()
 
     def save(self) -> None:
         """Write the snapshot, when the next start would otherwise have much to catch up with."""
@@ -252,9 +258,8 @@ class Gallery:
         """Write the snapshot in one step; searches go on meanwhile."""
         with self._lock:
             state = self.current()
-            if isinstance(state.index, MilvusIndex):
-                return
-            state.index.save(self._path, state.revision)
+            if not isinstance(state.index, MilvusIndex):
+                state.index.save(self._path, state.revision)
             self._saved = state.revision
 
     def _rows_since(self) -> int:
@@ -349,7 +354,7 @@ class Gallery:
     def _built(self, ranker: Ranker, ranker_id: str | None) -> State:
         """All vectors of the catalogue in a new index; needs no network."""
         revision = self._catalogue.revision
-        index = self._empty(ranker)
+        index = empty_index(self._catalogue, self._server, ranker.dim, self._tag(ranker))
         rows = self._catalogue.iter_vectors(up_to=revision)
         while batch := list(islice(rows, PORTION)):
             ids, vectors = stack(batch, self._catalogue.dim)
@@ -357,11 +362,6 @@ class Gallery:
         if isinstance(index, MilvusIndex):
             index.enforce(revision)
         return State(index, revision, ranker, ranker_id)
-
-    def _empty(self, ranker: Ranker) -> VectorIndex | MilvusIndex:
-        if self._server is not None:
-            return self._server.make(ranker.dim, self._tag(ranker))
-        return VectorIndex(ranker.dim, kind_of(self._catalogue), self._tag(ranker))
 
     def _sample(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids, raw vectors and owners of all references, or of whole products that hold about SAMPLE of them."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from catalogue import Catalogue
 from index.errors import IndexUnreachableError
-from index.milvus import KINDS, Server, collection_name
+from index.milvus import KINDS, MilvusIndex, Server, collection_name
+from index.vectors import VectorIndex
 from retail_seg.errors import StoreError
 
 #: Setting of a store: the address of the server of its vectors.
@@ -26,6 +27,11 @@ def server_of(catalogue: Catalogue) -> Server | None:
 def kind_of(catalogue: Catalogue) -> str:
     """The kind of the index that a store has on this machine."""
     return local_kind(catalogue.get_setting("index") or "flat")
+
+
+def empty_index(catalogue: Catalogue, server: Server | None, dim: int, tag: str) -> VectorIndex | MilvusIndex:
+    """An index that is still to be filled, where the store's vectors lie."""
+    return VectorIndex(dim, kind_of(catalogue), tag) if server is None else server.make(dim, tag)
 
 
 def local_kind(kind: str) -> str:

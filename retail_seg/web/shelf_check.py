@@ -8,7 +8,7 @@ from catalogue.checks import KeptCheck, Task
 from retail_seg.matcher import Matcher
 from retail_seg.shelf import keeping, photographed
 from retail_seg.shelf.photographed import CheckView
-from retail_seg.shelf.results import FAULTS
+from retail_seg.shelf.results import FAULTS, LABEL_FAULTS
 from retail_seg.web import shelf_grid, shelf_tasks
 from retail_seg.web.shared import errors_as_sentences, matcher, store_folder
 from retail_seg.web.text import counted, plain, sentence
@@ -21,7 +21,7 @@ def headline(one: KeptCheck) -> str:
 
 
 def _outcome(one: KeptCheck) -> str:
-    faults = [f"{number} {plain(kind)}" for kind in FAULTS if (number := one.summary.get(kind, 0))]
+    faults = [f"{number} {plain(kind)}" for kind in (*FAULTS, *LABEL_FAULTS) if (number := one.summary.get(kind, 0))]
     return f"{share(one.summary.get('available'))} available; {', '.join(faults) or 'all as planned'}"
 
 
@@ -62,6 +62,7 @@ def _show(found: Matcher, view: CheckView) -> None:
     for note in view.result.notes:
         st.warning(sentence(note), icon=":material/info:")
     _fixture(view)
+    _labels(view)
     left, right = st.columns(2, gap="medium")
     with left:  # first on a phone: what is to be done
         _findings(found, view)
@@ -75,6 +76,24 @@ def _fixture(view: CheckView) -> None:
     shelf_grid.show(map(shelf_grid.cell_of_status, view.result.positions))
     used = [kind for kind, number in view.result.statuses.items() if number]
     st.caption(" · ".join(f"{plain(shelf_grid.SIGNS[kind])} {plain(kind)}: {shelf_grid.WORDS[kind]}" for kind in used))
+
+
+def _labels(view: CheckView) -> None:
+    """What the price labels say, where they were looked for."""
+    labels = view.result.labels
+    if not labels:
+        return
+    priced = sum(one.price is not None for one in labels)
+    with st.expander(f"{counted(len(labels), 'price label')}, {priced} with a price", icon=":material/sell:"):
+        st.dataframe(
+            [
+                {"Shelf": one.shelf, "Place": one.position or None, "Product": one.name or one.sku,
+                 "Price": one.price, "List": one.listed, "Label": one.status, "Printed": " ".join(one.words)}
+                for one in labels
+            ],
+            hide_index=True,
+            column_config={name: st.column_config.NumberColumn(format="%.2f") for name in ("Price", "List")},
+        )  # fmt: skip
 
 
 def _photos(found: Matcher, view: CheckView) -> None:

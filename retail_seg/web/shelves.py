@@ -81,9 +81,13 @@ def _ask(found: Matcher, names: list[str]) -> None:
             key=f"shelf_stock_{mark}",
             help="With it each finding gets its likely cause, what to do, and what it costs.",
         )
+    labels = st.toggle(
+        "Read price labels", key="shelf_labels", persist_state="session",
+        help="Finds labels above which nothing stands, products without one, and prices that are not the list's.",
+    )  # fmt: skip
     label = f"Check {counted(len(photos), 'photo')}" if photos else "Check"
     if st.button(label, type="primary", icon=":material/fact_check:", disabled=not photos):
-        _start(found, name, [(photo.name, photo.getvalue()) for photo in photos], _stock_of(stock))
+        _start(found, name, [(photo.name, photo.getvalue()) for photo in photos], _stock_of(stock), labels)
 
 
 def _stock_of(upload: Any) -> dict[str, ProductStock]:
@@ -97,17 +101,19 @@ def _stock_of(upload: Any) -> dict[str, ProductStock]:
     return dict(read.products)
 
 
-def _start(found: Matcher, plan: str, photos: list[tuple[str, bytes]], stock: dict[str, ProductStock]) -> None:
+def _start(
+    found: Matcher, plan: str, photos: list[tuple[str, bytes]], stock: dict[str, ProductStock], labels: bool
+) -> None:
     st.session_state["shelf_asked"] = st.session_state.get("shelf_asked", 0) + 1
-    job = jobs().start(CHECK, f"Check of {plan}", partial(_work, found, photos, plan, stock), by=person().name)
+    job = jobs().start(CHECK, f"Check of {plan}", partial(_work, found, photos, plan, stock, labels), by=person().name)
     job.wait(1.0)
     widgets.open_job(job)
 
 
 def _work(
-    found: Matcher, photos: list[tuple[str, bytes]], plan: str, stock: dict[str, ProductStock], job: Job
+    found: Matcher, photos: list[tuple[str, bytes]], plan: str, stock: dict[str, ProductStock], labels: bool, job: Job
 ) -> PhotoCheck:
-    return photographed.check_photos_of(found, photos, plan, job.report, stock=stock)
+    return photographed.check_photos_of(found, photos, plan, job.report, stock=stock, labels=labels)
 
 
 def _ended(job: Job) -> None:

@@ -125,7 +125,7 @@ def test_the_shipped_embedder_opens_by_name_and_fits_the_repository(shipped: Ret
     assert embedder.name == "retail-vgg"
     assert embedder.fingerprint == shipped.fingerprint
     assert embedder.dim <= 512
-    assert (SHIPPED / "weights.safetensors").stat().st_size <= 10_000_000
+    assert (SHIPPED / "weights.safetensors").stat().st_size <= 20_000_000
     assert "Licence" in (SHIPPED / "README.md").read_text()
 
 

@@ -185,6 +185,30 @@ def test_what_the_photo_cuts_off_is_unseen() -> None:
     assert found[1, 4] == found[2, 4] == "unseen" and found[1, 1] == found[1, 2] == "ok"
 
 
+#: Two sections beside each other that hold the same.
+TWICE: Shelves = [[("A", 2), ("B", 3), ("C", 2), ("D", 2)] * 2, [("E", 2), ("H", 2), ("F", 4), ("G", 2), ("E", 2),
+                  ("H", 2), ("F", 2), ("G", 2)]]  # fmt: skip
+
+
+@pytest.mark.parametrize("lengths", [False, True])
+@pytest.mark.parametrize("gone", [(1, 6), (2, 7), (0, 0)])
+def test_a_second_section_that_repeats_the_first_is_read_as_itself(gone: tuple[int, int], lengths: bool) -> None:
+    stands = [
+        [
+            None if (shelf, number) == gone else sku
+            for number, (sku, facings) in enumerate(row, 1)
+            for _ in range(facings)
+        ]
+        for shelf, row in enumerate(TWICE, 1)
+    ]
+    for start in (810.0, 635.0):
+        sight = photo(stands, (start, wide_as(TWICE)))
+        found = statuses(decide([sight], plan_of(TWICE, least=1, lengths=lengths)))
+        assert {key: status for key, status in found.items() if status not in ("ok", "unseen")} == (
+            {gone: "empty"} if gone[0] else {}
+        )
+
+
 def test_two_photos_count_each_facing_once() -> None:
     shelves: Shelves = [[("A", 14), ("B", 2)], [("C", 3), ("D", 8), ("E", 2)]]
     wide = wide_as(shelves)

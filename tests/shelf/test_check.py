@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from catalogue.errors import PlanConflict, UnknownPlan
 from retail_seg import Matcher
 from retail_seg.bench.shelf_check.rendered import DrawnCheck, drawn_checks, made_assortment, make_store
 from retail_seg.cli import cli
-from retail_seg.errors import AnnotationError, PhotoError
+from retail_seg.errors import AnnotationError, PhotoError, PlanError
 from retail_seg.scans.keeping import keep
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.shelf import keeping, planning
@@ -143,6 +144,21 @@ def test_plans_are_listed_shown_exported_taken_out_and_brought_back(run: Run, fo
         number = next(iter(planning.changes(matcher))).id
     run("plan", "undo", str(number))
     assert run("plan", "show", "bay", "--json", "places.json").exception is None
+
+
+def test_corners_and_labels_are_asked_for_and_cost_nothing_else(run: Run, folder: Path) -> None:
+    plain = checked(run, PHOTO, "--plan", "bay.csv", "--boxes", "boxes.csv")
+    height, width = cast(np.ndarray, cv2.imread(str(folder / PHOTO))).shape[:2]
+    whole = f"0,0,{width},0,{width},{height},0,{height}"
+    framed = checked(run, PHOTO, "--plan", "bay.csv", "--boxes", "boxes.csv", "--corners", whole)
+    assert framed["positions"] == plain["positions"] and "labels" not in plain
+    alone = checked(run, PHOTO, "--boxes", "boxes.csv", "--labels")
+    assert alone["positions"] == [] and isinstance(alone["labels"], list) and alone["plan"] == ""
+    both = checked(run, PHOTO, "--plan", "bay.csv", "--boxes", "boxes.csv", "--labels")
+    assert both["positions"] == plain["positions"] and both["labels"] is not None
+    for words in ((), ("--labels", "--keep"), ("--plan", "bay.csv", "--corners", whole, "--corners", whole)):
+        assert isinstance(run("check", PHOTO, "--boxes", "boxes.csv", *words).exception, click.UsageError)
+    assert isinstance(run("check", PHOTO, "--plan", "bay.csv", "--corners", "1,2").exception, PlanError)
 
 
 def test_bad_lines_are_said_and_the_exit_code_tells(run: Run, folder: Path) -> None:

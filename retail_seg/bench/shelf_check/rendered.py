@@ -89,18 +89,22 @@ def _references(item: StockItem) -> list[Upload]:
 
 
 def drawn_checks(folder: Path, assortment: Assortment, number: int, seed: int) -> list[DrawnCheck]:
-    """Draw checks with all mishaps and views in turns; photos lie in `folder`, their boxes in `boxes.csv` there."""
+    """Draw checks with all mishaps in turns, each in all views, which change with every check.
+
+    Photos lie in `folder`, their boxes in `boxes.csv` there.
+    """
     rows: list[tuple[str, int, int, int, int]] = []
     checks = []
     for n in range(number):
         rng = np.random.default_rng([seed, n])
-        mishap, view = MISHAPS[n % len(MISHAPS)], VIEWS[n // len(MISHAPS) % len(VIEWS)]
+        mishap, view = MISHAPS[n % len(MISHAPS)], VIEWS[(n + n // len(MISHAPS)) % len(VIEWS)]
         stocked = made_fixture(assortment.articles, mishap, rng, lengths=bool(rng.random() < 0.5))
         frames = _frames(stocked, view, rng)
         items = _items(stocked, assortment, rng)
+        copies = [int(copy) for copy in rng.integers(0, 2, len(items))]
         photos = []
         for k, frame in enumerate(frames):
-            shelf = _photo(stocked, items, frame, view, rng)
+            shelf = _photo(stocked, items, copies, frame, view, rng)
             path = folder / f"check-{n:03d}-{k}.jpg"
             replace_file(path, encode_picture(shelf.picture, quality=92))
             rows += [(path.name, *box) for box in _boxes(shelf)] or [(path.name, 0, 0, 0, 0)]
@@ -135,8 +139,14 @@ def _items(stocked: Stocked, assortment: Assortment, rng: np.random.Generator) -
 
 
 def _photo(
-    stocked: Stocked, items: Sequence[StockItem], frame: tuple[float, float], view: str, rng: np.random.Generator
+    stocked: Stocked,
+    items: Sequence[StockItem],
+    copies: Sequence[int],
+    frame: tuple[float, float],
+    view: str,
+    rng: np.random.Generator,
 ) -> Shelf:
+    """A photo of a part of the fixture; `copies` say for each front how it stands, the same in every photo."""
     left, right = frame
     middle = (left + right) / 2, stocked.size[1] / 2
     height = stocked.size[1] + 80
@@ -161,7 +171,7 @@ def _photo(
         pieces = tuple(
             Piece(front.sku or "?", item, None, (front.left + front.right) / 2 - middle[0], front.bottom - middle[1],
                   float(rng.uniform(2, 14)), front.right - front.left, front.bottom - front.top, shelf - 1, n,
-                  copy=int(rng.integers(0, 2)))
+                  copy=copies[n])
             for n, (front, item) in enumerate(zip(stocked.fronts, items, strict=True))
             if front.shelf == shelf
         )  # fmt: skip
