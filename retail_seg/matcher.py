@@ -82,14 +82,9 @@ class Matcher:
 
     @classmethod
     def create(
-        cls,
-        store: str | Path,
-        embedder: str = "retail-vgg",
-        *,
-        weights: Path | None = None,
-        index: str = "flat",
+        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat",
         uri: str = "",
-    ) -> Matcher:
+    ) -> Matcher:  # fmt: skip
         """Make an empty store in a new or empty folder, pinned to an embedder, and open it.
 
         Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
@@ -387,13 +382,9 @@ class Matcher:
 
     @classmethod
     def reindex_store(
-        cls,
-        store: str | Path,
-        embedder: str | None = None,
-        *,
-        weights: Path | None = None,
+        cls, store: str | Path, embedder: str | None = None, *, weights: Path | None = None,
         progress: Tracked | None = None,
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Bring a store to an embedder, its own or another, with the weights installed now; returns how many.
 
         Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.
