@@ -30,6 +30,7 @@ from index.candidates import CANDIDATES, Nearest, grouped, score_table
 from index.errors import IndexingError
 from index.evidence import Answered, Found
 from index.leave_one_out import References, choose_recipe, fit_recipe
+from index.milvus import MilvusIndex
 from index.priors import prior_of
 from index.projection import Projection
 from index.rerank import Features, LocalEvidence, second_looks
@@ -147,7 +148,7 @@ class Ranker:
     def rank(
         self,
         query_vectors: np.ndarray,
-        index: VectorIndex,
+        index: VectorIndex | MilvusIndex,
         owner_of: OwnerOf,
         top: int = 5,
         look: LocalEvidence | None = None,
@@ -227,7 +228,9 @@ def _references(vectors: np.ndarray, reference_ids: np.ndarray, owners: np.ndarr
     return References(vectors[first], np.asarray(owners, np.int64)[first], ids)
 
 
-def _nearest(queries: np.ndarray, index: VectorIndex, owner_of: OwnerOf, products: int) -> list[list[Nearest]]:
+def _nearest(
+    queries: np.ndarray, index: VectorIndex | MilvusIndex, owner_of: OwnerOf, products: int
+) -> list[list[Nearest]]:
     """The nearest `products` of each query; looks wider where many near references share few products."""
     fetch = products * _FETCH_PER_PRODUCT
     rows: list[list[Nearest]] = [[] for _ in queries]

@@ -35,6 +35,7 @@ from retail_seg.store.enrolment import (
 )
 from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import Gallery
+from retail_seg.store.index_server import INDEX_URI
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
     CATALOGUE,
@@ -80,8 +81,9 @@ class Matcher:
 
     @classmethod
     def create(
-        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat"
-    ) -> Matcher:
+        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat",
+        uri: str = "",
+    ) -> Matcher:  # fmt: skip
         """Make an empty store in a new or empty folder, pinned to an embedder, and open it.
 
         Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
@@ -94,7 +96,7 @@ class Matcher:
         found = load_embedder(embedder, weights)
         catalogue = Catalogue.create(folder / CATALOGUE, embedder=found.fingerprint, dim=found.dim)
         remember_embedder(catalogue, found, weights)
-        catalogue.set_setting("index", index)
+        catalogue.set_settings({"index": index, INDEX_URI: uri})
         return cls(folder, catalogue, found)
 
     @classmethod
@@ -381,13 +383,9 @@ class Matcher:
 
     @classmethod
     def reindex_store(
-        cls,
-        store: str | Path,
-        embedder: str | None = None,
-        *,
-        weights: Path | None = None,
+        cls, store: str | Path, embedder: str | None = None, *, weights: Path | None = None,
         progress: Tracked | None = None,
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Bring a store to an embedder, its own or another, with the weights installed now; returns how many.
 
         Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.

@@ -19,12 +19,14 @@ from catalogue.following import FOLLOWING
 from catalogue.records import Changes
 from index.asking import Checked, Views
 from index.embedder import too_small
-from index.errors import IndexingError, VectorIndexError
+from index.errors import IndexingError, IndexUnreachableError, VectorIndexError
+from index.milvus import MilvusIndex
 from index.ranking import Ranker, Ranking
 from index.rerank import LocalEvidence, local_features
 from index.vectors import VectorIndex
 from index.views import Crop
 from retail_seg.errors import StoreError
+from retail_seg.store.index_server import empty_index, refuse_too_many, server_of
 from retail_seg.store.policy import policy_of
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ Photographed = Callable[[np.ndarray], Views]
 class State:
     """An index, the catalogue revision that it is level with, and the ranker that projected its vectors."""
 
-    index: VectorIndex
+    index: VectorIndex | MilvusIndex
     revision: int
     ranker: Ranker
     ranker_id: str | None
@@ -102,8 +104,12 @@ class Gallery:
         self._numbers: dict[str, int] = {}
         self._skus: list[str] = []
         self._lock, self._learning = threading.RLock(), threading.RLock()
-        self._parted: tuple[object, VectorIndex] | None = None
-        self._state = self._opened()
+        self._parted: tuple[object, VectorIndex | MilvusIndex] | None = None
+        self._server = server_of(catalogue)
+        try:
+            self._state = self._opened()
+        except IndexUnreachableError as error:
+            self._go_on_alone(error)
         self._saved = self._state.revision
 
     def current(self) -> State:
@@ -115,12 +121,28 @@ class Gallery:
         if state.revision == self._catalogue.revision and state.ranker_id == self._catalogue.get_setting(RANKER_ID):
             return state
         with self._lock:
-            if self._state.ranker_id != self._catalogue.get_setting(RANKER_ID):
-                self._follow_ranker()
-            # In portions: after a bulk import the changes alone would fill the memory.
-            while self._state.revision < self._catalogue.revision:
-                self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
+            try:
+                self._catch_up()
+            except IndexUnreachableError as error:
+                self._go_on_alone(error)
+                self._catch_up()
             return self._state
+
+    def _catch_up(self) -> None:
+        if self._state.ranker_id != self._catalogue.get_setting(RANKER_ID):
+            self._follow_ranker()
+        # In portions: after a bulk import the changes alone would fill the memory.
+        while self._state.revision < self._catalogue.revision:
+            self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
+
+    def _go_on_alone(self, error: IndexUnreachableError) -> None:
+        """Answer from an index of this process, as long as it lives: SQLite has every vector."""
+        if self._server is None:
+            raise error
+        refuse_too_many(self._catalogue, self._path, error)
+        log.warning("%s Answers come from an index on this machine until the store is opened again.", error)
+        self._server = None
+        self._state = self._opened()
 
     def rank(
         self,
@@ -139,12 +161,17 @@ class Gallery:
             return [None] * len(views)
         state = self.current()
         look = LocalEvidence(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
-        index, part = (state.index, {}) if among is None else self._among(state, among)
-        found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
+        try:
+            index, part = (state.index, {}) if among is None else self._among(state, among)
+            found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
+        except IndexUnreachableError as error:
+            with self._lock:
+                self._go_on_alone(error)
+            return self.rank(vectors, views, top, among)
         ranked = dict(zip(rows, found, strict=True))
         return [self._named(ranked[at]) if at in ranked else None for at in range(len(views))]
 
-    def _among(self, state: State, among: Mapping[str, float]) -> tuple[VectorIndex, dict[str, Any]]:
+    def _among(self, state: State, among: Mapping[str, float]) -> tuple[VectorIndex | MilvusIndex, dict[str, Any]]:
         """The index of the references that can be there, and what a ranker wants to know of them."""
         index = self._part(state, [sku for sku, value in among.items() if value > 0])
         weight = {self._number(sku): value for sku, value in among.items() if value > 0}
@@ -225,6 +252,8 @@ class Gallery:
 
     def save(self) -> None:
         """Write the snapshot, when the next start would otherwise have much to catch up with."""
+        if isinstance(self._state.index, MilvusIndex):
+            return  # it keeps itself
         state = self.current()
         if self._path.exists() and state.revision == self._saved:
             return
@@ -235,7 +264,8 @@ class Gallery:
         """Write the snapshot in one step; searches go on meanwhile."""
         with self._lock:
             state = self.current()
-            state.index.save(self._path, state.revision)
+            if not isinstance(state.index, MilvusIndex):
+                state.index.save(self._path, state.revision)
             self._saved = state.revision
 
     def _rows_since(self) -> int:
@@ -256,19 +286,24 @@ class Gallery:
                 self._skus.append(sku)
             return self._numbers[sku]
 
-    def _part(self, state: State, among: Sequence[str]) -> VectorIndex:
+    def _part(self, state: State, among: Sequence[str]) -> VectorIndex | MilvusIndex:
         """An index of the references of some products, remembered until the catalogue or the products change."""
         key = state.revision, state.ranker.fingerprint, frozenset(among)
         with self._lock:
             if self._parted is None or self._parted[0] != key:
-                index = VectorIndex(state.ranker.dim)
                 wanted = [reference.id for sku in sorted(among) for reference in self._catalogue.references(sku)]
-                rows = self._catalogue.vectors_of(wanted)
-                if rows:
-                    ids, vectors = stack(rows, self._catalogue.dim)
-                    index.add(ids, state.ranker.project(vectors))
-                self._parted = key, index
+                whole = state.index
+                part = whole.part(wanted) if isinstance(whole, MilvusIndex) else self._copied(state, wanted)
+                self._parted = key, part
             return self._parted[1]
+
+    def _copied(self, state: State, wanted: Sequence[int]) -> VectorIndex:
+        """Some references in an index of their own."""
+        index = VectorIndex(state.ranker.dim)
+        if rows := self._catalogue.vectors_of(wanted):
+            ids, vectors = stack(rows, self._catalogue.dim)
+            index.add(ids, state.ranker.project(vectors))
+        return index
 
     def _apply(self, changes: Changes) -> None:
         if changes.embedder != self._fingerprint:
@@ -281,6 +316,8 @@ class Gallery:
         if changes.added:
             ids, vectors = stack(changes.added, self._catalogue.dim)
             state.index.replace(ids, state.ranker.project(vectors))
+        if isinstance(state.index, MilvusIndex):
+            state.index.level(changes.revision)
         self._state = replace(state, revision=changes.revision)
 
     def _follow_ranker(self) -> None:
@@ -305,6 +342,11 @@ class Gallery:
     def _opened(self) -> State:
         """From the snapshot; where it is missing, damaged or of other vectors, from the catalogue's own."""
         ranker, ranker_id = self._read_ranker()
+        if self._server is not None:
+            found = self._server.open(self._tag(ranker))
+            if found is None or found[1] > self._catalogue.revision:
+                return self._built(ranker, ranker_id)
+            return State(*found, ranker, ranker_id)
         if not self._path.exists():
             return self._built(ranker, ranker_id)
         try:
@@ -318,11 +360,13 @@ class Gallery:
     def _built(self, ranker: Ranker, ranker_id: str | None) -> State:
         """All vectors of the catalogue in a new index; needs no network."""
         revision = self._catalogue.revision
-        index = VectorIndex(ranker.dim, self._catalogue.get_setting("index") or "flat", self._tag(ranker))
+        index = empty_index(self._catalogue, self._server, ranker.dim, self._tag(ranker))
         rows = self._catalogue.iter_vectors(up_to=revision)
         while batch := list(islice(rows, PORTION)):
             ids, vectors = stack(batch, self._catalogue.dim)
             index.add(ids, ranker.project(vectors))
+        if isinstance(index, MilvusIndex):
+            index.enforce(revision)
         return State(index, revision, ranker, ranker_id)
 
     def _sample(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

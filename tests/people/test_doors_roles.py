@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 import retail_seg.chain
+import retail_seg.fleet
 import retail_seg.people.tokens
 import retail_seg.people.users
 import retail_seg.products
@@ -38,7 +39,8 @@ VIEWER, STAFF, OTHER, MANAGER = (
 STORES = ("Matcher", "Catalogue", "Teaching", "Trainings")
 FOLDERS = ("store", "store_folder")
 PACKAGES = (
-    retail_seg.chain, retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store, retail_seg.teaching,
+    retail_seg.chain, retail_seg.fleet, retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store,
+    retail_seg.teaching,
 )  # fmt: skip
 OBJECTS = (Matcher, Teaching, Trainings, Editor)
 
@@ -87,6 +89,8 @@ READS = {
     "Teaching.picture", "Trainings.all", "Trainings.get", "Trainings.held_back", "Trainings.model", "Trainings.path",
     "Trainings.progress", "Trainings.running", "judging.kept_comparison", "judging.known_suggestions",
     "judging.overlay", "automatic.is_on", "automatic.corrected", "automatic.waiting",
+    "scanning.made_by", "index_server.server_of", "index_server.kind_of", "index_server.refuse_too_many",
+    "index_server.empty_index",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
     "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",
