@@ -43,7 +43,12 @@ def entered(address: str | None, workers: int | None) -> Iterator[Any]:
         return
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": False}
     if address is None:
-        options |= {"num_cpus": workers, "object_store_memory": _OBJECTS, "include_dashboard": False}
+        options |= {
+            "address": "local",
+            "num_cpus": workers,
+            "object_store_memory": _OBJECTS,
+            "include_dashboard": False,
+        }
     else:
         _listens(address)
         options["address"] = address

@@ -73,7 +73,7 @@ def test_what_was_found_before_is_not_told_nor_what_is_mended_meanwhile(matcher:
     kept(matcher, "oeoo")
     assert alerts.send_due(matcher, moment=NOW).sent == 0  # quiet
     kept(matcher, "ooeo")
-    assert alerts.send_due(matcher, moment=later(60 * 24 * 365)).sent == 1
+    assert alerts.send_due(matcher, moment=later(60 * 24 * 365).replace(hour=14)).sent == 1
     assert [one["data"]["sku"] for one in receiver.bodies] == ["C"]
     assert alerts.list_targets(matcher)[0][1] == {"waiting": 0, "sent": 1, "dead": 0, "over": 1}
 
