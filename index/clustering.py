@@ -53,8 +53,8 @@ def unwatched(items: Iterable[Any], total: int) -> Iterable[Any]:
 def look_alikes(crops: Crops, on_pairs: OnPairs = unwatched, even: float = EVEN) -> list[np.ndarray]:
     """Groups of crops that show one product each, as rows in rising order; the largest group first, all crops in one.
 
-    Crops that resemble nothing are groups of one. Higher `even` makes purer, smaller and more groups. A thousand crops
-    take half a minute of one core.
+    Crops that resemble nothing are groups of one. Higher `even` makes purer, smaller and more groups. Fifteen hundred
+    crops take half a minute of one core.
     """
     if len(crops) == 0:
         return []
