@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -63,7 +64,7 @@ def test_one_thread_and_all_answer_alike_and_faiss_keeps_its_threads(monkeypatch
     seen = []
     knn = faiss.knn
 
-    def watched(*args: object, **more: object) -> object:
+    def watched(*args: Any, **more: Any) -> Any:
         seen.append(faiss.omp_get_max_threads())
         return knn(*args, **more)
 
