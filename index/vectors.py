@@ -37,8 +37,8 @@ faiss.cvar.distance_compute_blas_threshold = min(FAISS_DEFAULT_BLAS_THRESHOLD, 2
 
 #: Multiplications up to which an exact search stays in the thread that asks: what one core does in about half a second.
 #: FAISS's threads wait for each other, running in circles, after every thousand rows or so. Beside other work on as
-#: many cores 40 queries of 100,000 rows of 512 took 1.4 s with two threads and .09 s with one; on two free cores two took
-#: .07 s.
+#: many cores 40 queries of 100,000 rows of 512 took 1.4 s with two threads and .09 s with one; on two free cores two
+#: took .07 s.
 ALONE = 2e10
 
 
