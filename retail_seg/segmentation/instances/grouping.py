@@ -15,13 +15,10 @@ import cv2
 import numpy as np
 
 from retail_seg.segmentation.instances.candidates import measures
+from retail_seg.segmentation.instances.flooding import flood
 from retail_seg.segmentation.instances.merge_tree import MergeTree, grow
 from retail_seg.segmentation.instances.wholeness import Wholeness
 
-#: Levels of the distance map at which a marker may fall apart into several.
-LEVELS = (0.25, 0.4, 0.55, 0.7)
-#: A part of a marker smaller than this (working pixels) starts no instance of its own.
-MIN_MARKER = 12
 #: So many instances make a crowd, in which what is far smaller than the others is a piece of something.
 CROWD = 12
 
@@ -130,12 +127,8 @@ def measured(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[M
 
 def split(maps: Maps, foreground: float) -> np.ndarray:
     """Regions (h, w) int32 1..n of the foreground, one per marker: rather too many than too few."""
-    from skimage.segmentation import watershed
-
-    mask = maps.foreground > foreground
     energy = cv2.GaussianBlur(maps.distance * (1 - maps.boundary), (0, 0), 1.0)
-    markers = _markers(energy, mask)
-    return watershed(-energy, markers, mask=mask).astype(np.int32) if markers.any() else markers
+    return flood(energy, maps.foreground > foreground)
 
 
 def select(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
@@ -169,44 +162,6 @@ def _across_gaps(regions: np.ndarray, first: np.ndarray, pairs: np.ndarray) -> n
     for part in np.unique(parent[label > 0]):
         parts.setdefault(int(label[part]), []).append(int(part))
     return np.array([pair for one in parts.values() for pair in pairwise(one)], np.int64).reshape(-1, 2)
-
-
-def _markers(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """One marker per peak: components at rising levels, a component replaced by its parts where it falls apart.
-
-    What never reaches the lowest level (slivers, faint things) gets a marker per component of the mask.
-    """
-    whole = _components(mask)
-    markers = _components(mask & (energy > LEVELS[0]))
-    reached = np.zeros(whole.max() + 1, bool)
-    reached[whole[markers > 0]] = True
-    left_out = (whole > 0) & ~reached[whole]
-    markers[left_out] = whole[left_out] + markers.max()
-    for level in LEVELS[1:]:
-        parts = _components(mask & (energy > level))
-        n_parts = int(parts.max())
-        if n_parts == 0:
-            break
-        parents = np.zeros(n_parts + 1, np.int64)
-        parents[parts.ravel()] = markers.ravel()
-        children = np.bincount(parents[1:], minlength=int(markers.max()) + 1)
-        split = children > 1
-        split[0] = False
-        inside = (parts > 0) & split[markers]
-        markers = np.where(split[markers], 0, markers)
-        markers[inside] = parts[inside] + markers.max()
-        used = np.bincount(markers.ravel()) > 0
-        used[0] = False
-        markers = np.where(used, np.cumsum(used), 0)[markers]
-    return markers.astype(np.int32)
-
-
-def _components(mask: np.ndarray) -> np.ndarray:
-    """Connected parts (h, w) int32 of at least MIN_MARKER pixels, numbered 1..n."""
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
-    keep = stats[:, cv2.CC_STAT_AREA] >= MIN_MARKER
-    keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
 
 
 def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
