@@ -36,7 +36,7 @@ class _Parts:
     def within(self, lower: _Parts) -> np.ndarray:
         """For each of `ids` the label of the part of a lower level in which it lies."""
         mine, theirs = self.labels.ravel(), lower.labels.ravel()
-        begins = np.flatnonzero(np.diff(mine, prepend=0))  # one pixel of every run is enough
+        begins = np.append(np.flatnonzero(mine[1:] != mine[:-1]) + 1, 0)  # one pixel of every run is enough
         holder = np.zeros(len(self.boxes), np.int64)
         holder[mine[begins]] = theirs[begins]
         return holder[self.ids]
