@@ -17,6 +17,7 @@ others (25 without MIN_RELATIVE, which was chosen there); of 16 merges among 254
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -54,19 +55,29 @@ class Outline:
     neck_depth: float
 
 
-def merged_flags(instances: Instances) -> np.ndarray:
-    """Whether each instance may be several products, (n,) bool."""
+def merged_flags(instances: Instances, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
+    """Whether each instance may be several products, (n,) bool; `masks` are the instances' own, where they are there.
+
+    What is too small beside the others is not looked at: its outline says nothing.
+    """
     typical = float(np.median(instances.areas)) if len(instances) >= MIN_INSTANCES else float("inf")
     flags = np.zeros(len(instances), bool)
     for i, area in enumerate(instances.areas):
-        outline = describe_outline(instances.mask(i))
-        flags[i] = outline is not None and looks_merged(outline, float(area) / typical)
+        relative = float(area) / typical
+        if _too_small(relative):
+            continue
+        outline = describe_outline(instances.mask(i) if masks is None else masks[i])
+        flags[i] = outline is not None and looks_merged(outline, relative)
     return flags
+
+
+def _too_small(relative_area: float) -> bool:
+    return 0 < relative_area < MIN_RELATIVE
 
 
 def looks_merged(outline: Outline, relative_area: float) -> bool:
     """The rule itself; `relative_area` is the instance's area over the photo's median, 0 where that says nothing."""
-    if 0 < relative_area < MIN_RELATIVE:
+    if _too_small(relative_area):
         return False
     if outline.neck < 1.0 and outline.side > 0.2 and outline.neck_depth > 0.07:
         return True
