@@ -64,8 +64,6 @@ def flood(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Watershed after Beucher and Lantuéjoul (1979), from the highest energy down.
     """
-    from skimage.segmentation import watershed
-
     parts = [_Parts.of(mask)]
     markers = _markers(energy, mask, parts)
     many = np.bincount(markers.home, minlength=len(parts[0].boxes))
@@ -80,8 +78,15 @@ def flood(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
         inside = parts[0].labels[window] == home
         # a pixel is of one marker at most, so of all levels only one has a number for it
         seeds = sum(table[one.labels[window]] for table, one in zip(tables, parts, strict=True))
-        np.copyto(regions[window], watershed(-energy[window], seeds, mask=inside), where=inside, casting="same_kind")
+        np.copyto(regions[window], _shared_out(energy[window], seeds, inside), where=inside)
     return regions
+
+
+def _shared_out(energy: np.ndarray, seeds: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The pixels `inside` (h, w) bool shared out among seeds (h, w) int32."""
+    from skimage.segmentation import watershed  # its import is as long as a scan's grouping
+
+    return np.asarray(watershed(-energy, seeds, mask=inside), np.int32)
 
 
 def _markers(energy: np.ndarray, mask: np.ndarray, parts: list[_Parts]) -> _Markers:
