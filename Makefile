@@ -21,7 +21,7 @@ $(VENV)/installed: $(VENV)/torch pyproject.toml
 
 # Holds all that `installed` does, which need not be installed before it.
 $(VENV)/installed-test: $(VENV)/torch pyproject.toml
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record,compare,codes,text,serve,chain,report]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record,compare,codes,text,serve,chain,report,ray,milvus,scale]'
 	touch $(VENV)/installed $@
 
 demo: $(VENV)/installed

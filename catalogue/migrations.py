@@ -201,6 +201,12 @@ def _decided_contributions(db: Database) -> None:
         name TEXT PRIMARY KEY, at TEXT NOT NULL, by TEXT NOT NULL, sku TEXT NOT NULL, taken INTEGER NOT NULL)""")
 
 
+def _prints_of_facings(db: Database) -> None:
+    db.execute("""CREATE TABLE facing_prints (
+        scan_id INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, number INTEGER NOT NULL,
+        words TEXT NOT NULL, gtins TEXT NOT NULL, PRIMARY KEY (scan_id, number))""")
+
+
 #: A step never changes once it has been released; a new form is a new step at the end.
 STEPS: tuple[Callable[[Database], None], ...] = (
     _products_and_references,
@@ -216,6 +222,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     _kept_answers,
     _alerts_and_photos_of_checks,
     _decided_contributions,
+    _prints_of_facings,
 )
 VERSION = len(STEPS)
 

@@ -219,6 +219,14 @@ def checked(catalogue: Catalogue, limit: int) -> list[tuple[str, bytes, bytes | 
     return list(catalogue.db.execute(sql, [limit]).fetchall())
 
 
+def count_checked(catalogue: Catalogue) -> tuple[int, int]:
+    """How many instances a person has decided, and how many of them show no product of the catalogue."""
+    sql = """SELECT count(*), coalesce(sum(coalesce(sku, '') = ''), 0) FROM instances
+        WHERE gone IS NULL AND coalesce(decided_at, '') != ''"""
+    checked, unlisted = catalogue.db.execute(sql).fetchone()
+    return int(checked), int(unlisted)
+
+
 def crop(catalogue: Catalogue, scan_id: int, number: int) -> tuple[bytes, bytes | None]:
     """Crop and mask (PNG) of one instance, also of one that was taken out; raises UnknownScan."""
     sql = "SELECT crop, mask FROM instances WHERE scan_id = ? AND number = ?"

@@ -17,7 +17,7 @@ import numpy as np
 
 from index.calibration import STRANGERS
 from index.candidates import CANDIDATES, Nearest, grouped, score_table
-from index.evidence import Answered, Found
+from index.evidence import BEYOND, MISSING, Answered, Found
 from index.leave_one_out import References
 from index.projection import Projection
 from index.rerank import Features, LocalFeatures, agreement, asked, decode_features
@@ -36,12 +36,13 @@ _BLOCK = 64
 @dataclass(frozen=True)
 class Views:
     """Pictures to ask with: raw vectors float32 (m, dim), their local features (m), b"" for none, and, of each, the
-    reference int64 (m,) that it is a view of.
+    reference int64 (m,) that it is a view of. `studio` is the share of them whose reference is a studio picture.
     """
 
     vectors: np.ndarray
     features: Sequence[bytes]
     references: np.ndarray
+    studio: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,23 +95,34 @@ def ask_views(
 
 
 def ask_checked(
-    projection: Projection, references: References, checked: Checked, features: Features | None
+    projection: Projection,
+    references: References,
+    checked: Checked,
+    features: Features | None,
+    missing: Callable[[int], np.ndarray] | None = None,
 ) -> Answered:
     """Ask with facings that people have checked; a reference that is the facing's own picture takes no part.
 
-    Facings of products that none of `references` shows say nothing, for those may be a sample.
+    Facings of products that none of `references` shows say nothing, for those may be a sample. `missing` gives owners
+    int64 (m,) that are left out, a facing's own among them: each facing is then asked once more as a stranger, and
+    those answers count together for STRANGERS of all.
     """
     asking = _Asking(projection, references, features)
     there = np.flatnonzero((checked.owners < 0) | np.isin(checked.owners, references.owners))
     checked = Checked(checked.vectors[there], [checked.features[at] for at in there.tolist()], checked.owners[there])
-    rows = []
+    rows, strange = [], []
     for start in range(0, len(checked.owners), _BLOCK):
         block = slice(start, start + _BLOCK)
         scores, raw = asking.scores(checked.vectors[block]), checked.vectors[block] @ references.vectors.T
         for row, (line, same) in enumerate(zip(scores, raw, strict=True), start):
-            crop = asking.crop(checked.features[row], line)
-            rows.append(crop.answer(np.flatnonzero(same >= _SAME), int(checked.owners[row])))
-    return _answered(rows, _CHECKED * len(rows))
+            crop, owner = asking.crop(checked.features[row], line), int(checked.owners[row])
+            rows.append(crop.answer(np.flatnonzero(same >= _SAME), owner))
+            if missing is not None and owner >= 0:
+                strange.append(crop.answer(np.flatnonzero(np.isin(asking.owners, missing(owner))), -1))
+    total = _CHECKED * len(rows)
+    if not strange:
+        return _answered(rows, total)
+    return Answered.joined([_answered(rows, total * (1 - STRANGERS)), _answered(strange, total * STRANGERS)])
 
 
 class _Asking:
@@ -135,7 +147,7 @@ class _Asking:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Candidates, how many features agree with each, how many there are, and the right one's place, -1 for none."""
+    """Candidates, how many features agree with each, how many there are, and the right one's place, see `Answered`."""
 
     candidates: list[Nearest]
     inliers: np.ndarray
@@ -161,7 +173,8 @@ class _Crop:
             self._stored |= self._asking.stored([i for i in wanted if i not in self._stored])
             stored = {i: self._stored[i] for i in wanted if i in self._stored}
             inliers = np.array([count for count, _ in agreement(self._features, row, stored, self._counted)])
-        right = next((at for at, one in enumerate(row) if one.owner == owner), -1)
+        nowhere = MISSING if owner < 0 else BEYOND
+        right = next((at for at, one in enumerate(row) if one.owner == owner), nowhere)
         return _Answer(row, inliers, 0 if self._features is None else len(self._features.places), right)
 
     def _nearest(self, out: np.ndarray) -> list[Nearest]:

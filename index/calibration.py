@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from index.errors import IndexingError
-from index.evidence import Answered, Found, Scale, Weights, learn, probabilities
+from index.evidence import MISSING, Answered, Found, Scale, Weights, learn, probabilities
 from index.precision import Measured, measured
-from index.priors import PRECISIONS, Prior
+from index.priors import Prior, precisions
 
 Level = Literal["sure", "likely", "unknown"]
 
@@ -41,6 +41,9 @@ Kept = tuple[tuple[float, ...], tuple[int, ...], int]
 _PRIOR_TRIALS = 2.0  # trials that the prior's centre and spread count for
 _LEAST_SPREAD = 0.02
 _STRANGERS_KEPT = 100
+_STUDIO_TRUST = (
+    0.1  # of what a view of a photo says, what one of a studio picture says: shelves show more than these do
+)
 _CHECKED_ENOUGH = 100  # checked answers from which on the threshold goes by them
 _GRID = np.linspace(0.5, 0.995, 100)
 
@@ -77,6 +80,8 @@ class Calibration:
 
     strangers  what was found for products left out, for the ceiling
     checked    probability and whether it was right, of answers that people have checked
+    unlisted   of the same answers, whether the thing is no product of the catalogue
+    studio     share of the references that are studio pictures
     """
 
     scale: Scale
@@ -86,7 +91,9 @@ class Calibration:
     trials: dict[str, int] = field(default_factory=dict)
     strangers: tuple[Kept, ...] = ()
     checked: tuple[tuple[float, bool], ...] = ()
+    unlisted: tuple[bool, ...] = ()
     measured: dict[str, Measured] = field(default_factory=dict)
+    studio: float = 0.0
 
     def probabilities(
         self, found: Found, *, products: int | None = None, favour: np.ndarray | None = None
@@ -96,16 +103,16 @@ class Calibration:
         `products` is the number of products among which was searched, where it is a part of the catalogue; `favour`
         (n, k) the logarithm of how much likelier than others a candidate is beforehand.
         """
-        scale = self.scale if products is None else self.scale.among(products)
-        plain = probabilities(found, self.plain, scale, self.policy.shift, favour)
-        looked = probabilities(found, self.looked, scale, self.policy.shift, favour)
+        shift = self.policy.shift + (0.0 if products is None else self.scale.rarer(found, products))
+        plain = probabilities(found, self.plain, self.scale, shift, favour)
+        looked = probabilities(found, self.looked, self.scale, shift, favour)
         seen = np.any(found.inliers >= 0, axis=1, keepdims=True)
         return np.where(seen, looked, plain)
 
     @cached_property
     def threshold(self) -> float:
         """The probability from which on an answer is sure."""
-        found = stated_threshold(self.policy.precision)
+        found = stated_threshold(self.policy.precision, self.studio)
         if len(self.checked) >= _CHECKED_ENOUGH:
             probability, right = np.array(self.checked, float).T
             found = precision_threshold(probability, right, self.policy.precision)
@@ -129,14 +136,16 @@ class Calibration:
         """What `to_json` gave; raises IndexingError for anything else."""
         try:
             return cls(
-                Scale(**values["scale"]),
+                Scale(*(values["scale"][name] for name in ("centre", "spread", "products"))),
                 Weights.from_json(values["looked"]),
                 Weights.from_json(values["plain"]),
                 Policy(**values["policy"]),
                 dict(values["trials"]),
                 tuple((tuple(score), tuple(inliers), int(points)) for score, inliers, points in values["strangers"]),
                 tuple((float(probability), bool(right)) for probability, right in values["checked"]),
+                tuple(map(bool, values.get("unlisted", ()))),
                 {name: Measured(**one) for name, one in values["measured"].items()},
+                float(values.get("studio", 0.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IndexingError(f"The store's calibration cannot be read ({error!r}): run reindex.") from error
@@ -154,10 +163,12 @@ def calibrate(
     `checked` are facings of which a person said what they are. How right the answers to them are is measured with
     weights that were learned from the other half of them.
     """
-    missing = trials.right < 0
+    missing = trials.right == MISSING
+    trials = replace(trials, weight=trials.weight * (1 - (1 - _STUDIO_TRUST) * prior.studio))
     scale = _scale(trials.found.take(missing), prior, products)
     counts = {"present": int((~missing).sum()), "missing": int(missing.sum())}
     begun = Calibration(scale, prior.looked, prior.plain, policy or Policy(), counts, _kept(trials.found.take(missing)))
+    begun = replace(begun, studio=prior.studio)
     if checked is None or len(checked.right) == 0:
         return _learned(begun, trials, prior)
     found = _learned(begun, Answered.joined([trials, checked]), prior)
@@ -180,14 +191,15 @@ def _measured(found: Calibration, trials: Answered, checked: Answered, prior: Pr
         probability[half == one] = given.max(axis=1)
         right[half == one] = given.argmax(axis=1) == checked.right[half == one]
     answers = tuple(zip(probability.round(4).tolist(), right.tolist(), strict=True))
-    found = replace(found, checked=answers, trials=found.trials | {"checked": len(half)})
+    unlisted = tuple((checked.right == MISSING).tolist())
+    found = replace(found, checked=answers, unlisted=unlisted, trials=found.trials | {"checked": len(half)})
     called = np.array([found.certainty(value) for value in probability])
     return replace(found, measured={name: measured(right[called == name]) for name in (SURE, LIKELY)})
 
 
-def stated_threshold(precision: float) -> float:
+def stated_threshold(precision: float, studio: float = 0.0) -> float:
     """The probability from which on answers are right at the stated precision in five stores of six; see `priors`."""
-    least, share = zip(*PRECISIONS, strict=True)
+    least, share = zip(*precisions(studio), strict=True)
     return float(np.interp(precision, share, least))
 
 
@@ -220,19 +232,7 @@ def _scale(missing: Found, prior: Prior, products: int) -> Scale:
     # about their own mean: that the prior lies elsewhere does not make the scores differ more
     square = ((best - mean) ** 2).sum() + _PRIOR_TRIALS * prior.spread**2
     spread = float(max(np.sqrt(square / count), _LEAST_SPREAD))
-    return Scale(float(centre), spread, _per_halving(missing.score), products)
-
-
-def _per_halving(score: np.ndarray) -> float:
-    """How much lower the best of scores (n, k), by falling score, is on average when every second is drawn out.
-
-    The first is in a half with probability 1/2, the second is its best with 1/4, and so on.
-    """
-    full = score[np.isfinite(score).all(axis=1)] if score.size else score
-    if len(full) == 0 or full.shape[1] < 2:
-        return 0.0
-    chance = 0.5 ** np.arange(1, full.shape[1] + 1)
-    return float((full[:, 0] - full @ (chance / chance.sum())).mean())
+    return Scale(float(centre), spread, products)
 
 
 def _kept(missing: Found) -> tuple[Kept, ...]:

@@ -15,3 +15,7 @@ class EmbedderError(IndexingError):
 
 class VectorIndexError(IndexingError):
     """Vectors do not fit the index, or its file cannot be read."""
+
+
+class IndexUnreachableError(VectorIndexError):
+    """The server that holds the vectors does not answer."""

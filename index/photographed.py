@@ -2,7 +2,8 @@
 
 References resemble each other more than a photo resembles any of them. What a photo does to a product is done to them
 here: it is small, blurred, compressed, in another light and cast, tilted, cut a little too wide or too narrow, with a
-neighbour or a rail before its edges, a hand, or the dark.
+neighbour or a rail before its edges, a hand, or the dark. What a studio picture shows on white stands before other
+things: no shelf is white, and a product on white finds itself by its ground.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from index.studio import before, cut_out
 from index.views import Crop
 
 #: Longer side, in pixels, of the smallest and largest product as a photo shows it; drawn evenly in its logarithm.
@@ -26,10 +28,13 @@ _CHANCES = {"neighbour": 0.35, "rail": 0.25, "hand": 0.1, "dark": 0.12, "moved":
 def as_photographed(crop: np.ndarray, mask: np.ndarray | None, seed: int, beside: np.ndarray | None = None) -> Crop:
     """The crop RGB uint8 (h, w, 3), mask bool (h, w) or None, as one photo might show it; the same for the same seed.
 
-    `beside` is a picture of another product, RGB uint8 of any size, for the neighbour that covers an edge. A mask
-    follows its crop; outside it nothing is drawn over, for a mask leaves the neighbours out.
+    `beside` is a picture of another product, RGB uint8 of any size, for the neighbour that covers an edge and for what
+    stands behind a studio picture's product. A mask follows its crop; outside it nothing is drawn over, for a mask
+    leaves the neighbours out.
     """
     rng = np.random.default_rng(seed)
+    if mask is None and beside is not None and (thing := cut_out(crop)) is not None:
+        crop = before(crop, thing, beside, rng)
     seen, outline = _posed(crop, mask, rng)
     if mask is None:
         seen = _covered(seen, beside, rng)

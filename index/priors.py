@@ -1,25 +1,32 @@
 """What a store believes before its own references and photos say more, per embedder.
 
-Centre and spread are those of the best score that a product missing from the catalogue reaches, in raw vectors; the
-weights are those of `evidence.features`, learned from photos of 55 groceries, 14 packs, groceries on a cloth and one
-fridge, and from their references asked as photos would show them, as much of either (`evidence.learn`, strength 1).
+Centre and spread are those of the best score that a product missing from the catalogue reaches, in raw vectors. They,
+the weights of `evidence.features` and the thresholds lie in `models/retail-vgg/answers.json`, which
+`recipes/fit_answers.py` writes; what they were learned from stands there and in the model's card.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from index.evidence import Weights
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Scores of missing products, and the weights with and without a second look."""
+    """Scores of missing products, the weights with and without a second look, and the share of studio pictures that
+    they are for.
+    """
 
     centre: float
     spread: float
     looked: Weights
     plain: Weights
+    studio: float = 0.0
 
     def centred(self, mean_square: float) -> Prior:
         """The same belief about vectors whose mean, of squared length `mean_square`, is taken away.
@@ -27,25 +34,42 @@ class Prior:
         The cosine of centred unit vectors is (cosine - mean_square) / (1 - mean_square), but for terms of no sign.
         """
         rest = 1 - mean_square
-        return Prior((self.centre - mean_square) / rest, self.spread / rest, self.looked, self.plain)
+        return replace(self, centre=(self.centre - mean_square) / rest, spread=self.spread / rest)
 
 
-_LOOKED = Weights((1.294, 1.059, 4.733), (1.763, 1.463, 0.643))
-_PLAIN = Weights((1.527, 0.0, 0.0), (0.814, 0.0, 0.0))
-_PRIORS = {
-    "retail-vgg": Prior(0.52, 0.10, _LOOKED, _PLAIN),
-    "vgg16": Prior(0.55, 0.12, _LOOKED, _PLAIN),
-}
-_UNKNOWN_NETWORK = Prior(0.55, 0.12, _LOOKED, _PLAIN)
-
-#: Probabilities, and the share right of the answers from there on where one crop in ten is a stranger, as five
-#: stores in six reached it whose products the weights were not learned from.
-PRECISIONS = (
-    (0.5, 0.9), (0.6, 0.917), (0.7, 0.935), (0.8, 0.95), (0.9, 0.965), (0.95, 0.97), (0.98, 0.984), (0.99, 0.987),
-    (0.999, 0.997),
-)  # fmt: skip
+#: Centre and spread of any other network; cautious ones, for none was measured.
+_UNKNOWN_NETWORK = (0.55, 0.12)
+_FITTED = Path(__file__).parent / "models/retail-vgg/answers.json"
 
 
-def prior_of(embedder: str) -> Prior:
-    """The prior of an embedder by name; a cautious one for a network that was never measured."""
-    return _PRIORS.get(embedder, _UNKNOWN_NETWORK)
+def prior_of(embedder: str, studio: float = 0.0) -> Prior:
+    """The prior of an embedder by name, for a store with this share of studio pictures among its references.
+
+    A shelf looks less like a studio picture than like another photo: there, little likeness says more.
+    """
+    looked, plain = (_between(name, studio) for name in ("looked", "plain"))
+    centre, spread = _fitted()["scores"] if embedder == "retail-vgg" else _UNKNOWN_NETWORK
+    return Prior(float(centre), float(spread), looked, plain, studio)
+
+
+def precisions(studio: float = 0.0) -> list[tuple[float, float]]:
+    """Probabilities, and the share right of the answers from there on where one crop in ten is a stranger, as five
+    stores in six reached it that the weights were not learned from; neither ever falls.
+    """
+    photos, studios = (dict(_fitted()[kind]["precisions"]) for kind in ("photo", "studio"))
+    return [(float(least), (1 - studio) * share + studio * studios[least]) for least, share in photos.items()]
+
+
+def _between(name: str, studio: float) -> Weights:
+    """Weights between those of stores of photos and those of stores of studio pictures."""
+    photo, other = (Weights.from_json(_fitted()[kind][name]) for kind in ("photo", "studio"))
+
+    def mixed(one: tuple[float, ...], two: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple((1 - studio) * a + studio * b for a, b in zip(one, two, strict=True))
+
+    return Weights(mixed(photo.candidate, other.candidate), mixed(photo.none, other.none))
+
+
+@cache
+def _fitted() -> dict[str, Any]:
+    return json.loads(_FITTED.read_text(encoding="utf-8"))

@@ -30,9 +30,10 @@ from index.candidates import CANDIDATES, Nearest, grouped, score_table
 from index.errors import IndexingError
 from index.evidence import Answered, Found
 from index.leave_one_out import References, choose_recipe, fit_recipe
+from index.milvus import MilvusIndex
 from index.priors import prior_of
 from index.projection import Projection
-from index.rerank import Features, LocalEvidence, second_look
+from index.rerank import Features, LocalEvidence, second_looks
 from index.vectors import VectorIndex, check_unit_vectors, first_of_each
 
 OwnerOf = Callable[[np.ndarray], np.ndarray]
@@ -40,7 +41,7 @@ OwnerOf = Callable[[np.ndarray], np.ndarray]
 Favour = Callable[[np.ndarray], np.ndarray]
 
 _FETCH_PER_PRODUCT = 8  # references fetched per product wanted; more where the nearest share few products
-_CLEAR = 0.98  # probability from which on an answer needs no second look
+_CLEAR = 0.997  # probability from which on an answer needs no second look
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,9 @@ class Ranker:
             return cls.unfitted(vectors.shape[1], embedder, policy)
         recipe = choose_recipe(references)
         projection = fit_recipe(recipe, references)
-        prior = prior_of(embedder).centred(projection.mean_square)
-        trials = ask_views(projection, references, views or as_they_are(references, features), features, progress)
+        views = views or as_they_are(references, features)
+        prior = prior_of(embedder, views.studio).centred(projection.mean_square)
+        trials = ask_views(projection, references, views, features, progress)
         size = len(np.unique(references.owners)) if products is None else products
         asked = None if checked is None else ask_checked(projection, references, checked, features)
         return cls(projection, calibrate(trials, prior, policy or Policy(), size, asked), embedder)
@@ -146,7 +148,7 @@ class Ranker:
     def rank(
         self,
         query_vectors: np.ndarray,
-        index: VectorIndex,
+        index: VectorIndex | MilvusIndex,
         owner_of: OwnerOf,
         top: int = 5,
         look: LocalEvidence | None = None,
@@ -168,10 +170,11 @@ class Ranker:
         found = Found.not_looked_at(score)
         given = self.calibration.probabilities(found, products=among, favour=extra)
         if look is not None:
-            for at in np.flatnonzero(given[:, :-1].max(axis=1, initial=0) < _CLEAR).tolist():
-                if len(rows[at]) > 1 and (seen := second_look(at, rows[at][:CANDIDATES], look)) is not None:
-                    found.inliers[at, : len(seen.inliers)], found.points[at] = seen.inliers, seen.points
-                    spoken[at][: len(seen.references)] = seen.references
+            open_ = np.flatnonzero(given[:, :-1].max(axis=1, initial=0) < _CLEAR).tolist()
+            races = {at: rows[at][:CANDIDATES] for at in open_ if len(rows[at]) > 1}
+            for at, seen in second_looks(races, look):
+                found.inliers[at, : len(seen.inliers)], found.points[at] = seen.inliers, seen.points
+                spoken[at][: len(seen.references)] = seen.references
             given = self.calibration.probabilities(found, products=among, favour=extra)
         return [self._ranking(*row, top) for row in zip(rows, spoken, found.inliers, given, strict=True)]
 
@@ -225,7 +228,9 @@ def _references(vectors: np.ndarray, reference_ids: np.ndarray, owners: np.ndarr
     return References(vectors[first], np.asarray(owners, np.int64)[first], ids)
 
 
-def _nearest(queries: np.ndarray, index: VectorIndex, owner_of: OwnerOf, products: int) -> list[list[Nearest]]:
+def _nearest(
+    queries: np.ndarray, index: VectorIndex | MilvusIndex, owner_of: OwnerOf, products: int
+) -> list[list[Nearest]]:
     """The nearest `products` of each query; looks wider where many near references share few products."""
     fetch = products * _FETCH_PER_PRODUCT
     rows: list[list[Nearest]] = [[] for _ in queries]

@@ -245,6 +245,8 @@ def _open(path: Path, precision: str, cached: Path | None) -> Call:
     # What is not quantised in an int8 network runs as fast as it does anywhere.
     hint = precision if precision != "int8" else "bf16" if "BF16" in capabilities() else "f32"
     options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
+    if (threads := settings.threads()) is not None:
+        options["INFERENCE_NUM_THREADS"] = str(threads)
     if cached is not None:
         options["CACHE_DIR"] = str(cached / "blobs")
     network = _core().compile_model(str(path), "CPU", options)

@@ -51,3 +51,7 @@ class PlanError(RetailSegError):
 
 class AlertError(RetailSegError):
     """An alert cannot be sent, or where it is to be sent cannot be used."""
+
+
+class FleetError(RetailSegError):
+    """Work on several machines cannot go on: nothing listens, no worker comes up, or their stores differ."""

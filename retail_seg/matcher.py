@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catalogue import Catalogue, NewReference, Product, history
-from catalogue.history import Change
-from index import Embedder
+from index import Embedder, Ranker
 from index.views import upright
 from retail_seg import __version__
 from retail_seg.errors import PhotoError, StoreError
@@ -36,6 +35,7 @@ from retail_seg.store.enrolment import (
 )
 from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import Gallery
+from retail_seg.store.index_server import INDEX_URI
 from retail_seg.store.networks import load_embedder, load_segmenter
 from retail_seg.store.opening import (
     CATALOGUE,
@@ -57,9 +57,7 @@ if TYPE_CHECKING:
 class Matcher:
     """An open store. Safe to use from several threads, and beside other processes that use the same store.
 
-    >>> with Matcher.create(Path("store")) as matcher:
-    ...     matcher.enrol(Product("4711", "Cola"), ["cola-front.jpg", "cola-back.jpg"])
-    ...     report = matcher.scan("shelf.jpg")
+    >>> report = Matcher.open("store").scan("shelf.jpg")
     """
 
     def __init__(
@@ -78,11 +76,14 @@ class Matcher:
             lambda: checked_facings(catalogue, embedder),
         )
         self._answering = Answering(embedder, self._gallery, catalogue)
+        #: Learns anew where much has changed; a server puts its own in this place, that does so beside its answers.
+        self.on_changed: Callable[[], object] = self._gallery.refit
 
     @classmethod
     def create(
-        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat"
-    ) -> Matcher:
+        cls, store: str | Path, embedder: str = "retail-vgg", *, weights: Path | None = None, index: str = "flat",
+        uri: str = "",
+    ) -> Matcher:  # fmt: skip
         """Make an empty store in a new or empty folder, pinned to an embedder, and open it.
 
         Raises StoreError where the folder holds something, WeightsError where the embedder cannot be had.
@@ -95,7 +96,7 @@ class Matcher:
         found = load_embedder(embedder, weights)
         catalogue = Catalogue.create(folder / CATALOGUE, embedder=found.fingerprint, dim=found.dim)
         remember_embedder(catalogue, found, weights)
-        catalogue.set_setting("index", index)
+        catalogue.set_settings({"index": index, INDEX_URI: uri})
         return cls(folder, catalogue, found)
 
     @classmethod
@@ -138,7 +139,7 @@ class Matcher:
 
     @property
     def identity(self) -> str:
-        """Differs between any two stores, see `Catalogue.identity`."""
+        """Differs between any two stores."""
         return self.catalogue.identity
 
     @property
@@ -240,6 +241,7 @@ class Matcher:
         masks: Sequence[np.ndarray | None] | None = None,
         top: int = 5,
         among: Among | None = None,
+        on_stage: OnStage = unheard,
     ) -> list[Identification]:
         """What each crop (RGB uint8 (h, w, 3)) is; `masks` ((h, w) bool or None) say what of it is the product.
 
@@ -247,7 +249,7 @@ class Matcher:
         and what is none of these is none of them.
         """
         views = [upright(*pair) for pair in zip(crops, masks or [None] * len(crops), strict=True)]
-        return self._answering.name(views, top, among)
+        return self._answering.name(views, top, among, on_stage)
 
     def _answer(
         self, seen: Sequence[Seen], top: int, among: Among | None = None, on_stage: OnStage = unheard
@@ -267,8 +269,7 @@ class Matcher:
         """What made an answer: program, segmenter (if `segmented`), embedder, revision, a centre's snapshot."""
         segmenter = {"segmenter": f"{self.segmenter.name}:{self.segmenter.fingerprint}"} if segmented else {}
         embedder = f"{self.embedder.name}:{self.embedder.fingerprint}"
-        followed = followed_by(self.catalogue)
-        snapshot = {} if followed is None else {"snapshot": followed.label}
+        snapshot = {} if (followed := followed_by(self.catalogue)) is None else {"snapshot": followed.label}
         return {"version": __version__, **segmenter, "embedder": embedder, "revision": self.revision, **snapshot}
 
     # -- changes
@@ -341,21 +342,19 @@ class Matcher:
 
         Raises UnknownProduct and UnknownReference; a reference of another product is unknown here.
         """
-        by = sign("manager", by)
-        if references is None:
-            gone = self.catalogue.remove_product(sku, by=by)
-        else:
-            gone = self.catalogue.remove_references(own_references(self.catalogue, sku, references), by=by)
+        by, catalogue = sign("manager", by), self.catalogue
+        own = None if references is None else own_references(catalogue, sku, references)
+        gone = catalogue.remove_product(sku, by=by) if own is None else catalogue.remove_references(own, by=by)
         self.refresh()
         return gone
 
-    def undo(self, number: int, *, by: str = "") -> Change:
+    def undo(self, number: int, *, by: str = "") -> history.Change:
         """Take back the change `number` of the log; returns the change that does. Raises UndoError."""
         change = history.undo(self.catalogue, number, by=sign("manager", by))
         self.refresh()
         return change
 
-    def undelete(self, sku: str, *, by: str = "") -> Change:
+    def undelete(self, sku: str, *, by: str = "") -> history.Change:
         """Bring a removed product back, with the references that went with it; raises UndoError, UnknownProduct."""
         change = history.restore_product(self.catalogue, sku, by=sign("manager", by))
         self.refresh()
@@ -364,11 +363,15 @@ class Matcher:
     def refresh(self) -> None:
         """Bring the index level with the catalogue, and learn from the references anew when they changed much."""
         self._gallery.current()
-        self._gallery.refit()
+        self.on_changed()
 
     def restate(self) -> None:
         """Answer by what the store's settings state now; nothing is learned anew."""
         self._gallery.restate()
+
+    def learned(self) -> Ranker:
+        """What would be learned from references and checked facings today; nothing is kept."""
+        return self._gallery.learned()
 
     def reindex(self, *, progress: Tracked | None = None) -> int:
         """Embed the references that lack vectors, learn from all of them, write the index; returns how many."""
@@ -380,13 +383,9 @@ class Matcher:
 
     @classmethod
     def reindex_store(
-        cls,
-        store: str | Path,
-        embedder: str | None = None,
-        *,
-        weights: Path | None = None,
+        cls, store: str | Path, embedder: str | None = None, *, weights: Path | None = None,
         progress: Tracked | None = None,
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Bring a store to an embedder, its own or another, with the weights installed now; returns how many.
 
         Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.

@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 #: The front door stands among them as single modules.
 ROOMS = (
     "errors", "__init__", "system", "people", "report", "photos", "rendering", "segmentation", "store", "matcher",
-    "scans", "products", "chain", "shelf", "evaluation", "runs", "teaching", "bench", "demo", "api", "web", "cli",
-    "__main__",
+    "scans", "products", "chain", "fleet", "shelf", "evaluation", "runs", "teaching", "bench", "demo", "api", "web",
+    "cli", "__main__",
 )  # fmt: skip
 #: Rooms, and single modules, that hold the three packages together.
 JOINS = (
     "retail_seg/store/", "retail_seg/scans/", "retail_seg/products/", "retail_seg/shelf/", "retail_seg/evaluation/",
     "retail_seg/bench/", "retail_seg/cli/", "retail_seg/web/", "retail_seg/api/", "retail_seg/matcher.py",
-    "retail_seg/chain/", "retail_seg/demo/", "retail_seg/system/user_errors.py",
+    "retail_seg/chain/", "retail_seg/fleet/", "retail_seg/demo/", "retail_seg/system/user_errors.py",
     "retail_seg/teaching/imports.py",
 )  # fmt: skip
 #: Joins that are still to come.

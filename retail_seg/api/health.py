@@ -20,12 +20,7 @@ def health(request: Request) -> Any:
     service: Service = request.state.service
     matcher = service.matcher
     versions = matcher.versions(segmented=False)
-    queue = {
-        "answers": service.answers.depth,
-        "answers_most": service.answers.room,
-        "changes": service.changes.depth,
-        "changes_most": service.changes.room,
-    }
+    queue = {kind: {"waiting": service.work.depth(kind), "most": most} for kind, most in service.capacity.room.items()}
     found = {
         "status": "closing" if service.closing else "ok",
         **versions,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 #: Bytes of one photo's file.
 PHOTO_BYTES = 20 * 10**6
@@ -22,16 +23,21 @@ TEXT = 512
 DROPPED_BYTES, DROPPED_SECONDS = 256 * 2**20, 10.0
 
 
+#: Seconds that a photo waits at most before it is scanned, a shelf before it is checked, and what takes milliseconds:
+#: a picture before it is named, a change before it is made.
+LONGEST = {"scan": 10.0, "check": 20.0, "match": 2.0, "change": 2.0}
+
+
 @dataclass(frozen=True)
 class Capacity:
     """What one server takes on.
 
     rate     requests a second of one token, twice as many in a burst; 0: no limit
-    waiting  questions for the networks that may wait; more are refused with 503
-    writing  changes that embed pictures, and wait
+    waiting  photos to scan that may wait, shelves to check, changes that embed pictures, and four times as many
+             pictures to name; more are refused with 503
+    longest  seconds that what is asked (scan, check, match, change) may be expected to wait; else it is refused, too
     bodies   bytes of bodies that are held in memory at once
-    longest  seconds of work that may wait, however few questions it is
-    batch    photos that are scanned together; eight times as many crops are named together
+    batch    photos that are scanned together; sixteen times as many pictures are named together
     threads  requests that read the catalogue at once; each thread has a connection with a cache of 16 MB
     moment   seconds that a batch waits for more
     patience seconds that a server which is told to end gives what it took
@@ -39,13 +45,22 @@ class Capacity:
 
     rate: float = 100.0
     waiting: int = 32
-    writing: int = 16
+    longest: Mapping[str, float] = field(default_factory=lambda: LONGEST)
     bodies: int = 400 * 10**6
-    longest: float = 10.0
-    batch: int = 2
+    batch: int = 1
     threads: int = 8
     moment: float = 0.004
     patience: float = 30.0
+
+    @property
+    def room(self) -> dict[str, int]:
+        """How many of what may wait."""
+        return {"scan": self.waiting, "check": self.waiting, "match": 4 * self.waiting, "change": self.waiting}
+
+    @property
+    def together(self) -> dict[str, int]:
+        """How many of what are answered together: whole photos take memory, crops gain by it."""
+        return {"scan": self.batch, "match": 16 * self.batch, "change": 8}
 
 
 def body_limit(path: str, media_type: str) -> int:

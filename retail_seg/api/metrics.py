@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+
+from retail_seg.system.memory import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,8 +66,8 @@ class Metrics:
         """What is read at the moment when somebody asks."""
         service = self._service
         depth = GaugeMetricFamily("retail_seg_queue_depth", "Questions that wait or are in hand.", labels=["queue"])
-        depth.add_metric(["answers"], service.answers.depth)
-        depth.add_metric(["changes"], service.changes.depth)
+        for kind in service.capacity.room:
+            depth.add_metric([kind], service.work.depth(kind))
         yield depth
         yield GaugeMetricFamily("retail_seg_index_revision", "The catalogue's revision.", service.matcher.revision)
         yield GaugeMetricFamily("retail_seg_resident_bytes", "Memory of the process.", resident_bytes())
@@ -75,12 +75,3 @@ class Metrics:
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-def resident_bytes() -> int:
-    """Memory that this process has in use; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

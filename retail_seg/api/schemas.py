@@ -198,13 +198,20 @@ class KeptScan(BaseModel):
     advice: list[str]
 
 
-class Queues(Strict):
-    """How much waits for the networks, and may."""
+class Queue(Strict):
+    """How much waits, and may."""
 
-    answers: Count
-    answers_most: Count
-    changes: Count
-    changes_most: Count
+    waiting: Count
+    most: Count
+
+
+class Queues(Strict):
+    """What waits: photos to scan, shelves to check, pictures to name, changes that embed pictures."""
+
+    scan: Queue
+    check: Queue
+    match: Queue
+    change: Queue
 
 
 class HealthOut(Strict):

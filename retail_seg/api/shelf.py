@@ -60,7 +60,8 @@ async def check(request: Request) -> Any:
         _, plan = planning.load_plan(matcher, asked.plan)
         among = matcher.only(asked.only, files=False)
         files: list[io.BytesIO] = [NamedFile(photo) for photo in photos]
-        done = checking.check(matcher, files, plan, labels=asked.labels, side=asked.side, among=among)
+        between = service.work.between
+        done = checking.check(matcher, files, plan, labels=asked.labels, side=asked.side, among=among, on_photo=between)
         found: dict[str, Any] = done.result.to_dict()
         bad = [str(error).partition(":")[0] for error in done.failed]
         for shown, photo in zip(found["photos"], (one for one in photos if one.name not in bad), strict=False):
@@ -72,7 +73,7 @@ async def check(request: Request) -> Any:
             found |= {"check": saved.id, "tasks_opened": list(saved.opened), "tasks_mended": list(saved.mended)}
         return JSONResponse(found)
 
-    answer: Response = await asyncio.wrap_future(service.change(work))
+    answer: Response = await asyncio.wrap_future(service.check(work))
     return answer
 
 

@@ -1,8 +1,11 @@
-"""A span for each request, where OpenTelemetry is installed (extra `trace`) and its SDK set up."""
+"""A span for each request and below it one for each stage of its answer, where OpenTelemetry is installed (extra
+`trace`) and its SDK set up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 #: What a span says of its request, by the names of OpenTelemetry's semantic conventions.
+REQUEST_ID = "retail_seg.request_id"
 NAMES = {"method": "http.request.method", "route": "http.route", "status": "http.response.status_code"}
 
 
@@ -37,4 +41,27 @@ def spanned(tracer: Any, scope: Scope) -> Iterator[None]:
             found = {"method": scope["method"], "route": route, "status": state.get("status", 0)}
             for name, value in found.items():
                 span.set_attribute(NAMES[name], value)
-            span.set_attribute("retail_seg.request_id", state["request_id"])
+            span.set_attribute(REQUEST_ID, state["request_id"])
+
+
+def here() -> Any:
+    """The span that is open where this is called, as a context for spans below it; None without OpenTelemetry."""
+    try:
+        from opentelemetry import context
+    except ModuleNotFoundError:
+        return None
+    return context.get_current()
+
+
+def stage_spans(tracer: Any, stage: str, seconds: float, asked: Iterable[tuple[Any, str]]) -> None:
+    """A stage that ends now and took so long, as a span below that of each request that it was done for.
+
+    `asked` has `here()` and number of each request; what was answered together has spans of the same time.
+    """
+    if tracer is None:
+        return
+    end, requests = time.time_ns(), list(asked)
+    for context, number in requests:
+        attributes = {REQUEST_ID: number, "retail_seg.batch": len(requests)}
+        span = tracer.start_span(stage, context, attributes=attributes, start_time=end - int(seconds * 1e9))
+        span.end(end)

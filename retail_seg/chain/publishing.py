@@ -31,8 +31,10 @@ from retail_seg.errors import ChainError
 from retail_seg.people.roles import sign
 from retail_seg.store.active_model import NOT_MODEL, model_in_use
 from retail_seg.store.following import followed_by
-from retail_seg.store.gallery import LEARNED_FROM, LIKELY_FROM, PRECISION, RANKER, RANKER_ID, RATE, STRANGERS
+from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID
+from retail_seg.store.index_server import local_kind
 from retail_seg.store.opening import open_catalogue
+from retail_seg.store.policy import LIKELY_FROM, PRECISION, RATE, STRANGERS
 from retail_seg.system.files import locked
 
 if TYPE_CHECKING:
@@ -187,7 +189,7 @@ def _laid_down(catalogue: Catalogue, store: Path, sending: _Sending, last: Last 
             program=__version__,
             revision=int(settings["revision"]),
             embedder=(settings.get("embedder_name") or "retail-vgg", settings["embedder"], int(settings["dim"])),
-            index=settings.get("index") or "flat",
+            index=local_kind(settings.get("index") or "flat"),
             settings=tuple(sending.send(data) for data in chunks_of(travels)),
             products=tuple(_product_parts(moment, sending)),
             references=tuple(_reference_parts(moment, settings["embedder"], sending)),

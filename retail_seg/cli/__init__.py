@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from retail_seg import __version__
+from retail_seg.system.threads import multiply_in_one_thread
 from retail_seg.system.user_errors import USER_ERRORS
 
 #: Command ► (module, attribute, the one line that `--help` shows), in the order of a user's first day.
@@ -90,6 +91,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; what a person can mend becomes one line on stderr and exit code 2."""
+    multiply_in_one_thread()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -235,6 +235,33 @@ def check(checks: int, drawn: int, seed: int, noise: float, work: Path | None) -
 
 
 @benchmark.command()
+@click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write it as Markdown here.")
+@click.option(
+    "--most", default=1_000_000, show_default=True, type=click.IntRange(2_000), help="References of the largest index."
+)
+@click.option("--vectors", type=click.Path(path_type=Path), help="Real vectors to make them of: a file of `embed`.")
+@click.option("--price", default=0.04, show_default=True, type=click.FloatRange(0), help="Of an hour of a core.")
+@photos_option
+@work_option
+def scale(
+    write: Path | None, most: int, vectors: Path | None, price: float, photos: Path | None, work: Path | None
+) -> None:
+    """Say what a chain of 10,000 shops needs: cost, a day's peaks, lines and disks, which index when."""
+    from retail_seg.bench.scale.charts import draw_growth
+    from retail_seg.bench.scale.paper import SIZES, document, section
+    from retail_seg.bench.scale.run import benchmark_scale
+    from retail_seg.system.files import replace_file
+
+    counts = sorted({min(20_000, most), *(size for size in SIZES if size < most), most})
+    with _folder(work) as made:
+        found = benchmark_scale(made, counts=counts, folder=photos, vectors=vectors, price=price, tell=say)
+    if write is not None:
+        replace_file(write, document(found).encode())
+        draw_growth(write.parent, found.indexes)
+    _tell([("scale", _shown(section(found)))])
+
+
+@benchmark.command()
 @click.option("--labels", default=25_000, show_default=True, type=click.IntRange(1), help="Products.")
 @click.option("--references", default=4, show_default=True, type=click.IntRange(1), help="References of each product.")
 @click.option("--dim", type=click.IntRange(2), help="Dimensions; those of retail-vgg without it.")

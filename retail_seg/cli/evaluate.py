@@ -42,8 +42,13 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
 
 
 @evaluate.command()
-@click.argument("gallery", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("queries", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("gallery", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("queries", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Instead of lists: the facings of this store's kept scans that people confirmed or corrected.",
+)
 @click.option("--embedder", "embedders", multiple=True, default=("retail-vgg",), show_default=True, help="Repeatable.")
 @click.option("--weights", type=click.Path(path_type=Path), help="A local file of the embedder's weights.")
 @click.option("--precision", default=0.95, show_default=True, help="Share of the sure answers that are to be right.")
@@ -57,8 +62,9 @@ def segmentation(photos: Path, annotations: Path, photos_list: Path | None, mode
     help="A file of labels, one a line, that the embedder was trained with: they are scored apart from the others.",
 )
 def retrieval(
-    gallery: Path,
-    queries: Path,
+    gallery: Path | None,
+    queries: Path | None,
+    store: Path | None,
     embedders: tuple[str, ...],
     weights: Path | None,
     precision: float,
@@ -71,8 +77,13 @@ def retrieval(
     """Score how well a store of the pictures in GALLERY names those in QUERIES.
 
     Both are CSV with columns image,label[,x,y,w,h]; paths are relative to the file, an empty box is the whole picture.
+    With --store a store is asked what people checked in its kept scans, by what its settings state.
     Tables go to stderr; the last line on stdout is JSON, a list of one entry an embedder.
     """
+    if store is not None:
+        return own_scans(store, plot, lists=gallery is not None)
+    if gallery is None or queries is None:
+        raise click.UsageError("give GALLERY and QUERIES, or --store")
     from index.calibration import Policy
     from retail_seg.evaluation.plots import plot_recall, plot_reliability, plot_risk_coverage
     from retail_seg.evaluation.retrieval import evaluate_retrieval
@@ -104,6 +115,25 @@ def retrieval(
         plot_recall(results, plot / "recall.png")
     write_json_line(sys.stdout, [result.to_dict() for result in results])
     return int(failed > 0)
+
+
+def own_scans(store: Path, plot: Path | None, *, lists: bool) -> int:
+    """Score a store on its own checked facings."""
+    from retail_seg.evaluation.own_scans import evaluate_own_scans
+    from retail_seg.evaluation.plots import plot_risk_coverage_of
+    from retail_seg.matcher import Matcher
+
+    if lists:
+        raise click.UsageError("give GALLERY and QUERIES, or --store, not both")
+    with Matcher.open(store) as matcher:
+        result = evaluate_own_scans(matcher)
+    say(result.table())
+    if plot:
+        shown = {"checked facings": result.answers}
+        path = plot / f"risk-coverage-{store.resolve().name}.png"
+        plot_risk_coverage_of(shown, result.embedder, result.policy.precision, path)
+    write_json_line(sys.stdout, [result.to_dict()])
+    return 0
 
 
 def report_selection(problems: list[str], notes: list[str]) -> None:

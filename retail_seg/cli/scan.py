@@ -21,6 +21,7 @@ from retail_seg.cli.common import (
     store_option,
     write_json_line,
 )
+from retail_seg.cli.on_ray import ray_options, scan_on_ray
 from retail_seg.cli.rows import by_option
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ watch_option = click.option(
 
 
 @click.command()
-@click.argument("photos", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("photos", nargs=-1)
 @store_option
 @model_option
 @json_option
@@ -48,8 +49,9 @@ watch_option = click.option(
 @click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
 @click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
 @by_option
+@ray_options
 def scan(
-    photos: tuple[Path, ...],
+    photos: tuple[str, ...],
     store: Path,
     model: Path | None,
     json_file: Path | None,
@@ -62,6 +64,12 @@ def scan(
     workers: int | None,
     keep: bool,
     by: str,
+    engine: str,
+    address: str | None,
+    out: Path | None,
+    form: str,
+    limit: float,
+    again: bool,
 ) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
 
@@ -70,6 +78,9 @@ def scan(
 
     Each line holds the instances (box, outline, SKU, probability, candidates), how many are sure (counts) and likely
     per SKU, how many are unknown, and how many of each SKU to expect, with the range of 80 %.
+
+    With --engine ray, PHOTOS are files, folders with all below them, lists (.txt, one address a line) and addresses
+    such as s3://…; the lines lie in --out, in the folders shop=…/day=… that the photos' addresses have.
     """
     from retail_seg.errors import PhotoError
     from retail_seg.matcher import Matcher
@@ -81,6 +92,8 @@ def scan(
         raise click.UsageError("Missing argument PHOTOS; name some, or a folder with --watch")
     if photos and watch:
         raise click.UsageError("--watch DIR takes no PHOTOS beside it; give one of both")
+    if watch and engine != "threads":
+        raise click.UsageError("--watch scans here, in threads; leave --engine out")
     if watch:
         from retail_seg.cli.watching import watch_folder
 
@@ -88,11 +101,18 @@ def scan(
             watch, store, model, json_file, refuse=csv_file or overlay, side=side, only=only, workers=workers,
             keep=keep, by=by,
         )  # fmt: skip
+    if engine == "ray":
+        return scan_on_ray(
+            photos, store, model, boxes, out=out, form=form, address=address, workers=workers, limit=limit,
+            again=again, side=side, only=only, refuse=json_file or csv_file or overlay or keep,
+        )  # fmt: skip
+    if address or out or again:
+        raise click.UsageError("--address, --out and --again are of --engine ray; name it")
     reports: list[Report] = []
     overlays = Overlays(overlay)
     failed = 0
-    with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as out:
-        paths, among = expand(photos), matcher.only(only)
+    with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as lines:
+        paths, among = expand([Path(photo) for photo in photos]), matcher.only(only)
         chosen = kept_choice(only, among)
         scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
         for path, found in zip(paths, scanned, strict=True):
@@ -103,7 +123,7 @@ def scan(
             kept: dict[str, int] = {}
             if keep:
                 kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by, details=chosen)
-            write_json_line(out, {**found.report.to_dict(), **kept})
+            write_json_line(lines, {**found.report.to_dict(), **kept})
             reports.append(found.report)
             overlays.write(path, found.seen.picture, found.report)
         if csv_file:

@@ -38,10 +38,9 @@ def serve(
 
     What can be asked is described at /docs and /openapi.json. Ctrl-C or SIGTERM ends it; what was taken is finished.
     """
-    from retail_seg.system.threads import let_waiting_threads_sleep, multiply_in_one_thread
+    from retail_seg.system.threads import let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
-    multiply_in_one_thread()
     from retail_seg.api.limits import Capacity
     from retail_seg.api.serving import serve as run
 

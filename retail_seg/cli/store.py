@@ -19,16 +19,21 @@ from retail_seg.cli.rows import by_option
 @click.option(
     "--index",
     "kind",
-    type=click.Choice(["flat", "hnsw", "ivf-sq8"]),
+    type=click.Choice(["flat", "hnsw", "ivf-sq8", "milvus", "milvus-hnsw", "milvus-diskann"]),
     default="flat",
     show_default=True,
-    help="flat is exact; the others are for more than some 500,000 references.",
+    help="flat and milvus are exact; the others are for more than some 500,000 references.",
 )
-def init(store: Path, embedder: str, weights: Path | None, kind: str) -> None:
+@click.option("--uri", default="", help="Address of Milvus, or a .db file of Milvus Lite.")
+def init(store: Path, embedder: str, weights: Path | None, kind: str, uri: str) -> None:
     """Make an empty store, pinned to one embedder."""
     from retail_seg.matcher import Matcher
 
-    with Matcher.create(store, embedder, weights=weights, index=kind) as matcher:
+    if kind.startswith("milvus") != bool(uri):
+        raise click.UsageError("--index milvus… needs --uri, the address of the server, and the others have none")
+    if uri.endswith(".db"):
+        uri = str(Path(uri).absolute())
+    with Matcher.create(store, embedder, weights=weights, index=kind, uri=uri) as matcher:
         say(f"{store}: an empty store for {matcher.embedder.name} ({matcher.embedder.dim} numbers a vector)")
 
 

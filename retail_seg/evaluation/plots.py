@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +39,19 @@ def plot_risk_coverage(result: RetrievalResult, path: Path) -> None:
     shown = {"every product in the catalogue": within}
     if result.mixed is not None:
         shown[f"{result.policy.strangers:.0%} strangers"] = result.mixed
-    series = [Series("stated", [(0, result.policy.precision), (1, result.policy.precision)], dashed=True)]
+    plot_risk_coverage_of(shown, result.embedder, result.policy.precision, path)
+
+
+def plot_risk_coverage_of(shown: Mapping[str, Answers], embedder: str, precision: float, path: Path) -> None:
+    """The same of answers by what they are called, beside the precision that is stated."""
+    series = [Series("stated", [(0, precision), (1, precision)], dashed=True)]
     for name, answers in shown.items():
         answered, right = answers.coverage()
         at = np.unique(np.searchsorted(answered, np.linspace(_FROM, 1, _POINTS)).clip(max=len(answered) - 1))
         series.append(Series(name, list(zip(answered[at].tolist(), right[at].tolist(), strict=True))))
     draw_chart(
         path,
-        f"{result.embedder}: what is answered, and how much of it is right",
+        f"{embedder}: what is answered, and how much of it is right",
         share_axis("share of the crops answered, the surest first"),
         share_axis("share of these answers that are right"),
         series,

@@ -18,6 +18,7 @@ from index.calibration import ONE_REFERENCE, Policy, expected_calibration_error
 from index.views import reference_views
 from retail_seg.errors import LabelledCropsError, PhotoError
 from retail_seg.evaluation.trial_store import EmbeddedCrops, TrialStore, embed_crops
+from retail_seg.store.asked import VIEWS
 from retail_seg.store.crop_lists import LabelledCrop
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def evaluate_retrieval(
     known = [row for row in queries if row.label in numbers]
     if not known:
         raise LabelledCropsError("No label of the queries is in the gallery: give both lists the same labels.")
-    shelf, errors = embed_crops(gallery, numbers, embedder, reference_views, progress, show=True)
+    shelf, errors = embed_crops(gallery, numbers, embedder, reference_views, progress, show=VIEWS)
     asked, more = embed_crops(known, numbers, embedder, lambda crop, mask: [(crop, mask)], progress)
     if not len(shelf.labels) or not len(asked.labels):
         raise LabelledCropsError("No picture of the gallery or of the queries could be read: check the paths.")

@@ -14,9 +14,10 @@ from index.calibration import Policy
 from index.photographed import as_photographed
 from index.ranking import LocalEvidence, Ranker, Ranking
 from index.rerank import local_features
+from index.studio import is_studio
 from index.vectors import VectorIndex
 from retail_seg.errors import PhotoError
-from retail_seg.store.asked import MOST_EACH, VIEWS, AskedView, as_views, embed_shown, seed_of
+from retail_seg.store.asked import MOST_EACH, AskedView, as_views, embed_shown, seed_of
 from retail_seg.store.crop_lists import LabelledCrop, load_crops
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ def embed_crops(
     views: ViewsOf,
     progress: Tracked | None = None,
     *,
-    show: bool = False,
+    show: int = 0,
 ) -> tuple[EmbeddedCrops, list[PhotoError]]:
     """Read, embed and describe the crops of a list, a batch in memory at a time; and the errors of the rest.
 
-    With `show` some of them are embedded as photos would show them, too, as a store does with its references.
+    With `show`, at most so many views of some of them are embedded as photos would show them, too, as a store does with
+    its references.
     """
     errors: list[PhotoError] = []
     place: list[int] = []
@@ -76,7 +78,7 @@ def embed_crops(
     features: list[bytes] = []
     shown: dict[tuple[int, int], AskedView] = {}
     batch: list[list[np.ndarray]] = []
-    wanted = _views_shown(rows) if show else {}
+    wanted = _views_shown(rows, show)
     beside: np.ndarray | None = None
 
     def flush() -> None:
@@ -93,7 +95,9 @@ def embed_crops(
             continue
         keys = [(len(place), number) for number in range(wanted.get(at, 0))]
         posed = [as_photographed(crop, None, seed_of(at, number), beside) for _, number in keys]
-        shown |= zip(keys, embed_shown(embedder, posed), strict=True) if keys else {}
+        shown |= (
+            zip(keys, embed_shown(embedder, posed, [is_studio(crop, None)] * len(keys)), strict=True) if keys else {}
+        )
         beside = crop
         place.append(at)
         features.append(local_features(crop))
@@ -105,15 +109,15 @@ def embed_crops(
     return EmbeddedCrops(labels, np.array(place, np.int64), vectors, features, shown), errors
 
 
-def _views_shown(rows: Sequence[LabelledCrop]) -> dict[int, int]:
-    """How many views of which rows: a label's first rows come first, for smaller galleries are made of those."""
+def _views_shown(rows: Sequence[LabelledCrop], most: int) -> dict[int, int]:
+    """At most how many views of which rows: a label's first rows come first: smaller galleries are made of those."""
     before: Counter[str] = Counter()
     keys = []
     for at, row in enumerate(rows):
         keys.append((before[row.label], zlib.crc32(str(at).encode()), at))
         before[row.label] += 1
     order = [at for _, _, at in sorted(keys)]
-    return dict.fromkeys(order[:VIEWS], 1) | dict.fromkeys(order[: VIEWS // MOST_EACH], MOST_EACH)
+    return dict.fromkeys(order[:most], 1) | dict.fromkeys(order[: most // MOST_EACH], MOST_EACH)
 
 
 class TrialStore:

@@ -310,6 +310,14 @@ def photo_of(matcher: Matcher, scan: Scan) -> np.ndarray:
     return _photo(matcher, matcher.catalogue.identity, scan.id)
 
 
+def photo_file(matcher: Matcher, scan: Scan) -> bytes | None:
+    """The file of a scan's photo as it was given; None where it is kept neither in the store nor where it was."""
+    data = scans.photo(matcher.catalogue, scan.id)
+    if data is None and scan.path and Path(scan.path).is_file():
+        return Path(scan.path).read_bytes()
+    return data
+
+
 @lru_cache(maxsize=8)
 def _photo(matcher: Matcher, identity: str, scan_id: int) -> np.ndarray:
     scan = scans.load(matcher.catalogue, scan_id)

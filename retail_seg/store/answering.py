@@ -27,9 +27,11 @@ class Answering:
     gallery: Gallery
     catalogue: Catalogue
 
-    def name(self, views: Sequence[Crop], top: int, among: Among | None = None) -> list[Identification]:
+    def name(
+        self, views: Sequence[Crop], top: int, among: Among | None = None, on_stage: OnStage = unheard
+    ) -> list[Identification]:
         """What crops are, each by itself."""
-        ranked, _ = self._ranked(views, top, among, unheard)
+        ranked, _ = self._ranked(views, top, among, on_stage)
         return decide(ranked, views, self.catalogue.names_of)
 
     def answer(

@@ -17,6 +17,7 @@ from index.asking import Views, Watched
 from index.embedder import too_small
 from index.photographed import as_photographed
 from index.rerank import local_features
+from index.studio import is_studio
 from index.views import upright
 from retail_seg.store.embedding import embed_views
 from retail_seg.store.enrolment import decode_kept
@@ -34,20 +35,20 @@ FILE = "asked.npz"
 #: Views that a catalogue is asked with: of so many references one each; of fewer references up to three each.
 VIEWS, MOST_EACH = 600, 3
 #: A change in how views are made makes another version, and the remembered ones are made anew.
-VERSION = 1
+VERSION = 2
 #: Facings that people have checked, the newest ones: some seconds' worth.
 CHECKED = 500
-
 
 _BATCH = 32
 
 
 @dataclass(frozen=True)
 class AskedView:
-    """A remembered view: its raw vector float32 (dim,) and local features."""
+    """A remembered view: its raw vector float32 (dim,), local features, and whether it is of a studio picture."""
 
     vector: np.ndarray
     features: bytes
+    studio: bool = False
 
 
 def photographed(
@@ -103,13 +104,16 @@ def drawn(references: np.ndarray) -> list[tuple[int, int]]:
 def as_views(found: dict[tuple[int, int], AskedView], dim: int) -> Views:
     """Remembered views as arrays."""
     vectors = np.array([view.vector for view in found.values()], np.float32).reshape(-1, dim)
-    return Views(vectors, [view.features for view in found.values()], np.array([key[0] for key in found], np.int64))
+    studio = float(np.mean([view.studio for view in found.values()])) if found else 0.0
+    references = np.array([key[0] for key in found], np.int64)
+    return Views(vectors, [view.features for view in found.values()], references, studio)
 
 
-def embed_shown(embedder: Embedder, crops: Sequence[Crop]) -> list[AskedView]:
-    """Crops as photos show them, embedded and described."""
+def embed_shown(embedder: Embedder, crops: Sequence[Crop], studio: Sequence[bool]) -> list[AskedView]:
+    """Crops as photos show them, embedded and described; `studio` says which are of studio pictures."""
     vectors = embedder.embed([crop for crop, _ in crops], [mask for _, mask in crops])
-    return [AskedView(vector, local_features(*crop)) for vector, crop in zip(vectors, crops, strict=True)]
+    told = zip(vectors, crops, studio, strict=True)
+    return [AskedView(vector, local_features(*crop), of_studio) for vector, crop, of_studio in told]
 
 
 def seed_of(identity: int, number: int) -> int:
@@ -131,22 +135,25 @@ def _made(
     found: dict[tuple[int, int], AskedView] = {}
     keys: list[tuple[int, int]] = []
     crops: list[Crop] = []
+    studio: list[bool] = []
     beside: np.ndarray | None = None
 
     def flush() -> None:
         if crops:
-            found.update(zip(keys, embed_shown(embedder, crops), strict=True))
-            keys.clear()
-            crops.clear()
+            found.update(zip(keys, embed_shown(embedder, crops, studio), strict=True))
+            for column in (keys, crops, studio):
+                column.clear()
 
     for identity in progress(references, len(references)):
         mask = catalogue.reference_mask(identity)
         photo, outline = upright(*decode_kept(catalogue.reference_picture(identity), mask))
+        on_white = is_studio(photo, outline)
         for number in numbers[identity]:
             shown = as_photographed(photo, outline, seed_of(identity, number), beside)
             if not too_small(shown[0]):
                 keys.append((identity, number))
                 crops.append(shown)
+                studio.append(on_white)
         beside = photo
         if len(crops) >= _BATCH:
             flush()
@@ -161,7 +168,7 @@ def _read(path: Path, fingerprint: str) -> dict[tuple[int, int], AskedView]:
             if str(file["fingerprint"]) != _stamp(fingerprint):
                 return {}
             ends = np.cumsum(file["lengths"])
-            features, vectors = file["features"].tobytes(), file["vectors"]
+            features, vectors, studio = file["features"].tobytes(), file["vectors"], file["studio"].tolist()
             keys = [(int(identity), int(number)) for identity, number in file["keys"]]
     except FileNotFoundError:
         return {}
@@ -170,8 +177,10 @@ def _read(path: Path, fingerprint: str) -> dict[tuple[int, int], AskedView]:
         return {}
     starts = np.r_[0, ends[:-1]] if len(ends) else ends
     return {
-        key: AskedView(vector, features[start:end])
-        for key, vector, start, end in zip(keys, vectors, starts.tolist(), ends.tolist(), strict=True)
+        key: AskedView(vector, features[start:end], of_studio)
+        for key, vector, start, end, of_studio in zip(
+            keys, vectors, starts.tolist(), ends.tolist(), studio, strict=True
+        )
     }
 
 
@@ -185,6 +194,7 @@ def _write(path: Path, fingerprint: str, views: dict[tuple[int, int], AskedView]
                 keys=np.array(list(views), np.int64).reshape(-1, 2),
                 vectors=np.array([view.vector for view in views.values()], np.float32),
                 lengths=np.array([len(view.features) for view in views.values()], np.int64),
+                studio=np.array([view.studio for view in views.values()], bool),
                 features=np.frombuffer(b"".join(view.features for view in views.values()), np.uint8),
             )
     except OSError as error:

@@ -18,14 +18,16 @@ from catalogue import Catalogue
 from catalogue.following import FOLLOWING
 from catalogue.records import Changes
 from index.asking import Checked, Views
-from index.calibration import Policy
 from index.embedder import too_small
-from index.errors import IndexingError, VectorIndexError
+from index.errors import IndexingError, IndexUnreachableError, VectorIndexError
+from index.milvus import MilvusIndex
 from index.ranking import Ranker, Ranking
 from index.rerank import LocalEvidence, local_features
 from index.vectors import VectorIndex
 from index.views import Crop
 from retail_seg.errors import StoreError
+from retail_seg.store.index_server import empty_index, refuse_too_many, server_of
+from retail_seg.store.policy import policy_of
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +42,6 @@ PORTION = 4096
 RANKER, RANKER_ID, LEARNED_FROM = "ranker", "ranker_id", "ranker_references"
 #: When the first of the checked answers was given that it was measured on.
 CHECKED_SINCE = "ranker_checked_since"
-#: Settings of a store, what its manager states: see `Policy`.
-PRECISION, LIKELY_FROM, STRANGERS, RATE = "sure_precision", "likely_from", "expected_strangers", "false_accept_rate"
 
 #: Reference ids int64 (n,) ► views of a sample of them.
 Photographed = Callable[[np.ndarray], Views]
@@ -51,7 +51,7 @@ Photographed = Callable[[np.ndarray], Views]
 class State:
     """An index, the catalogue revision that it is level with, and the ranker that projected its vectors."""
 
-    index: VectorIndex
+    index: VectorIndex | MilvusIndex
     revision: int
     ranker: Ranker
     ranker_id: str | None
@@ -103,9 +103,13 @@ class Gallery:
         self._fingerprint = catalogue.embedder
         self._numbers: dict[str, int] = {}
         self._skus: list[str] = []
-        self._lock = threading.RLock()
-        self._parted: tuple[object, VectorIndex] | None = None
-        self._state = self._opened()
+        self._lock, self._learning = threading.RLock(), threading.RLock()
+        self._parted: tuple[object, VectorIndex | MilvusIndex] | None = None
+        self._server = server_of(catalogue)
+        try:
+            self._state = self._opened()
+        except IndexUnreachableError as error:
+            self._go_on_alone(error)
         self._saved = self._state.revision
 
     def current(self) -> State:
@@ -117,12 +121,28 @@ class Gallery:
         if state.revision == self._catalogue.revision and state.ranker_id == self._catalogue.get_setting(RANKER_ID):
             return state
         with self._lock:
-            if self._state.ranker_id != self._catalogue.get_setting(RANKER_ID):
-                self._follow_ranker()
-            # In portions: after a bulk import the changes alone would fill the memory.
-            while self._state.revision < self._catalogue.revision:
-                self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
+            try:
+                self._catch_up()
+            except IndexUnreachableError as error:
+                self._go_on_alone(error)
+                self._catch_up()
             return self._state
+
+    def _catch_up(self) -> None:
+        if self._state.ranker_id != self._catalogue.get_setting(RANKER_ID):
+            self._follow_ranker()
+        # In portions: after a bulk import the changes alone would fill the memory.
+        while self._state.revision < self._catalogue.revision:
+            self._apply(self._catalogue.changes_since(self._state.revision, limit=PORTION))
+
+    def _go_on_alone(self, error: IndexUnreachableError) -> None:
+        """Answer from an index of this process, as long as it lives: SQLite has every vector."""
+        if self._server is None:
+            raise error
+        refuse_too_many(self._catalogue, self._path, error)
+        log.warning("%s Answers come from an index on this machine until the store is opened again.", error)
+        self._server = None
+        self._state = self._opened()
 
     def rank(
         self,
@@ -141,12 +161,17 @@ class Gallery:
             return [None] * len(views)
         state = self.current()
         look = LocalEvidence(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
-        index, part = (state.index, {}) if among is None else self._among(state, among)
-        found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
+        try:
+            index, part = (state.index, {}) if among is None else self._among(state, among)
+            found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
+        except IndexUnreachableError as error:
+            with self._lock:
+                self._go_on_alone(error)
+            return self.rank(vectors, views, top, among)
         ranked = dict(zip(rows, found, strict=True))
         return [self._named(ranked[at]) if at in ranked else None for at in range(len(views))]
 
-    def _among(self, state: State, among: Mapping[str, float]) -> tuple[VectorIndex, dict[str, Any]]:
+    def _among(self, state: State, among: Mapping[str, float]) -> tuple[VectorIndex | MilvusIndex, dict[str, Any]]:
         """The index of the references that can be there, and what a ranker wants to know of them."""
         index = self._part(state, [sku for sku, value in among.items() if value > 0])
         weight = {self._number(sku): value for sku, value in among.items() if value > 0}
@@ -163,23 +188,25 @@ class Gallery:
     def refit(self, *, force: bool = False) -> bool:
         """Learn projection and calibration anew, when the references have changed much since they were learned.
 
-        A store that follows a centre answers by what the centre has learned.
+        Searches and changes of other threads go on meanwhile. A store that follows a centre answers by what the centre
+        has learned.
         """
-        if self._catalogue.get_setting(FOLLOWING):
-            return False
-        count = self._catalogue.count_references()
-        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
-        if not force and abs(count - learned) <= learned * REFIT_SHARE:
-            return False
-        with self._lock:
+        with self._learning:
+            count = self._catalogue.count_references()
+            if (not force and not self._changed_much(count)) or self._catalogue.get_setting(FOLLOWING):
+                return False
             taught = self._taught() if count else None
-            ranker = self._fitted(count, taught) if count else self._unfitted()
+            ranker = self._learned(count, taught)
             self._keep(ranker, {LEARNED_FROM: str(count), CHECKED_SINCE: taught.since if taught else ""})
         return True
 
+    def _changed_much(self, count: int) -> bool:
+        learned = int(self._catalogue.get_setting(LEARNED_FROM) or 0)
+        return abs(count - learned) > learned * REFIT_SHARE
+
     def restate(self) -> None:
         """Answer by the policy that the store's settings state now; nothing is learned anew."""
-        with self._lock:
+        with self._learning:
             self._keep(self.current().ranker.stating(policy_of(self._catalogue)), {})
 
     def _fitted(self, count: int, taught: TaughtFacings | None) -> Ranker:
@@ -205,14 +232,28 @@ class Gallery:
         owners = [self._number(found.skus[at]) if found.skus[at] else -1 for at in rows]
         return Checked(found.vectors[rows], [found.features[at] for at in rows], np.array(owners, np.int64))
 
+    def learned(self) -> Ranker:
+        """What would be learned from the references and checked facings of today; nothing is kept."""
+        count = self._catalogue.count_references()
+        return self._learned(count, self._taught() if count else None)
+
+    def _learned(self, count: int, taught: TaughtFacings | None) -> Ranker:
+        return self._fitted(count, taught) if count else self._unfitted()
+
     def _keep(self, ranker: Ranker, settings: dict[str, str]) -> None:
+        """Answer by a ranker from now on, here and in every process; an index of its own is made before that."""
         data = ranker.to_bytes()
         digest = hashlib.sha256(data).hexdigest()[:16]
-        self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
-        self.current()
+        made = self._built(ranker, digest) if ranker.fingerprint != self._state.ranker.fingerprint else None
+        with self._lock:
+            self._catalogue.set_settings({RANKER: data.decode(), RANKER_ID: digest} | settings)
+            self._state = made or replace(self._state, ranker=ranker, ranker_id=digest)
+            self.current()
 
     def save(self) -> None:
         """Write the snapshot, when the next start would otherwise have much to catch up with."""
+        if isinstance(self._state.index, MilvusIndex):
+            return  # it keeps itself
         state = self.current()
         if self._path.exists() and state.revision == self._saved:
             return
@@ -223,7 +264,8 @@ class Gallery:
         """Write the snapshot in one step; searches go on meanwhile."""
         with self._lock:
             state = self.current()
-            state.index.save(self._path, state.revision)
+            if not isinstance(state.index, MilvusIndex):
+                state.index.save(self._path, state.revision)
             self._saved = state.revision
 
     def _rows_since(self) -> int:
@@ -244,19 +286,24 @@ class Gallery:
                 self._skus.append(sku)
             return self._numbers[sku]
 
-    def _part(self, state: State, among: Sequence[str]) -> VectorIndex:
+    def _part(self, state: State, among: Sequence[str]) -> VectorIndex | MilvusIndex:
         """An index of the references of some products, remembered until the catalogue or the products change."""
         key = state.revision, state.ranker.fingerprint, frozenset(among)
         with self._lock:
             if self._parted is None or self._parted[0] != key:
-                index = VectorIndex(state.ranker.dim)
                 wanted = [reference.id for sku in sorted(among) for reference in self._catalogue.references(sku)]
-                rows = self._catalogue.vectors_of(wanted)
-                if rows:
-                    ids, vectors = stack(rows, self._catalogue.dim)
-                    index.add(ids, state.ranker.project(vectors))
-                self._parted = key, index
+                whole = state.index
+                part = whole.part(wanted) if isinstance(whole, MilvusIndex) else self._copied(state, wanted)
+                self._parted = key, part
             return self._parted[1]
+
+    def _copied(self, state: State, wanted: Sequence[int]) -> VectorIndex:
+        """Some references in an index of their own."""
+        index = VectorIndex(state.ranker.dim)
+        if rows := self._catalogue.vectors_of(wanted):
+            ids, vectors = stack(rows, self._catalogue.dim)
+            index.add(ids, state.ranker.project(vectors))
+        return index
 
     def _apply(self, changes: Changes) -> None:
         if changes.embedder != self._fingerprint:
@@ -269,6 +316,8 @@ class Gallery:
         if changes.added:
             ids, vectors = stack(changes.added, self._catalogue.dim)
             state.index.replace(ids, state.ranker.project(vectors))
+        if isinstance(state.index, MilvusIndex):
+            state.index.level(changes.revision)
         self._state = replace(state, revision=changes.revision)
 
     def _follow_ranker(self) -> None:
@@ -293,6 +342,11 @@ class Gallery:
     def _opened(self) -> State:
         """From the snapshot; where it is missing, damaged or of other vectors, from the catalogue's own."""
         ranker, ranker_id = self._read_ranker()
+        if self._server is not None:
+            found = self._server.open(self._tag(ranker))
+            if found is None or found[1] > self._catalogue.revision:
+                return self._built(ranker, ranker_id)
+            return State(*found, ranker, ranker_id)
         if not self._path.exists():
             return self._built(ranker, ranker_id)
         try:
@@ -306,11 +360,13 @@ class Gallery:
     def _built(self, ranker: Ranker, ranker_id: str | None) -> State:
         """All vectors of the catalogue in a new index; needs no network."""
         revision = self._catalogue.revision
-        index = VectorIndex(ranker.dim, self._catalogue.get_setting("index") or "flat", self._tag(ranker))
+        index = empty_index(self._catalogue, self._server, ranker.dim, self._tag(ranker))
         rows = self._catalogue.iter_vectors(up_to=revision)
         while batch := list(islice(rows, PORTION)):
             ids, vectors = stack(batch, self._catalogue.dim)
             index.add(ids, ranker.project(vectors))
+        if isinstance(index, MilvusIndex):
+            index.enforce(revision)
         return State(index, revision, ranker, ranker_id)
 
     def _sample(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -334,13 +390,6 @@ class Gallery:
 
     def _tag(self, ranker: Ranker) -> str:
         return f"{self._catalogue.identity} {self._fingerprint} {ranker.fingerprint}"
-
-
-def policy_of(catalogue: Catalogue) -> Policy:
-    """What the manager of a store has stated, and what goes without saying."""
-    stated = {"precision": PRECISION, "likely": LIKELY_FROM, "strangers": STRANGERS, "ceiling": RATE}
-    found = {name: catalogue.get_setting(key) for name, key in stated.items()}
-    return Policy(**{name: float(value) for name, value in found.items() if value})
 
 
 def stack(rows: list[tuple[int, bytes, int]], dim: int) -> tuple[np.ndarray, np.ndarray]:

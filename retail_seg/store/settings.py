@@ -18,20 +18,13 @@ from retail_seg.people.roles import require, sign
 from retail_seg.photos.draw import draw
 from retail_seg.store.active_model import own_model
 from retail_seg.store.following import Followed, followed_by
-from retail_seg.store.gallery import (
-    CHECKED_SINCE,
-    LEARNED_FROM,
-    LIKELY_FROM,
-    PRECISION,
-    RANKER,
-    RATE,
-    STRANGERS,
-    policy_of,
-)
+from retail_seg.store.gallery import CHECKED_SINCE, LEARNED_FROM, RANKER
+from retail_seg.store.policy import LIKELY_FROM, PRECISION, RATE, STRANGERS, measured_strangers, policy_of
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from catalogue import Catalogue
     from index.calibration import Policy
     from retail_seg.matcher import Matcher
     from retail_seg.report import Report
@@ -81,6 +74,7 @@ def overview(matcher: Matcher) -> Overview:
             ("Index", catalogue.get_setting("index") or "flat"),
             ("Learned from", f"{int(catalogue.get_setting(LEARNED_FROM) or 0):,} reference pictures"),
             ("Trials", _trials(learned)),
+            ("Strangers expected", _strangers(catalogue)),
             *_measured(learned, catalogue.get_setting(CHECKED_SINCE) or ""),
         ],
         "Versions": [("retail-seg", __version__), ("Python", platform.python_version()), *_versions()],
@@ -164,6 +158,17 @@ def _trials(ranker: str | None) -> str:
     except IndexingError:
         return "learned by another version of the program; `retail-seg reindex` learns anew"
     return ", ".join(f"{count} {name}" for name, count in trials.items()) or "none yet"
+
+
+def _strangers(catalogue: Catalogue) -> str:
+    """The share of crops that is expected to show no product of the catalogue, and who says so."""
+    if catalogue.get_setting(STRANGERS):
+        why = "as stated"
+    elif measured_strangers(catalogue) is not None:
+        why = "as measured on checked scans"
+    else:
+        why = "as long as nothing else is stated or measured"
+    return f"{policy_of(catalogue).strangers:.1%}, {why}"
 
 
 def _measured(ranker: str | None, since: str) -> list[tuple[str, str]]:

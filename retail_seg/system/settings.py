@@ -15,6 +15,8 @@
 | `RETAIL_SEG_SMTP_PASS`   | password at the mail server that alerts go through  | no login there                     |
 | `RETAIL_SEG_CACHE`       | see `index.settings`                                | the user's cache folder            |
 | `RETAIL_SEG_DEVICE`      | see `index.settings`                                | a graphics processor if there is   |
+| `RETAIL_SEG_MILVUS`      | see `index.settings`                                | no token                           |
+| `RETAIL_SEG_THREADS`     | see `index.settings`                                | a core each                        |
 | `OMP_NUM_THREADS`        | threads that a method of a comparison computes with | a core each                        |
 | `MLFLOW_TRACKING_URI`    | a tracking server instead of the folder             | the folder                         |
 | `MLFLOW_EXPERIMENT_NAME` | the experiment's name there                         | `retail-seg`                       |

@@ -49,7 +49,11 @@ _ID = re.compile(r"\d{8}-\d{6}(-\d+)?")
 
 @dataclass(frozen=True)
 class Training:
-    """A training that was started; `photos` are trained on, `held` are kept for the comparison (ids of photos)."""
+    """A training that was started; `photos` are trained on, `held` are kept for the comparison (ids of photos).
+
+    `automatic` says that it began on its own, `resumed` how often it was gone on with, `decided` what people said of
+    its model, see `automatic`.
+    """
 
     id: str
     started: str
@@ -63,6 +67,9 @@ class Training:
     start: str = ""
     pid: int = 0
     cancelled_by: str = ""
+    automatic: bool = False
+    resumed: int = 0
+    decided: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ class Trainings:
         cross_validate: bool = False,
         start: Path | None = None,
         seed: int = 0,
+        automatic: bool = False,
     ) -> Training:
         """Train on the finished photos, less those held back, in a process of its own; returns at once.
 
@@ -150,7 +158,7 @@ class Trainings:
         now = datetime.now(UTC)
         run = Training(
             self._fresh_id(now), now.isoformat(timespec="seconds"), by, trained, held, minutes, steps, seed,
-            cross_validate, str(start.resolve()) if start else "",
+            cross_validate, str(start.resolve()) if start else "", automatic=automatic,
         )  # fmt: skip
         return self._launch(run, new=True)
 
@@ -160,7 +168,12 @@ class Trainings:
         run = self.get(id_)
         if self.progress(id_).state == DONE:
             raise TrainingError(f"The training {id_} is done; start a new one")
-        return self._launch(replace(run, cancelled_by=""), new=False)
+        return self._launch(replace(run, cancelled_by="", resumed=run.resumed + 1), new=False)
+
+    def decide(self, id_: str, what: str) -> None:
+        """Keep what a manager said of a training's model, see `automatic`."""
+        require("manager")
+        self._write(replace(self.get(id_), decided=what))
 
     def cancel(self, id_: str) -> None:
         """Ask a training's process to end; it leaves a checkpoint. Nothing happens where it has ended.

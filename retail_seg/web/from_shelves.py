@@ -16,13 +16,14 @@ from retail_seg.products.from_shelves import Named
 from retail_seg.scans.review import MAX_PHOTO_MB, MAX_PHOTOS, ScanBatch, scan_photos
 from retail_seg.system.jobs import Job
 from retail_seg.system.progress import OnProgress
-from retail_seg.web import widgets
+from retail_seg.web import barcode, shelf_names, widgets
 from retail_seg.web.shared import errors_as_sentences, jobs, matcher, may, page_guard, person, store_folder
 from retail_seg.web.text import counted, plain, sentence
 
 if TYPE_CHECKING:
-    from catalogue.groups import Group, GroupChange
+    from catalogue.groups import FacingPlace, Group, GroupChange
     from retail_seg.matcher import Matcher
+    from retail_seg.products.listed_names import GroupNames
 
 #: Groups on one page, facings of a group that are shown, and those of groups that may be the same.
 PER_PAGE, SHOWN, SHOWN_ALIKE = 8, 12, 4
@@ -31,7 +32,7 @@ TALL = 120
 KIND = "shelves"
 #: Two facings stand side by side on a phone, whole ones.
 _FACING = "height:96px;max-width:150px;object-fit:contain;border-radius:4px"
-_SAID, _TYPED, _CHANGING = "shelves said", "shelves typed", "shelves changing"
+_SAID, _TYPED, _CHANGING, _ALL = "shelves said", "shelves typed", "shelves changing", "shelves whole groups"
 
 
 def page() -> None:
@@ -124,6 +125,7 @@ def groups(found: Matcher) -> None:
     """The last step with its undo, and a page of the groups."""
     unnamed, fresh = from_shelves.count_unnamed(found)
     waiting, later = from_shelves.open_groups(found), from_shelves.later_groups(found)
+    widgets.show_notices()
     _last_step(found)
     if fresh and not jobs().running(KIND):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -136,13 +138,16 @@ def groups(found: Matcher) -> None:
             "not know comes here.",
             icon=":material/check_circle:",
         )
+    if waiting:
+        shelf_names.reading(found)
     rows = st.container()
     first = widgets.pages(len(waiting), PER_PAGE, "shelves_page")
+    names = shelf_names.of_groups(found, tuple((one.id, len(one.places)) for one in waiting))
     with rows:
         if waiting:
             _head(found, waiting, later)
         for one in waiting[first : first + PER_PAGE]:
-            _group(found, one, waiting)
+            _group(found, one, waiting, names.get(one.id))
     if later and st.button(f"Take up {counted(len(later), 'group')} put off for later", icon=":material/undo:"):
         _step(lambda: from_shelves.take_up(found, [one.id for one in later]), "Taken up again.")
 
@@ -156,29 +161,43 @@ def _head(found: Matcher, waiting: list[Group], later: list[Group]) -> None:
             _step(lambda: from_shelves.put_off(found, [one.id for one in waiting]), "Put off.")
 
 
-def _group(found: Matcher, one: Group, waiting: list[Group]) -> None:
+def _group(found: Matcher, one: Group, waiting: list[Group], names: GroupNames | None) -> None:
     with st.container(border=True):
-        st.html(_facings(str(found.folder), found.identity, one.places[:SHOWN]))
+        shown = _shown(one)
+        st.html(_facings(str(found.folder), found.identity, shown))
         shots = len({scan for scan, _ in one.places})
-        more = f", {SHOWN} shown" if len(one.places) > SHOWN else ""
-        st.caption(f"{counted(len(one.places), 'facing')} in {counted(shots, 'photo')}{more}")
-        _naming(found, one)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            read = shelf_names.evidence(names)
+            st.caption(f"{counted(len(one.places), 'facing')} in {counted(shots, 'photo')}{read}", width="content")
+            _all_or_some(one)
+        _naming(found, one, names)
         if st.session_state.get(_CHANGING) == one.id:
             _changing(found, one, waiting)
 
 
-def _naming(found: Matcher, one: Group) -> None:
+def _shown(one: Group) -> tuple[FacingPlace, ...]:
+    """The facings of a group that are shown: the first, or all where that was asked for."""
+    return one.places if one.id in st.session_state.get(_ALL, ()) else one.places[:SHOWN]
+
+
+def _all_or_some(one: Group) -> None:
+    """The button that shows all facings of a group, or the first of them again."""
+    if len(one.places) <= SHOWN:
+        return
+    wanted: set[int] = st.session_state.setdefault(_ALL, set())
+    text = f"Show {SHOWN}" if one.id in wanted else f"Show all {len(one.places)}"
+    st.button(text, key=f"all {one.id}", type="tertiary", on_click=lambda: wanted.symmetric_difference_update([one.id]))
+
+
+def _naming(found: Matcher, one: Group, names: GroupNames | None) -> None:
     """Where a group is named: what it may be, a field for a name, and what came near what was typed."""
-    proposal = _proposal(str(found.folder), found.identity, found.revision, one.places)
+    _offered(found, one, names)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         form = st.form(f"name {one.id}", border=False, width="stretch")
         with form, st.container(horizontal=True, vertical_alignment="bottom"):
             text = st.text_input("Name, SKU or GTIN", key=f"typed {one.id}", max_chars=200)
             sent = st.form_submit_button("Save", type="primary", icon=":material/check:")
-        if proposal is not None:
-            sku, name, probability = proposal
-            if st.button(f"{plain(name or sku)} ({probability:.0%})", key=f"is {one.id}", icon=":material/lightbulb:"):
-                _named(found, one, Product(sku, name))
+        barcode.scan_into(f"typed {one.id}")
         if st.button("Later", key=f"later {one.id}", icon=":material/schedule:"):
             _step(lambda: from_shelves.put_off(found, [one.id]), "Put off.")
         if st.button(
@@ -190,6 +209,20 @@ def _naming(found: Matcher, one: Group) -> None:
         _typed(found, one, text)
     if st.session_state.get(_TYPED, (None,))[0] == one.id:
         _choose(found, one, st.session_state[_TYPED][1])
+
+
+def _offered(found: Matcher, one: Group, names: GroupNames | None) -> None:
+    """What a group may be, a button each: the product that it looks like first, then names of the list."""
+    proposal = _proposal(str(found.folder), found.identity, found.revision, one.places)
+    if proposal is None and not (names and names.offers):
+        return
+    with st.container(horizontal=True):
+        if proposal is not None:
+            sku, name, probability = proposal
+            if st.button(f"{plain(name or sku)} ({probability:.0%})", key=f"is {one.id}", icon=":material/lightbulb:"):
+                _named(found, one, Product(sku, name))
+        if (listed := shelf_names.offered(names, f"listed {one.id}")) is not None:
+            _named(found, one, listed)
 
 
 def _typed(found: Matcher, one: Group, text: str) -> None:
@@ -234,7 +267,7 @@ def _named(found: Matcher, one: Group, product: Product) -> None:
 
 def _changing(found: Matcher, one: Group, waiting: list[Group]) -> None:
     """Facings that are another product, and groups that are the same."""
-    shown = one.places[:SHOWN]
+    shown = _shown(one)
     if len(one.places) > 1:
         ticked = st.pills(
             "Facings that are another product, counted from the left", range(1, len(shown) + 1),
@@ -253,7 +286,13 @@ def _changing(found: Matcher, one: Group, waiting: list[Group]) -> None:
             if st.button(f"Merge ({counted(len(other.places), 'facing')})", key=f"merge {one.id} {other.id}"):
                 _step(partial(from_shelves.merge, found, one.id, [other.id]), "Merged.")
     for number, image, at in from_shelves.where(found, one)[:10]:
-        st.caption(f"scan {number} · {plain(image)} · {at[:16].replace('T', ' ')} UTC")
+        label = f"scan {number} · {plain(image)} · {at[:16].replace('T', ' ')} UTC"
+        page, address = st.Page(_scans, url_path="scans"), {"scan": str(number)}
+        st.page_link(page, label=label, icon=":material/image_search:", query_params=address)
+
+
+def _scans() -> None:
+    """Stands for the page Scans in a link."""
 
 
 # -- steps

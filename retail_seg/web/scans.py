@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
+from retail_seg.errors import PhotoError
 from retail_seg.matcher import Matcher
-from retail_seg.scans.review import Listed, count_scans, delete_scan, list_scans, open_review, scan_number
+from retail_seg.scans.review import (
+    Listed,
+    count_scans,
+    delete_scan,
+    list_scans,
+    open_review,
+    photo_file,
+    scan_number,
+)
+from retail_seg.teaching import NEW
 from retail_seg.web import scan_result
 from retail_seg.web.shared import errors_as_sentences, matcher, may, store_folder
+from retail_seg.web.teach_shared import workshop
 from retail_seg.web.text import counted, plain
 from retail_seg.web.widgets import pages
 
@@ -44,12 +55,41 @@ def _one(found: Matcher, wanted: str) -> None:
                 st.Page(_shelves, url_path="shelves"), label="Make it a plan", icon=":material/shelves:",
                 query_params=address, help="This shelf, as it was, becomes what should stand there.",
             )  # fmt: skip
+        if may("staff") and number is not None:
+            _correct_boxes(found, number)
     if number is None:
         st.error("The address names no scan; choose one from the list.", icon=":material/error:")
         return
     with errors_as_sentences():
         review = open_review(found, number)
     scan_result.show(found, review)
+
+
+def _teach() -> None:
+    """Stands for the page Teach in a link."""
+
+
+def _correct_boxes(found: Matcher, number: int) -> None:
+    """The way to Teach, where the photo's boxes are drawn anew, each in one drag."""
+    if not st.button(
+        "Correct its boxes", icon=":material/crop_free:", key=f"boxes {number}",
+        help="The photo goes to Teach, outlined as the segmenter sees it. Five corrected ones train a better one.",
+    ):  # fmt: skip
+        return
+    with errors_as_sentences(), st.spinner("Outlining what the segmenter sees …"):
+        scan = open_review(found, number).scan
+        data = photo_file(found, scan)
+        if data is None:
+            raise PhotoError(f"{scan.image}: its photo is not kept here any more; add it under Teach")
+        shop = workshop(store_folder())
+        added = shop.teaching.add([(scan.image, data)])
+        if added.ids and shop.teaching.photo(added.ids[0]).state == NEW:
+            shop.editor.take_over(added.ids[0])
+        if not added.ids:
+            raise PhotoError(added.problems[0])
+    address = {"part": "annotate", "photo": added.ids[0]}
+    st.session_state["teach-part"] = "annotate"
+    st.switch_page(st.Page(_teach, url_path="teach"), query_params=address)
 
 
 def _delete(found: Matcher, number: int) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from retail_seg.web.shared import errors_as_sentences, store_folder
 from retail_seg.web.teach_annotate import show as annotate
+from retail_seg.web.teach_automatic import news
 from retail_seg.web.teach_models import show as models
 from retail_seg.web.teach_photos import show as photos
 from retail_seg.web.teach_shared import PARTS, go_to, workshop
@@ -27,6 +28,7 @@ def page() -> None:
             label_visibility="collapsed", on_change=_moved,
         )  # fmt: skip
         show_notices()
+        news(shop)
         _SHOWN[st.session_state["teach-part"]](shop)
 
 

@@ -8,14 +8,14 @@ import streamlit as st
 
 from retail_seg.people.roles import acting
 from retail_seg.runs.record import origin_of
-from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
+from retail_seg.segmentation.segmenter import SHIPPED
 from retail_seg.store.active_model import model_in_use, previous_model, switch_back, use_model
 from retail_seg.store.networks import load_segmenter
 from retail_seg.system.progress import DONE
 from retail_seg.teaching.judging import SCORES, ModelComparison, compare, kept_comparison, overlay
 from retail_seg.teaching.trainings import Training
 from retail_seg.web.shared import jobs, may
-from retail_seg.web.teach_shared import Workshop, go_to, job_shown, trying
+from retail_seg.web.teach_shared import Workshop, go_to, job_shown, model_name, trying
 from retail_seg.web.text import counted, plain, sentence
 from retail_seg.web.widgets import say
 
@@ -44,7 +44,7 @@ def _in_use(shop: Workshop) -> None:
     st.write(f"In use: {_told(model.name, model.fingerprint, model_in_use(shop.store))}.")
     if (previous := previous_model(shop.store)) is None:
         return
-    st.caption(f"Before: {_told(*_name(str(previous), previous.stat().st_mtime_ns), previous)}.")
+    st.caption(f"Before: {_told(*model_name(str(previous), previous.stat().st_mtime_ns), previous)}.")
 
     def back() -> None:
         switch_back(shop.store, by=acting().name)
@@ -68,7 +68,7 @@ def _beside(shop: Workshop, run: Training) -> None:
     """The comparison with the model in use, made now or kept from before; then the switch."""
     in_use = shop.segmenter()
     model = shop.trainings.model(run.id)
-    _, new = _name(str(model), model.stat().st_mtime_ns)
+    _, new = model_name(str(model), model.stat().st_mtime_ns)
     if new == in_use.fingerprint:
         st.success("This model is the one in use.", icon=":material/check_circle:")
         return
@@ -85,13 +85,6 @@ def _beside(shop: Workshop, run: Training) -> None:
             )  # fmt: skip
             st.rerun()
     _switch(shop, run, bool(found))
-
-
-@st.cache_data(max_entries=50, show_spinner=False)
-def _name(folder: str, changed: int) -> tuple[str, str]:
-    """Name and fingerprint of the model in a folder, which was last changed at `changed`."""
-    model = Segmenter.load(Path(folder))
-    return model.name, model.fingerprint
 
 
 def _switch(shop: Workshop, run: Training, compared: bool) -> None:

@@ -58,6 +58,13 @@ def _segmenter(store: Path, changed: tuple[int, int]) -> Segmenter:
     return load_in_use(store, load_segmenter)[1]
 
 
+@st.cache_data(max_entries=50, show_spinner=False)
+def model_name(folder: str, changed: int) -> tuple[str, str]:
+    """Name and fingerprint of the model in a folder, which was last changed at `changed`."""
+    model = load_segmenter(Path(folder))
+    return model.name, model.fingerprint
+
+
 def go_to(part: str, **address: str) -> None:
     """Callback: show another part of the page; `address` is what else stands in the address, a photo or a run."""
     st.session_state["teach-part"] = part

@@ -10,6 +10,7 @@ from retail_seg.system.progress import CANCELLED, DONE, FAILED, RUNNING
 from retail_seg.teaching import DONE as ANNOTATED
 from retail_seg.teaching.trainings import MINUTES, Training, TrainingProgress, curve, longest, why_not
 from retail_seg.web.shared import may
+from retail_seg.web.teach_automatic import setting
 from retail_seg.web.teach_shared import Workshop, go_to, trying
 from retail_seg.web.text import counted, plain, sentence
 from retail_seg.web.widgets import say
@@ -27,6 +28,7 @@ def show(shop: Workshop) -> None:
         _live(shop, running.id)
     elif may("staff"):
         _start(shop)
+    setting(shop)
     runs = {run.id: run for run in shop.trainings.all() if not running or run.id != running.id}
     if runs:
         st.subheader("Trainings before")

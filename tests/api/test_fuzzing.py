@@ -17,8 +17,8 @@ from api_helpers import Api, form, picture_of
 from click.testing import CliRunner
 from PIL import Image
 
-from retail_seg.api.metrics import resident_bytes
 from retail_seg.cli import cli
+from retail_seg.system.memory import resident_bytes
 
 ROOT = Path(__file__).parents[2]
 #: Megabytes by which the process may grow over all mutants.

@@ -65,7 +65,7 @@ def test_the_log_has_the_request_s_number_and_neither_photo_nor_token(api: Api) 
     )
     assert second["problem"] == "not-found" and second["level"] == "info"
     (batch,) = [line for line in found if line.get("request_ids") == ["r1"]]
-    assert batch["what"] == "match" and batch["stages"]["match"] > 0
+    assert batch["what"] == "match" and set(batch["stages"]) == {"decode", "embed", "rank"}
     text = stream.getvalue()
     assert "rseg_" not in text and "private" not in text and "secret" not in text
 
@@ -85,13 +85,12 @@ def test_what_nobody_foresaw_is_a_problem_and_stands_in_the_log(
 def test_a_full_queue_is_said_at_once_and_what_was_taken_is_answered(small: Path) -> None:
     tokens = tokens_for(small)
     with served(small, tokens, Capacity(rate=0, waiting=1, batch=1)) as api:
-        go, real = threading.Event(), api.service.answers._work
-        api.service.answers._work = lambda key, photos: (go.wait(60), real(key, photos))[1]  # type: ignore[method-assign]
+        go, real = threading.Event(), api.service.work._work
+        api.service.work._work = lambda key, photos: (go.wait(60), real(key, photos))[1]  # type: ignore[method-assign]
         answers: list[Answer] = []
         files = [("photo", "a.jpg", picture_of(0))]
         threads = [
-            threading.Thread(target=lambda: answers.append(api.ask("POST", "/v1/match", files=files)))
-            for _ in range(12)
+            threading.Thread(target=lambda: answers.append(api.ask("POST", "/v1/scan", files=files))) for _ in range(12)
         ]
         for thread in threads:
             thread.start()

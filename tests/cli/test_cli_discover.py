@@ -14,6 +14,7 @@ from catalogue import Product
 from retail_seg.cli import main
 from retail_seg.demo.shelf_demo import REFERENCES, SCANNED
 from retail_seg.matcher import Matcher
+from retail_seg.photos import words
 from retail_seg.store.enrolment import Upload
 
 SHELF = Path(str(files("retail_seg") / "demo" / "shelf"))
@@ -84,3 +85,20 @@ def test_photos_are_grouped_by_image_and_box_with_proposals(run: Run, tmp_path: 
 def test_lists_and_photos_together_are_refused(run: Run, listed: tuple[Path, list[str]], tmp_path: Path) -> None:
     code, _, said = run("discover", listed[0], SHELF / SCANNED, "--store", tmp_path / "store")
     assert code == 2 and "not both" in said
+
+
+@pytest.mark.skipif(not words.available(), reason="needs the extra text")
+def test_clusters_are_held_against_a_list_of_names(run: Run, tmp_path: Path) -> None:
+    Matcher.create(tmp_path / "store").close()
+    names = tmp_path / "names.csv"
+    names.write_text("name,gtin\nBerthas Maestro 150 g,\nSalami,\n", encoding="utf-8")
+    code, out, said = run("discover", SHELF / SCANNED, "--store", tmp_path / "store", "--names", names)
+    assert code == 0, said
+    lines = [json.loads(line) for line in out.splitlines()]
+    (offered,) = [line for line in lines if line["names"]]
+    assert offered["proposal"] == {
+        "sku": offered["names"][0]["sku"],
+        "name": "Berthas Maestro 150 g",
+        "probability": None,
+    }
+    assert "erthas" in offered["names"][0]["evidence"] and offered["read"].startswith("reads: ")

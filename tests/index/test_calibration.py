@@ -26,8 +26,8 @@ from index.priors import prior_of
 from index.projection import Projection, ProjectionRecipe
 
 PRIOR = prior_of("some-network")
-SCALE = Scale(0.5, 0.1, 0.05, 64)
-WEIGHTS = Weights((2.0, 1.0, 1.0), (1.0, 1.0, 1.0))
+SCALE = Scale(0.5, 0.1, 64)
+WEIGHTS = Weights((2.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0))
 
 
 def catalogue(products: int, references: int, noise: float, dim: int = 24, seed: int = 0) -> References:
@@ -61,7 +61,7 @@ def test_probabilities_hold_on_new_pictures_with_strangers_among_them() -> None:
     assert 0.6 < right.mean() < 0.99
     assert expected_calibration_error(probability, right) < 0.1
     sure = np.array([calibration.certainty(value) == SURE for value in probability])
-    assert sure.mean() > 0.4 and right[sure].mean() > 0.95
+    assert sure.mean() > 0.35 and right[sure].mean() > 0.95
     strangers = catalogue(300, 1, noise=0.75, seed=1)
     unknown = ask_checked(Projection(24), gallery, Checked(strangers.vectors, [b""] * 300, np.full(300, -1)), None)
     taken = calibration.probabilities(unknown.found)[:, :-1].max(axis=1)
@@ -84,7 +84,8 @@ def test_features_by_hand() -> None:
     candidate, none, there = features(found, SCALE)
     np.testing.assert_allclose(candidate[0, 0], [2.0, np.log(11), 0.52])
     np.testing.assert_allclose(candidate[0, 1], [-0.5, 0.0, 0.12])
-    np.testing.assert_allclose(none[0], [1.0, 0.0, 0.12])  # three that agree with the other are chance
+    # three features that agree with the other candidate are chance
+    np.testing.assert_allclose(none[0], [1.0, 0.0, 0.12, 3 * np.log(101 / 64)])
     assert there.all()
 
 
@@ -97,23 +98,43 @@ def test_more_agreement_with_one_speaks_for_it_and_with_two_against_both() -> No
     assert first(30, 20, 0) < first(30, 0, 0)
 
 
+def test_a_sharp_crop_that_agrees_with_nothing_is_sooner_none_of_them() -> None:
+    blurred, sharp = (Found(np.array([[0.6, 0.3]]), np.array([[2, 1]]), np.array([count])) for count in (15, 240))
+    assert probabilities(sharp, WEIGHTS, SCALE)[0, -1] > probabilities(blurred, WEIGHTS, SCALE)[0, -1]
+
+
+def test_weights_of_stores_that_learned_before_the_last_number_was_there_are_read() -> None:
+    old = Weights.from_json({"candidate": [1, 2, 3], "none": [4, 5, 6]})
+    assert old == Weights((1.0, 2.0, 3.0), (4.0, 5.0, 6.0, 0.0))
+    with pytest.raises(ValueError, match="3 and 2 weights"):
+        Weights.from_json({"candidate": [1, 2, 3], "none": [4, 5]})
+
+
 def test_a_search_among_fewer_products_meets_less_likeness() -> None:
-    part = SCALE.among(16)
-    assert (part.centre, part.products) == (pytest.approx(0.5 - 2 * 0.05), 16)
-    assert SCALE.among(64) == SCALE
-    assert SCALE.among(1000).centre == SCALE.centre
+    rng = np.random.default_rng(0)
+    among_all, among_few = (rng.gumbel(size=(200_000, count)).max(axis=1) for count in (64, 4))
+    scale = Scale(float(among_all.mean()), float(among_all.std()), 64)
+    for low, high in ((3.0, 3.2), (4.0, 4.2), (6.0, 6.5)):
+        few, all_of_them = (np.mean((best > low) & (best < high)) for best in (among_few, among_all))
+        found = Found.not_looked_at(np.array([[(low + high) / 2]]))
+        assert scale.rarer(found, 4)[0] == pytest.approx(np.log(few / all_of_them), abs=0.2)
+    # a product that is there keeps its score: what resembles little is sooner none of a few, what resembles much later
+    low, high = (SCALE.rarer(Found.not_looked_at(np.array([[score, 0.1]])), 4)[0] for score in (0.3, 0.8))
+    assert low > 0 > high > np.log(4 / 64) - 1e-9
+    np.testing.assert_allclose(SCALE.rarer(found, 64), 0)
+    np.testing.assert_allclose(SCALE.rarer(found, 1000), 0)
 
 
 def test_weights_are_found_again_from_many_crops() -> None:
     rng = np.random.default_rng(0)
     score = -np.sort(-rng.uniform(0.3, 0.8, (20000, 3)), axis=1)
     found = Found.not_looked_at(score)
-    true = Weights((1.5, 0.0, 0.0), (0.7, 0.0, 0.0))
+    true = Weights((1.5, 0.0, 0.0), (0.7, 0.0, 0.0, 0.0))
     chance = np.cumsum(probabilities(found, true, SCALE), axis=1)
     drawn = (rng.random((20000, 1)) > chance).sum(axis=1)
     right = np.where(drawn == 3, -1, drawn)
     learned = learn(
-        Answered(found, right, np.ones(20000)), SCALE, Weights((0.5, 0.0, 0.0), (0.0, 0.0, 0.0)), strength=1.0
+        Answered(found, right, np.ones(20000)), SCALE, Weights((0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)), strength=1.0
     )
     assert learned.candidate[0] == pytest.approx(1.5, abs=0.05)
     assert learned.none[0] == pytest.approx(0.7, abs=0.08)
@@ -174,8 +195,8 @@ def test_a_stricter_precision_or_a_ceiling_calls_less_sure() -> None:
     gallery = catalogue(100, 4, noise=0.8)
     views = as_views(catalogue(100, 1, noise=0.8, seed=0), gallery)
     free = calibrate(ask_views(Projection(24), gallery, views, None), PRIOR)
-    bound = [replace(free, policy=Policy(ceiling=rate)).threshold for rate in (0.5, 0.05, 0.011)]
-    assert bound == sorted(bound) and bound[-1] > free.threshold
+    bound = [replace(free, policy=Policy(precision=0.85, ceiling=rate)).threshold for rate in (0.5, 0.05, 0.011)]
+    assert bound == sorted(bound) and bound[-1] > bound[0] == stated_threshold(0.85)
     with pytest.raises(IndexingError, match="between 0 and 1"):
         Policy(precision=1.5)
 

@@ -77,7 +77,7 @@ def test_the_mark_of_a_sister_shows_once_one_lies_on_the_other() -> None:
 def test_places_that_agree_are_those_that_are_counted() -> None:
     one, other = (decode_features(local_features(pack(7, 0, photo))) for photo in (1, 2))
     places, targets = agreeing_places(one, other)
-    assert len(places) == len(targets) == agreeing_features(one, other) > 20
+    assert len(places) == len(targets) >= agreeing_features(one, other) > 20  # those of another colour count for less
     assert np.median(np.abs((targets - places) - np.median(targets - places))) < 3  # one shift moves them all
 
 

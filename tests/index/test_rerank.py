@@ -15,7 +15,7 @@ from index.rerank import (
     asked,
     decode_features,
     local_features,
-    second_look,
+    second_looks,
 )
 
 
@@ -51,6 +51,27 @@ def test_the_same_label_agrees_however_it_lies(angle: float, scale: float) -> No
 def test_the_same_label_agrees_far_more_than_others_in_the_same_typeface() -> None:
     same = agree(retaken(label(1), 20, 0.9), label(1))
     assert same > 3 * max(agree(label(1), label(other)) for other in range(2, 8))
+
+
+def test_a_sister_in_other_colours_agrees_less() -> None:
+    seen = retaken(label(1), 10, 0.9)
+    assert agree(seen, label(1)) > 1.5 * agree(seen, np.ascontiguousarray(label(1)[:, :, ::-1]))
+
+
+def test_a_light_s_cast_takes_little_away() -> None:
+    warm = (label(1) * (1.0, 0.94, 0.86)).astype(np.uint8)
+    assert agree(warm, label(1)) > 0.7 * agree(label(1), label(1))
+
+
+def test_features_of_older_stores_agree_whatever_their_colour() -> None:
+    now = decode_features(local_features(label(1)))
+    packed = np.frombuffer(local_features(label(1)), np.uint8).reshape(-1, 70).copy()
+    old = np.stack([now.places.real, now.places.imag], axis=1) * 64
+    packed[:, :4] = old.astype("<u2").view(np.uint8).reshape(-1, 4)
+    before = decode_features(packed.tobytes())
+    assert np.isnan(before.colours).all() and not np.isnan(now.colours).any()
+    np.testing.assert_allclose(before.places, now.places, atol=0.02)
+    assert agreeing_features(now, before) == len(now.places)
 
 
 def test_a_crop_without_features_agrees_with_nothing() -> None:
@@ -90,8 +111,8 @@ CANDIDATES = [
 def test_agreeing_features_are_counted_and_the_reference_that_speaks_is_named() -> None:
     references = {10: label(5), 11: label(6), 20: label(7), 21: label(1)}
     crop = retaken(label(1), 90, 0.9)
-    seen = second_look(0, CANDIDATES, look_at(crop, references))
-    assert seen is not None
+    ((number, seen),) = second_looks({7: CANDIDATES}, look_at(crop, references))
+    assert number == 7
     first, second, third = seen.inliers.tolist()
     assert second >= 12 > first
     assert seen.references[1] == 21
@@ -109,7 +130,20 @@ def test_what_was_counted_is_not_compared_again() -> None:
 
 
 def test_references_without_features_are_no_second_look() -> None:
-    assert second_look(0, CANDIDATES, LocalEvidence(lambda _: b"", lambda _: {})) is None
+    assert list(second_looks({0: CANDIDATES}, LocalEvidence(lambda _: b"", lambda _: {}))) == []
+
+
+def test_many_crops_are_looked_at_as_one_is() -> None:
+    references = {10: label(5), 11: label(6), 20: label(7), 21: label(1)}
+    crops = [retaken(label(kind), 90, 0.9) for kind in (1, 5, 7, 6)]
+    stored = {identity: local_features(picture) for identity, picture in references.items()}
+    look = LocalEvidence(
+        lambda at: local_features(crops[at % 4]), lambda ids: {i: stored[i] for i in ids if i in stored}
+    )
+    alone = [next(iter(second_looks({at: CANDIDATES}, look)))[1] for at in range(4)]
+    for at, seen in second_looks(dict.fromkeys(range(150), CANDIDATES), look):
+        assert seen.inliers.tolist() == alone[at % 4].inliers.tolist()
+        assert (seen.references, seen.points) == (alone[at % 4].references, alone[at % 4].points)
 
 
 def test_at_most_fifteen_references_are_asked_the_nearest_ones() -> None:

@@ -136,7 +136,7 @@ class Client(threading.Thread):
         return status
 
     def search(self) -> int:
-        status, found = self.load.ask("GET", f"/v1/products?q={self.load.sku}&limit=10", None)
+        status, found = self.load.look(f"/v1/products?q={self.load.sku}&limit=10")
         if status == 200 and (not found["items"] or found["items"][0]["sku"] != self.load.sku):
             self.load.tally.wrong.append(f"a search for {self.load.sku} did not find it")
         return status
@@ -161,10 +161,20 @@ class Load:
         self.photo, self.crop = (base64.b64encode(p.read_bytes()).decode() for p in (words.photo, words.crop))
         self.sku = words.sku
         self.server = Server(store, words.port, words.waiting)
+        self.reader = Server(store, words.port + 1, words.waiting) if words.apart else None
         self.things = len(self.ask("POST", "/v1/scan", {"photo": self.photo})[1]["instances"])
 
     def ask(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         return ask(self.words.port, method, path, body, self.token)
+
+    def look(self, path: str) -> tuple[int, Any]:
+        """What is only looked up, of the server that does nothing else where there is one."""
+        return ask(self.words.port + bool(self.reader), "GET", path, None, self.token)
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for server in filter(None, (self.server, self.reader)):
+            server.process.kill()
 
     def run(self) -> dict[str, Any]:
         """Load it, then look for what was acknowledged; the figures."""
@@ -216,6 +226,7 @@ class Load:
                 "after_warm": late[0] if late else 0,
                 "most": max(late, default=0),
                 "last": late[-1] if late else 0,
+                "every_20_s": [mb for _, mb in tally.memory[::20]],
             },
         }
 
@@ -246,6 +257,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--waiting", type=int, default=32)
     parser.add_argument("--port", type=int, default=8099)
+    parser.add_argument("--apart", action="store_true", help="A second server on the store answers the searches.")
     parser.add_argument("--kill", action="store_true", help="Kill the server twice amid the load.")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -254,7 +266,7 @@ def main() -> int:
         try:
             figures = load.run()
         finally:
-            load.server.process.kill()
+            load.end()
     for kind, row in {**figures["kinds"], "refused": figures["refused"]}.items():
         print(f"{kind:8}", "  ".join(f"{key} {value}" for key, value in row.items()))
     print(json.dumps(figures))

@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 import retail_seg.chain
+import retail_seg.fleet
 import retail_seg.people.tokens
 import retail_seg.people.users
 import retail_seg.products
@@ -38,7 +39,8 @@ VIEWER, STAFF, OTHER, MANAGER = (
 STORES = ("Matcher", "Catalogue", "Teaching", "Trainings")
 FOLDERS = ("store", "store_folder")
 PACKAGES = (
-    retail_seg.chain, retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store, retail_seg.teaching,
+    retail_seg.chain, retail_seg.fleet, retail_seg.products, retail_seg.scans, retail_seg.shelf, retail_seg.store,
+    retail_seg.teaching,
 )  # fmt: skip
 OBJECTS = (Matcher, Teaching, Trainings, Editor)
 
@@ -46,11 +48,12 @@ OBJECTS = (Matcher, Teaching, Trainings, Editor)
 READS = {
     # an open store: opening and closing it, levelling its index, and answers about arrays that the caller holds
     "Matcher.open", "Matcher.close", "Matcher.refresh", "Matcher.versions", "Matcher.nearest", "Matcher.match",
-    "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "opening.own_references", "among.among_of",
-    "among.choice_again",
+    "Matcher.report", "Matcher.embedded", "Matcher.restate", "Matcher.only", "Matcher.learned",
+    "opening.own_references", "among.among_of", "among.choice_again",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
-    "opening.stored_embedder", "settings.overview", "gallery.policy_of", "active_model.model_in_use",
+    "opening.stored_embedder", "settings.overview", "policy.policy_of", "policy.measured_strangers",
+    "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
     "following.followed_by", "following.followed_model", "switching.model_folder",
     "contributions.find", "contributions.open_contributions",
@@ -65,10 +68,12 @@ READS = {
     "from_shelves.count_unnamed", "from_shelves.open_groups", "from_shelves.later_groups", "from_shelves.small_crop",
     "from_shelves.where", "from_shelves.nearest_groups", "from_shelves.proposal", "from_shelves.typed_product",
     "from_shelves.new_product", "from_shelves.last_step", "discovery.proposed",
+    "listed_names.count_names", "listed_names.count_unread", "listed_names.names_of_groups",
+    "listed_names.names_of_store",
     # scans
     "corrections.find_products", "corrections.uploads", "corrections.parts_at", "corrections.words_on",
     "review.crop_of", "review.list_scans",
-    "review.count_scans",
+    "review.count_scans", "review.photo_file",
     "review.open_review", "review.open_reviews", "review.overlay_jpeg", "review.photo_of", "review.reference_picture",
     # plans, checks and tasks of shelves
     "planning.find_plan", "planning.known_skus", "planning.list_plans", "planning.load_plan", "planning.export_plan",
@@ -83,7 +88,9 @@ READS = {
     "Teaching.labels_path", "Teaching.numbers", "Teaching.path", "Teaching.photo", "Teaching.photos",
     "Teaching.picture", "Trainings.all", "Trainings.get", "Trainings.held_back", "Trainings.model", "Trainings.path",
     "Trainings.progress", "Trainings.running", "judging.kept_comparison", "judging.known_suggestions",
-    "judging.overlay",
+    "judging.overlay", "automatic.is_on", "automatic.corrected", "automatic.waiting",
+    "scanning.made_by", "index_server.server_of", "index_server.kind_of", "index_server.refuse_too_many",
+    "index_server.empty_index",
     # the door itself
     "users.check_password", "users.find_user", "users.has_logins", "users.read_users",
     "tokens.find_token", "tokens.last_uses", "tokens.read_tokens",

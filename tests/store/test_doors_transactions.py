@@ -17,7 +17,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.products import uploads
 from retail_seg.products.uploads import ImportRun
 from retail_seg.scans import corrections
-from retail_seg.store.gallery import policy_of
+from retail_seg.store.policy import policy_of
 from retail_seg.store.settings import state_policy
 
 

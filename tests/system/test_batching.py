@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from retail_seg.system.batching import FIRST, Batcher, Busy, Closing
+from retail_seg.system.batching import Batcher, Busy, Closing
 from retail_seg.system.rates import Rates
 
 
@@ -31,7 +31,7 @@ class Doubling:
 
 
 def batcher(work: Doubling, **more: Any) -> Batcher[int, int]:
-    return Batcher("test", work, **{"most": lambda key: 3, "room": 6, **more})
+    return Batcher("test", work, **{"most": lambda key: 3, "room": lambda kind: 6, **more})
 
 
 def test_alike_questions_are_answered_together_in_the_order_of_the_oldest() -> None:
@@ -40,40 +40,84 @@ def test_alike_questions_are_answered_together_in_the_order_of_the_oldest() -> N
     first = one.ask("a", 0)
     assert work.begun.wait(30)
     waiting = [one.ask(key, number) for number, key in enumerate("abaaba", 1)]
-    assert one.depth == 7
+    assert (one.depth("a"), one.depth("b")) == (5, 2)
     work.go.set()
     assert [future.result(30) for future in [first, *waiting]] == [0, 2, 4, 6, 8, 10, 12]
-    assert work.batches == [("a", [0]), ("a", [1, 3, 4]), ("b", [2, 5]), ("a", [6])]
+    assert [batch for batch in work.batches if batch[0] == "a"] == [("a", [0]), ("a", [1, 3, 4]), ("a", [6])]
+    assert ("b", [2, 5]) in work.batches
     one.leave(30)
-    assert one.depth == 0
+    assert one.depth("a") == one.depth("b") == 0
 
 
 def test_what_is_too_much_is_refused_at_once() -> None:
     work = Doubling()
-    one = batcher(work, room=2)
+    one = batcher(work, room=lambda kind: 2)
     taken = [one.ask("a", 1)]
     assert work.begun.wait(30)
-    taken += [one.ask("a", 1), one.ask("b", 1)]
+    taken += [one.ask("a", 1), one.ask("a", 1)]
     with pytest.raises(Busy) as refused:
         one.ask("a", 1)
     assert refused.value.seconds >= 1
     with pytest.raises(Busy):
-        one.check()
+        one.check("a")
+    taken.append(one.ask("b", 1))  # what is of another kind has room of its own
     work.go.set()
-    assert [future.result(30) for future in taken] == [2, 2, 2]
+    assert [future.result(30) for future in taken] == [2, 2, 2, 2]
     one.leave(30)
 
 
-def test_long_work_is_refused_before_there_are_many() -> None:
+def test_what_would_wait_longer_than_stated_is_refused_before_there_are_many() -> None:
     work = Doubling()
-    one = batcher(work, room=100, longest=1.5 * FIRST)
+    one = batcher(work, room=lambda kind: 100, most=lambda key: 1, longest=lambda kind: 0.0)
     taken = [one.ask("a", 1)]
     assert work.begun.wait(30)
-    taken.append(one.ask("a", 1))
+    taken.append(one.ask("a", 1))  # the first that waits is always taken: else a slow one would shut the door for good
     with pytest.raises(Busy):
         one.ask("a", 1)
     work.go.set()
     assert [future.result(30) for future in taken] == [2, 2]
+    assert one.ask("a", 2).result(30) == 4
+    one.leave(30)
+
+
+def test_the_short_goes_before_the_long_that_has_waited_as_long_and_no_longer_than_its_share() -> None:
+    work = Doubling()
+    one = batcher(work, most=lambda key: 1)
+    work.go.set()
+    assert one.ask("long", 1).result(30) == one.ask("short", 1).result(30) == 2
+    one._paces["long"].each, one._paces["short"].each = 1000.0, 0.001
+    work.go.clear()
+    work.begun.clear()
+    taken = [one.ask("first", 1)]
+    assert work.begun.wait(30)
+    taken += [one.ask("long", 1), one.ask("short", 1), one.ask("short", 2)]
+    work.go.set()
+    assert [future.result(30) for future in taken] == [2, 2, 2, 4]
+    assert [key for key, _ in work.batches[2:]] == ["first", "short", "short", "long"]
+    one.leave(30)
+
+
+def test_amid_long_work_what_is_short_is_answered() -> None:
+    asked, found = threading.Event(), list[str]()
+
+    def work(key: Hashable, questions: Sequence[int]) -> Iterator[int | Exception]:
+        if key == "long":
+            assert asked.wait(30)
+            one.between()
+            found.append("long")
+        else:
+            found.append(str(key))
+        yield from questions
+
+    one: Batcher[int, int] = Batcher("test", work, most=lambda key: 1)
+    asked.set()
+    assert one.ask("long", 1).result(30) == one.ask("short", 1).result(30) == 1
+    one._paces["long"].each, one._paces["short"].each = 1000.0, 0.001
+    asked.clear()
+    taken = [one.ask("long", 1), one.ask("short", 2), one.ask("long", 3)]
+    asked.set()
+    assert [future.result(30) for future in taken] == [1, 2, 3]
+    assert found[2] == "short" and found.count("long") == 3
     one.leave(30)
 
 

@@ -9,7 +9,9 @@ from page_helpers import checked, fill, labels, opened, press, quick_store
 
 from catalogue import Product
 from retail_seg.demo.shelf_demo import keep_samples
-from retail_seg.products import from_shelves
+from retail_seg.photos import words
+from retail_seg.products import from_shelves, listed_names
+from retail_seg.teaching import Teaching
 from retail_seg.web.shared import jobs
 
 
@@ -105,3 +107,61 @@ def test_staff_name_by_products_that_are_there(grouped: Path, monkeypatch: pytes
     app.text_input[0].set_value("Something new")
     press(app, "Save")
     assert any("Only a manager can add products" in one.value for one in app.caption)
+
+
+@pytest.mark.skipif(not words.available(), reason="needs the extra text")
+def test_names_of_a_list_are_proposed_with_what_was_read(grouped: Path) -> None:
+    with fill(grouped) as matcher:
+        matcher.catalogue.put_product(Product("M", "Berthas Maestro 150 g"))
+        matcher.catalogue.put_product(Product("S", "Salami"))
+    app = opened("from-shelves")
+    job = jobs().latest("reading packs")
+    assert job is not None and job.wait(300) and job.state == "done", job and job.error
+    with fill(grouped) as matcher:
+        named = [group for group, one in listed_names.names_of_groups(matcher).items() if one.offers]
+        from_shelves.put_off(matcher, [one.id for one in from_shelves.open_groups(matcher) if one.id not in named])
+    app = press(checked(app.run()), "Berthas Maestro 150 g")
+    assert "Berthas Maestro 150 g (M)" in app.success[0].value.replace("\\", "")
+    with fill(grouped) as matcher:
+        assert matcher.catalogue.references("M") and listed_names.count_names(matcher) == 1
+
+
+def test_without_what_reads_a_list_is_typed(grouped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for reader in (listed_names.words, listed_names.codes):
+        monkeypatch.setattr(reader, "available", lambda: False)
+    with fill(grouped) as matcher:
+        matcher.catalogue.put_product(Product("M", "Berthas Maestro 150 g"))
+    app = opened("from-shelves")
+    assert any("pip install" in one.value and "found by typing" in one.value for one in app.caption)
+    app.text_input[0].set_value("maestro")
+    press(press(app, "Save"), "Berthas Maestro 150 g (M)")
+    with fill(grouped) as matcher:
+        assert matcher.catalogue.references("M")
+
+
+def test_all_facings_of_a_group_are_shown_and_any_taken_out(grouped: Path) -> None:
+    with fill(grouped) as matcher:
+        first, *others = from_shelves.open_groups(matcher)
+        from_shelves.merge(matcher, first.id, [one.id for one in others[:6]])
+        whole = from_shelves.open_groups(matcher)[0].places
+        assert len(whole) > 12
+        app = press(press(opened("from-shelves"), f"Show all {len(whole)}"), "Change")
+        app.button_group[0].set_value([len(whole)]).run()
+        press(app, "Take out, each alone")
+        assert whole[-1:] in [one.places for one in from_shelves.open_groups(matcher)]
+        press(app, "Show 12")
+
+
+def test_a_barcode_stands_beside_each_name(grouped: Path) -> None:
+    app = opened("from-shelves")
+    assert sum(one.label.startswith("A picture of the barcode") for one in app.get("file_uploader")) >= 1
+
+
+def test_boxes_of_a_scan_are_corrected_under_teach(grouped: Path) -> None:
+    app = press(opened("scans", scan="1"), "Correct its boxes")
+    assert app.title[0].value == "Teach the segmenter"
+    (photo,) = Teaching(grouped).photos()
+    assert photo.instances > 10
+    edited = photo.edited
+    press(opened("scans", scan="1"), "Correct its boxes")
+    assert [one.edited for one in Teaching(grouped).photos()] == [edited]  # what was drawn on it stays

@@ -23,8 +23,8 @@ from retail_seg.people.roles import NotAllowed, Person, acting, acting_as, local
 from retail_seg.people.users import read_users
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.assortment import demo_photos
-from retail_seg.store.gallery import policy_of
 from retail_seg.store.opening import open_catalogue
+from retail_seg.store.policy import policy_of
 from retail_seg.store.settings import state_policy, timed_scan
 from retail_seg.web import identity
 

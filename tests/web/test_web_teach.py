@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from retail_seg import Matcher
 from retail_seg.people.roles import Person
 from retail_seg.photos.load import encode_picture
-from retail_seg.teaching import DONE, Teaching
+from retail_seg.teaching import DONE, Teaching, automatic
 from retail_seg.teaching.editor import Editor
 from retail_seg.teaching.trainings import Training, Trainings
 
@@ -175,6 +175,7 @@ def test_a_viewer_looks_and_is_refused(teaching: Teaching) -> None:
 
 def test_a_training_is_started_with_what_was_asked_for(teaching: Teaching, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = finished(teaching, 5)
+    automatic.turn(teaching, False)
     asked: dict[str, object] = {}
 
     def start(self: Trainings, **settings: object) -> Training:
@@ -269,3 +270,57 @@ class TestTrainings:
         assert not app.exception and model_in_use(teaching.store) == SHIPPED
         staff = opened("staff", part="models")
         assert "Use this model from now on" not in labels_of(staff)
+
+    def test_one_that_began_on_its_own_says_what_it_would_bring(self, teaching: Teaching, run: Training) -> None:
+        import json
+        from dataclasses import asdict, replace
+
+        from retail_seg.segmentation.segmenter import SHIPPED, Segmenter
+        from retail_seg.store.active_model import model_in_use
+        from retail_seg.web.shared import jobs
+
+        folder = Trainings(teaching).path(run.id)
+        (folder / "run.json").write_text(json.dumps(asdict(replace(run, automatic=True))))
+        (folder / "result.jsonl").write_text(self.RESULT)
+        model = Segmenter.load(SHIPPED)
+        model.thresholds = type(model.thresholds)(**{**model.thresholds.to_json(), "min_confidence": 0.3})
+        Segmenter(model.config, model.thresholds, model.net, "taught").save(folder / "model", "# taught\n")
+        assert "Switch" not in labels_of(opened("viewer"))
+        app = opened()
+        job = jobs().latest("compare on its own")
+        assert job is not None and job.wait(120) and job.error == ""
+        app.run()
+        told = next(one.value for one in app.markdown if "New segmenter trained on your 3 photos: F1" in one.value)
+        assert "on 1 photo it did not see" in told
+        assert "Switch" not in labels_of(opened("staff")) and "Switch" in labels_of(app)
+        next(button for button in app.button if button.label == "Keep").click().run()
+        assert not app.exception and "Switch" not in labels_of(app) and model_in_use(teaching.store) == SHIPPED
+        Trainings(teaching).decide(run.id, "")
+        app = opened()
+        next(button for button in app.button if button.label == "Switch").click().run()
+        assert not app.exception and "Switched" in app.success[0].value
+        assert Segmenter.load(model_in_use(teaching.store)).name == "taught" and "Switch" not in labels_of(app)
+
+
+def test_five_finished_photos_begin_a_training_unless_it_is_turned_off(
+    teaching: Teaching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[dict[str, object]] = []
+
+    def start(self: Trainings, **settings: object) -> Training:
+        begun.append(settings)
+        return Training("20260101-000000", "2026-01-01T00:00:00", "Ada", (), (), 8)
+
+    monkeypatch.setattr(Trainings, "start", start)
+    finished(teaching, 4)
+    assert "1 more photo and the next training begins." in [one.value for one in opened(part="train").caption]
+    finished(teaching, 5)
+    app = opened(part="train")
+    app.toggle[0].set_value(False).run()
+    assert len(begun) == 1 and begun[0]["automatic"] and not automatic.is_on(teaching)
+    finished(teaching, 12)
+    assert len(begun) == 1 and opened("viewer").title
+    automatic.turn(teaching, True)
+    opened()
+    opened()
+    assert len(begun) == 2

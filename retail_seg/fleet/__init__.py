@@ -1,0 +1,1 @@
+"""Work of a store spread over processes and machines by Ray: photos scanned, references embedded."""

@@ -1,0 +1,73 @@
+"""Ray started here, or a cluster of it entered: a dead address is one sentence within seconds."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from retail_seg.errors import FleetError, MissingExtraError
+
+#: Seconds until an address counts as one where nothing listens.
+_CONNECT = 5
+#: Bytes of a local object store: results are lines of JSON, nothing else passes.
+_OBJECTS = 128 * 2**20
+
+
+def ray_module() -> Any:
+    """Ray, which tells nobody that it is used; raises MissingExtraError."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        return import_module("ray")
+    except ImportError:
+        raise MissingExtraError(
+            "work on several machines needs Ray; install it with `pip install retail-seg[ray]`"
+        ) from None
+
+
+@contextmanager
+def entered(address: str | None, workers: int | None) -> Iterator[Any]:
+    """Ray, connected for the block: to the cluster at HOST:PORT, else to one of `workers` cores that starts here.
+
+    A cluster that this process has entered already is used as it is. Raises FleetError where nothing listens: Ray
+    itself waits there for two minutes and then ends the process.
+    """
+    ray = ray_module()
+    if ray.is_initialized():
+        yield ray
+        return
+    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": False}
+    if address is None:
+        options |= {"num_cpus": workers, "object_store_memory": _OBJECTS, "include_dashboard": False}
+    else:
+        _listens(address)
+        options["address"] = address
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = address or "this machine"
+        raise FleetError(f"{where}: Ray cannot be entered or started ({_first(error)}); see `ray status`") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _listens(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not re.fullmatch(r"\d{1,5}", port) or not host or "/" in host:
+        raise FleetError(f"{address}: is no address of Ray; give HOST:PORT, as `ray start --head` says it")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or "no answer"
+        raise FleetError(f"{address}: no Ray listens there ({reason}); start it with `ray start --head`") from None
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
