@@ -30,17 +30,27 @@ def colour_histogram(crop: np.ndarray, mask: np.ndarray | None = None) -> np.nda
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
     weights = _centre_weights() if mask is None else _inner_weights(mask)
     lab = _half_exposed(lab, weights)
+    indices, shares = _nearest_bins(lab)
+    histogram = np.zeros(LENGTH)
+    for x, y, z in product((0, 1), repeat=3):
+        share = shares[0][x] * shares[1][y] * shares[2][z] * weights
+        histogram += np.bincount(indices[0][x] + indices[1][y] + indices[2][z], share, LENGTH)
+    return np.sqrt(histogram / histogram.sum()).astype(np.float32)
+
+
+def _nearest_bins(lab: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Of colours (n, 3), for each of the three axes: the two nearest bins (2, n), as parts of an index into the
+    histogram, and how much of a colour falls to each (2, n)."""
     bins = np.array(BINS, np.float32)
-    places = np.clip((lab - _LOW) / _WIDTH * bins, 0, bins - 1e-3) - 0.5
+    places = np.ascontiguousarray((np.clip((lab - _LOW) / _WIDTH * bins, 0, bins - 1e-3) - 0.5).T)
     below = np.floor(places).astype(np.int64)
     above_share = places - below
-    histogram = np.zeros(LENGTH)
-    for corner in product((0, 1), repeat=3):
-        at = np.clip(below + corner, 0, np.array(BINS) - 1)
-        share = np.where(corner, above_share, 1 - above_share).prod(axis=1) * weights
-        flat = (at[:, 0] * BINS[1] + at[:, 1]) * BINS[2] + at[:, 2]
-        histogram += np.bincount(flat, share, LENGTH)
-    return np.sqrt(histogram / histogram.sum()).astype(np.float32)
+    steps = (BINS[1] * BINS[2], BINS[2], 1)
+    indices = [
+        np.clip(np.stack([one, one + 1]), 0, count - 1) * step
+        for one, count, step in zip(below, BINS, steps, strict=True)
+    ]
+    return indices, [np.stack([1 - one, one]) for one in above_share]
 
 
 def _inner_weights(mask: np.ndarray) -> np.ndarray:

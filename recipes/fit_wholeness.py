@@ -96,7 +96,7 @@ def candidates_of(model: Segmenter, picture: np.ndarray, labels: np.ndarray) -> 
     regions = split(maps, thresholds.foreground)
     if not regions.any():
         return None
-    tree, _, looks = measured(regions, maps, thresholds)
+    tree, looks = measured(regions, maps, thresholds)
     height, width = regions.shape
     truth = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
     best, unjudged = against(tree, regions, truth)

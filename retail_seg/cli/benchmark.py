@@ -163,7 +163,7 @@ def many(
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
 @work_option
 def start(labels: int, references: int, rounds: int, work: Path | None) -> None:
-    """Start new processes: `--help`, and the first answer of `match`."""
+    """Start new processes: `--help`, and the first answer of `match` and of `scan`."""
     from retail_seg.bench.benchmark.starting import benchmark_start
 
     with _folder(work) as made:

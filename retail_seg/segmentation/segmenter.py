@@ -19,6 +19,7 @@ from retail_seg.errors import ModelError, RetailSegError
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, group
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.wholeness import Wholeness
+from retail_seg.segmentation.instances.widening import widened
 from retail_seg.segmentation.instances.zoom import FirstLook, closer_side, in_tiles
 from retail_seg.segmentation.network.config import MOBILE, OFFSET_UNIT, OWN, RUN, UNET, SegmenterConfig, weight_shapes
 from retail_seg.segmentation.network.mobile_shapes import mobile_shapes
@@ -167,14 +168,12 @@ class Segmenter:
 
     def enlarge(self, maps: Maps, labels: np.ndarray, confidence: np.ndarray, width: int, height: int) -> Instances:
         """Instances at photo size from labels at working size; the outer edge comes from the enlarged probabilities."""
-        from skimage.segmentation import expand_labels
-
         p = np.clip(maps.foreground, 1e-4, 1 - 1e-4)
         above = np.log(p / (1 - p)) - np.log(self.thresholds.foreground / (1 - self.thresholds.foreground))
         # In bytes: a quarter of the memory, and the outline moves by less than a tenth of a pixel.
         steps = np.clip(above * _STEPS + 128, 0, 255).astype(np.uint8)
         inside = cv2.resize(steps, (width, height), interpolation=cv2.INTER_LINEAR) > 127
-        full, windows = enlarge_in_windows(expand_labels(labels, 3).astype(np.int32), inside)
+        full, windows = enlarge_in_windows(widened(labels, 3), inside)
         return _instances(full, windows, confidence)
 
     def maps(self, photo: np.ndarray, side: int | None = None) -> Maps:

@@ -17,6 +17,7 @@ from index.views import Crop, upright
 from retail_seg.errors import PhotoError
 from retail_seg.photos.load import PhotoSource, load_enough
 from retail_seg.report import Identification, Report, ReportLine
+from retail_seg.segmentation.instances.instances import outline_of
 from retail_seg.segmentation.instances.merged import merged_flags
 from retail_seg.segmentation.instances.rows import shelf_places
 from retail_seg.store.given_boxes import GivenBoxes
@@ -112,11 +113,12 @@ def outline(
     """A photo (h, w, 3) uint8 whose instances are known, with what a report says of them beside their products."""
     size = size or (picture.shape[1], picture.shape[0])
     scale = np.array(size) / picture.shape[1::-1]
-    numbers = range(len(instances))
-    outlines = [np.round(instances.polygon(i) * scale).astype(np.int32) for i in numbers]
-    cuts = (instances.crop(picture, i) for i in numbers)
-    views = tuple(upright(crop, mask) if masked else (crop, None) for crop, mask in cuts)
-    return Seen(name, size, picture, instances, views, tuple(outlines), merged_flags(instances))
+    crops = [instances.crop(picture, i) for i in range(len(instances))]
+    corners = instances.boxes[:, :2].astype(np.int32)
+    outlines = [np.round((outline_of(mask) + corners[i]) * scale).astype(np.int32) for i, (_, mask) in enumerate(crops)]
+    views = tuple(upright(crop, mask) if masked else (crop, None) for crop, mask in crops)
+    merged = merged_flags(instances, [mask for _, mask in crops])
+    return Seen(name, size, picture, instances, views, tuple(outlines), merged)
 
 
 def report_of(seen: Seen, found: Sequence[Identification], versions: dict[str, str | int]) -> Report:

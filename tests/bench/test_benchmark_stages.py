@@ -185,7 +185,8 @@ def test_a_stage_ends_with_one_json_line_that_names_the_machine(work: Path) -> N
     assert done.exception is None, done.stderr
     (line,) = done.stdout.splitlines()
     found = json.loads(line)
-    assert set(found["start"]["goals"]) == {"retail-seg --help", f"match of one crop, {LABELS} labels"}
+    scan = f"scan of 12 MP with 40 packs, {LABELS} labels"
+    assert set(found["start"]["goals"]) == {"retail-seg --help", f"match of one crop, {LABELS} labels", scan}
     assert found["machine"]["cores"] == machine()["cores"] and "torch" in found["machine"]["versions"]
 
 

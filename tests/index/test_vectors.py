@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
+from index import vectors as vectors_module
 from index.errors import VectorIndexError
 from index.vectors import VectorIndex
 
@@ -53,6 +55,31 @@ def test_many_equal_views_do_not_hide_the_next_product() -> None:
     scores, ids = index.search(near[None], 3)
     assert ids.tolist() == [[7, 9, -1]]
     assert scores[0, 2] == -np.inf
+
+
+def test_one_thread_and_all_answer_alike_and_faiss_keeps_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, queries = unit(3000, dim=64), unit(40, seed=1, dim=64)
+    index = VectorIndex(64)
+    index.add(np.arange(3000), vectors)
+    seen = []
+    knn = faiss.knn
+
+    def watched(*args: Any, **more: Any) -> Any:
+        seen.append(faiss.omp_get_max_threads())
+        return knn(*args, **more)
+
+    monkeypatch.setattr(vectors_module.faiss, "knn", watched)
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        alone = index.search(queries, 5)
+        monkeypatch.setattr(vectors_module, "ALONE", 0)
+        together = index.search(queries, 5)
+        assert (seen, faiss.omp_get_max_threads()) == ([1, 3], 3)
+    finally:
+        faiss.omp_set_num_threads(before)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_an_empty_index_answers_with_nothing() -> None:

@@ -15,7 +15,7 @@ from retail_seg.evaluation.measuring import PhotoMeasurer, write_rows_csv
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.instances.markers import DICTIONARIES, find_scale
 from retail_seg.segmentation.instances.measurements import measure, size_percentiles, without
-from retail_seg.segmentation.instances.merged import merged_flags
+from retail_seg.segmentation.instances.merged import merged_flags, prominent_peaks
 
 
 def disc(labels: np.ndarray, x: float, y: float, radius: float, value: int) -> None:
@@ -226,3 +226,13 @@ def touching_pairs(labels: np.ndarray) -> set[tuple[int, int]]:
         found, counts = np.unique(np.sort(np.stack([one[meet], other[meet]]), axis=0), axis=1, return_counts=True)
         pairs |= {(int(a), int(b)) for (a, b), n in zip(found.T, counts, strict=True) if n >= 8}
     return pairs
+
+
+def test_peaks_that_stand_out_are_those_of_scipy() -> None:
+    from scipy.signal import find_peaks
+
+    rng = np.random.default_rng(5)
+    for length in range(1, 160):
+        for values in (np.abs(np.cumsum(rng.normal(size=length))), rng.integers(0, 5, length).astype(float)):
+            expected, _ = find_peaks(np.append(values, 0.0), prominence=0.8)
+            np.testing.assert_array_equal(prominent_peaks(np.append(values, 0.0), 0.8), expected)

@@ -116,12 +116,13 @@ def test_candidates_are_measured_by_shape_and_not_by_size_in_pixels() -> None:
         labels = np.zeros(maps.foreground.shape, np.int32)
         labels[10 * scale : 30 * scale, 8 * scale : 28 * scale] = 1
         labels[10 * scale : 30 * scale, 28 * scale : 48 * scale] = 2
-        tree, first, look = measured(labels, maps, Thresholds())
-        assert len(look) == 3 and first.max() == 2 and tree.leaves == 2
+        tree, look = measured(labels, maps, Thresholds())
+        assert len(look) == 3 and tree.leaves == 2
         looks.append(dict(zip(MEASURES, look.T, strict=True)))
     small, large = looks
     for name in ("rectangular", "box_fill", "spread", "off_centre", "elongation", "against_typical", "tall", "crowd"):
         assert np.allclose(small[name], large[name], atol=0.06), name
+    assert small["crowd"] == pytest.approx(np.log1p(2))  # by thresholds they are two
     assert small["rectangular"][2] == pytest.approx(1, abs=0.01)  # both halves together are a rectangle
     assert small["spread"][2] > 3 * small["spread"][0]  # and point to two centres
     assert small["largest_part"].tolist() == [1, 1, 0.5]
@@ -143,8 +144,8 @@ def test_what_lies_across_a_thing_leaves_it_whole_as_a_candidate() -> None:
     foreground, distance, boundary, x, y = target_maps(labels)
     foreground[28:33] = 0
     maps = Maps(foreground, distance, boundary * 0, x, y)
-    tree, first, _ = measured((np.arange(60)[:, None] > 30) * labels + labels * (foreground > 0), maps, Thresholds())
-    assert first.max() == 1
+    tree, look = measured((np.arange(60)[:, None] > 30) * labels + labels * (foreground > 0), maps, Thresholds())
+    assert look[:, MEASURES.index("crowd")] == pytest.approx(np.log1p(1))  # by thresholds it is one
     assert len(tree.children) == 3
 
 

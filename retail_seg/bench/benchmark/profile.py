@@ -27,12 +27,10 @@ _IDEAS = {
     "full picture for the crops alone.",
     "segmentation network": "Int8 weights and activations for the U-Net, checked against its scores; half the work of "
     "bfloat16 on processors with VNNI or AMX.",
-    "group": "Watershed and markers only inside the foreground's bounding boxes, in one compiled function: today "
-    "they walk the whole working picture several times on one core.",
+    "group": "Connected parts at the five levels in one walk, and the sums by region on all cores.",
     "enlarge": "Keep instances as outlines at working size and enlarge only when somebody asks for pixels.",
     "cut and outline": "Turn and shrink each crop in one warp to the embedder's 192 pixels, on all cores.",
-    "prepare crops": "Normalise inside the compiled network (uint8 in), and take the colour histogram from the "
-    "picture that the network sees.",
+    "prepare crops": "One shrinking for network, colours and local features: each crop is averaged three times today.",
     "embedding network": "Int8 for the embedder, or a smaller student: its narrow 1 x 1 layers leave the matrix units "
     "half empty.",
     "search": "Vectors in half precision: half the memory to read; or hnsw, from some 500,000 vectors on.",

@@ -37,6 +37,9 @@ MEASURES = (
     "crowd",  # log of the number of instances
     "lead",  # next - inner
 )
+#: What is summed over the pixels of a region, in the order of the columns: place, its squares and product,
+#: probability of foreground, distance, the centre that a pixel points to, and the square of how far off that is.
+MOMENTS = ("x", "y", "xx", "yy", "xy", "foreground", "distance", "to_x", "to_y", "to_square")
 #: Instances smaller than this share of a typical one say nothing of the usual height and width.
 PIECE = 0.15
 #: A neighbour in a row is at most so many usual widths away.
@@ -55,33 +58,98 @@ class Extents:
         """Width and height (n, 2)."""
         return self.boxes[:, 2:] - self.boxes[:, :2]
 
+    def grouped(self, labels: np.ndarray) -> Extents:
+        """The extents of the labels 1..m that regions (n + 1,) int32 have, 0 for those that have none."""
+        lowest = np.full((int(labels.max()) + 1, 4), np.inf)
+        np.minimum.at(lowest, labels[1:], self.boxes * (1, 1, -1, -1))
+        areas = np.bincount(labels[1:], weights=self.areas, minlength=len(lowest))
+        return Extents(areas[1:], lowest[1:] * (1, 1, -1, -1))
 
-def extents_of(labels: np.ndarray) -> Extents:
-    """The extents of labels (h, w) int32 with ids 1..n, none left out."""
+
+def extents_of(regions: np.ndarray, areas: np.ndarray) -> Extents:
+    """The extents of regions (h, w) int32 with ids 1..n, none left out, whose areas (n,) are known."""
     from scipy.ndimage import find_objects
 
-    found = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in find_objects(labels)]
-    return Extents(np.bincount(labels.ravel())[1:].astype(float), np.array(found, float).reshape(-1, 4))
+    found = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in find_objects(regions)]
+    return Extents(areas.astype(float), np.array(found, float).reshape(-1, 4))
 
 
-def measures(
-    tree: MergeTree,
-    regions: np.ndarray,
-    first: np.ndarray,
-    foreground: np.ndarray,
-    distance: np.ndarray,
-    offsets: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
+@dataclass(frozen=True)
+class Edges:
+    """Where neighbouring pixels of regions differ: both ids (e,), and both places (e,) in the flattened picture; beside
+    each other first, then below each other."""
+
+    first: np.ndarray
+    second: np.ndarray
+    at: np.ndarray
+    beside: np.ndarray
+
+
+def edges_of(regions: np.ndarray) -> Edges:
+    """The edges of regions (h, w) int32."""
+    width = regions.shape[1]
+    flat, places = regions.ravel(), []
+    for step, differ in ((1, regions[:, 1:] != regions[:, :-1]), (width, regions[1:] != regions[:-1])):
+        row, column = np.divmod(np.flatnonzero(differ), differ.shape[1])
+        at = row * width + column
+        places.append((at, at + step))
+    at, beside = (np.concatenate(both) for both in zip(*places, strict=True))
+    return Edges(flat[at], flat[beside], at, beside)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Sums over the pixels of regions 1..n.
+
+    areas (n,) in pixels; sums (n, 10) of MOMENTS; deepest (n,) the greatest value of the distance map. weights (n,) and
+    centres (n, 2) are sums of weights and of the weighted centres x, y that pixels point to, the middle counting most.
+    """
+
+    areas: np.ndarray
+    sums: np.ndarray
+    deepest: np.ndarray
+    weights: np.ndarray
+    centres: np.ndarray
+
+    @property
+    def foreground(self) -> np.ndarray:
+        return self.sums[:, 5]
+
+
+def inside_of(
+    regions: np.ndarray, foreground: np.ndarray, distance: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray
+) -> Inside:
+    """The sums of regions (h, w) int32; maps (h, w) float32 as in `grouping.Maps`."""
+    where = np.flatnonzero(regions)
+    ids, count = regions.ravel()[where].astype(np.intp), int(regions.max()) + 1
+    y, x = (values.astype(np.float32) for values in np.divmod(where, regions.shape[1]))
+    fore, depth, to_x, to_y = (values.ravel()[where] for values in (foreground, distance, offset_x, offset_y))
+    to_x, to_y, weight = to_x + x, to_y + y, depth + np.float32(0.01)
+
+    def summed(*values: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(ids, weights=one, minlength=count)[1:] for one in values], 1)
+
+    deepest = np.zeros(count, np.float32)
+    np.maximum.at(deepest, ids, depth)
+    return Inside(
+        np.bincount(ids, minlength=count)[1:],
+        summed(x, y, x * x, y * y, x * y, fore, depth, to_x, to_y, to_x * to_x + to_y * to_y),
+        deepest[1:],
+        summed(weight)[:, 0],
+        summed(to_x * weight, to_y * weight),
+    )
+
+
+def measures(tree: MergeTree, regions: np.ndarray, first: np.ndarray, pixels: Inside, edges: Edges) -> np.ndarray:
     """MEASURES (n, 24) float32 of the nodes of a tree over regions (h, w) int32.
 
-    `first` (h, w) int32 is a first grouping of the same photo, by thresholds: what is usual in it. The maps (h, w)
-    float32 are those of `grouping.Maps`.
+    `first` (leaves + 1,) int32 is a first grouping of the regions, by thresholds: what is usual in the photo.
     """
-    of_regions = extents_of(regions)
+    of_regions = extents_of(regions, pixels.areas)
     ends = tree.summed(of_regions.boxes * (1, 1, -1, -1), np.minimum)
     nodes = Extents(tree.summed(of_regions.areas), ends * (1, 1, -1, -1))
-    inside = _inside(tree, regions, foreground, distance, offsets, nodes.areas)
-    around = _around(tree, regions, nodes.areas)
+    inside = _inside(tree, pixels, nodes.areas)
+    around = _around(tree, regions, edges, nodes.areas)
     children = tree.children[tree.leaves :]
     largest = np.ones(len(nodes.areas))
     largest[tree.leaves :] = nodes.areas[children].max(1, initial=0) / nodes.areas[tree.leaves :]
@@ -93,33 +161,16 @@ def measures(
         inside[6],
         *around,
         largest,
-        *_against_others(nodes, extents_of(first), regions.shape),
+        *_against_others(nodes, of_regions.grouped(first), regions.shape),
         tree.next - tree.inner,
     ]
     return np.stack(columns, 1).astype(np.float32)
 
 
-def _inside(
-    tree: MergeTree,
-    regions: np.ndarray,
-    foreground: np.ndarray,
-    distance: np.ndarray,
-    offsets: tuple[np.ndarray, np.ndarray],
-    areas: np.ndarray,
-) -> list[np.ndarray]:
+def _inside(tree: MergeTree, pixels: Inside, areas: np.ndarray) -> list[np.ndarray]:
     """Foreground, distance, deepest, spread, off_centre, rectangular and elongation, each (n,)."""
-    from scipy.ndimage import maximum
-
-    where = np.flatnonzero(regions)
-    ids = regions.ravel()[where]
-    y, x = (values.astype(np.float32) for values in np.divmod(where, regions.shape[1]))
-    to_x, to_y = x + offsets[0].ravel()[where], y + offsets[1].ravel()[where]
-    weights = [x, y, x * x, y * y, x * y, foreground.ravel()[where], distance.ravel()[where]]
-    weights += [to_x, to_y, to_x * to_x + to_y * to_y]
-    sums = [np.bincount(ids, weights=values, minlength=tree.leaves + 1)[1:] for values in weights]
-    deepest = np.asarray(maximum(distance, regions, np.arange(1, tree.leaves + 1))).reshape(-1)
-    mean = tree.summed(np.stack(sums, 1)).T / areas
-    deepest = tree.summed(deepest, np.maximum)
+    mean = tree.summed(pixels.sums).T / areas
+    deepest = tree.summed(pixels.deepest, np.maximum)
     radius = np.sqrt(areas / np.pi)
     spread = np.sqrt(np.maximum(mean[9] - mean[7] ** 2 - mean[8] ** 2, 0)) / radius
     off = np.hypot(mean[7] - mean[0], mean[8] - mean[1]) / radius
@@ -132,18 +183,17 @@ def _inside(
     return [mean[5], mean[6], deepest, spread, off, areas / (12 * np.sqrt(area)), elongation]
 
 
-def _around(tree: MergeTree, regions: np.ndarray, areas: np.ndarray) -> list[np.ndarray]:
+def _around(tree: MergeTree, regions: np.ndarray, edges: Edges, areas: np.ndarray) -> list[np.ndarray]:
     """Shares of the outline beside the ground and beside others, and the run along the photo's rim, each (n,)."""
-    ground = np.zeros(tree.leaves + 1)
-    for a, b in (regions[:, :-1], regions[:, 1:]), (regions[:-1], regions[1:]):
-        for mine, other in (a, b), (b, a):
-            ground += np.bincount(mine[(mine > 0) & (other == 0)], minlength=tree.leaves + 1)
+    # an edge to the ground has one id, the other is 0
+    open_edges = np.where(np.minimum(edges.first, edges.second) == 0, edges.first + edges.second, 0)
+    ground = np.bincount(open_edges, minlength=tree.leaves + 1)
     rim = sum(
         np.bincount(edge, minlength=tree.leaves + 1)
         for edge in (regions[0], regions[-1], regions[:, 0], regions[:, -1])
     )
     # The rim counts as ground as well: nothing is seen beyond it.
-    grounds, rims = tree.summed((ground + rim)[1:]), tree.summed(np.asarray(rim, float)[1:])
+    grounds, rims = tree.summed((ground + rim)[1:].astype(float)), tree.summed(np.asarray(rim, float)[1:])
     outline = grounds + tree.contact + 1e-6
     return [grounds / outline, tree.contact / outline, rims / np.sqrt(areas)]
 

@@ -9,21 +9,15 @@ thing looks like chooses among all the ways to join the markers' regions instead
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from retail_seg.segmentation.instances.candidates import measures
+from retail_seg.segmentation.instances.candidates import Edges, Inside, edges_of, inside_of, measures
+from retail_seg.segmentation.instances.flooding import flood
+from retail_seg.segmentation.instances.joining import Regions
 from retail_seg.segmentation.instances.merge_tree import MergeTree, grow
 from retail_seg.segmentation.instances.wholeness import Wholeness
-
-#: Levels of the distance map at which a marker may fall apart into several.
-LEVELS = (0.25, 0.4, 0.55, 0.7)
-#: A part of a marker smaller than this (working pixels) starts no instance of its own.
-MIN_MARKER = 12
-#: So many instances make a crowd, in which what is far smaller than the others is a piece of something.
-CROWD = 12
 
 
 @dataclass(frozen=True)
@@ -75,13 +69,12 @@ class Maps:
 
 @dataclass(frozen=True)
 class Candidates:
-    """All that the regions (h, w) int32 of one photo may be parts of, and the first grouping (h, w) int32 of them.
+    """All that the regions (h, w) int32 of one photo may be parts of.
 
     `scores` (n,) says for every node of the tree how well it covers one whole thing, 0 to 1.
     """
 
     regions: np.ndarray
-    first: np.ndarray
     tree: MergeTree
     scores: np.ndarray
 
@@ -106,206 +99,72 @@ def group(maps: Maps, thresholds: Thresholds, wholeness: Wholeness | None = None
 
 def candidates(regions: np.ndarray, maps: Maps, thresholds: Thresholds, wholeness: Wholeness) -> Candidates:
     """The candidates of regions (h, w) int32, at least one."""
-    tree, first, looks = measured(regions, maps, thresholds)
-    return Candidates(regions, first, tree, wholeness(looks))
+    tree, looks = measured(regions, maps, thresholds)
+    return Candidates(regions, tree, wholeness(looks))
 
 
-def measured(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[MergeTree, np.ndarray, np.ndarray]:
-    """The tree of regions, their first grouping (h, w) int32, and what its nodes look like, see `candidates.MEASURES`.
+def measured(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[MergeTree, np.ndarray]:
+    """The tree of regions (h, w) int32, and what its nodes look like, see `candidates.MEASURES`.
 
-    What the first grouping joins across a gap is a candidate as well.
+    What a first grouping by thresholds joins across a gap is a candidate as well.
     """
-    pairs, evidence, lengths = _neighbours(regions, maps)
-    first = _join_by_rules(regions, pairs, evidence, maps, thresholds)
-    gaps = _across_gaps(regions, first, pairs)
+    edges, pixels = edges_of(regions), inside_of(regions, maps.foreground, maps.distance, maps.offset_x, maps.offset_y)
+    known = _known(regions.size, pixels, edges, maps.boundary)
+    first = _first(known, thresholds)
+    gaps = known.across_gaps(first)
     tree = grow(
         int(regions.max()),
-        np.concatenate([pairs, gaps]),
-        np.concatenate([evidence, np.full(len(gaps), thresholds.merge)]),
-        np.concatenate([lengths, np.ones(len(gaps))]),
+        np.concatenate([known.pairs, gaps]),
+        np.concatenate([known.evidence, np.full(len(gaps), thresholds.merge)]),
+        np.concatenate([known.lengths, np.ones(len(gaps))]),
     )
-    offsets = (maps.offset_x, maps.offset_y)
-    return tree, first, measures(tree, regions, first, maps.foreground, maps.distance, offsets)
+    return tree, measures(tree, regions, first, pixels, edges)
 
 
 def split(maps: Maps, foreground: float) -> np.ndarray:
     """Regions (h, w) int32 1..n of the foreground, one per marker: rather too many than too few."""
-    from skimage.segmentation import watershed
-
-    mask = maps.foreground > foreground
     energy = cv2.GaussianBlur(maps.distance * (1 - maps.boundary), (0, 0), 1.0)
-    markers = _markers(energy, mask)
-    return watershed(-energy, markers, mask=mask).astype(np.int32) if markers.any() else markers
+    return flood(energy, maps.foreground > foreground)
 
 
 def select(regions: np.ndarray, maps: Maps, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
     """Regions ► labels and confidence: neighbours without evidence of separation become one, the unlikely go."""
-    pairs, evidence, _ = _neighbours(regions, maps)
-    joined = _join_by_rules(regions, pairs, evidence, maps, thresholds)
-    confidence = _confidence(joined, maps)
+    pixels = inside_of(regions, maps.foreground, maps.distance, maps.offset_x, maps.offset_y)
+    known = _known(regions.size, pixels, edges_of(regions), maps.boundary)
+    joined = _first(known, thresholds)
+    confidence = _confidence(known.grouped(joined), np.bincount(joined[1:], weights=pixels.foreground)[1:])
     keep = confidence >= thresholds.min_confidence
     renumber = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
-    return renumber[joined], confidence[keep].astype(np.float32)
+    return renumber[joined][regions], confidence[keep].astype(np.float32)
 
 
-def _join_by_rules(
-    regions: np.ndarray, pairs: np.ndarray, evidence: np.ndarray, maps: Maps, thresholds: Thresholds
-) -> np.ndarray:
-    """Labels (h, w) int32 1..n: what thresholds make of regions, before the unlikely go."""
-    joined = _merge(regions, pairs, evidence, thresholds.merge)
-    joined = _join_parts(_drop_small(joined, 0.25 * thresholds.min_area), maps, thresholds.join)
-    return _drop_slivers(_drop_small(joined, thresholds.min_area), thresholds.sliver)
+def _first(known: Regions, thresholds: Thresholds) -> np.ndarray:
+    """The label of each region (n + 1,) int32 by thresholds, before the unlikely go."""
+    return known.joined(thresholds.merge, thresholds.join, thresholds.min_area, thresholds.sliver)
 
 
-def _across_gaps(regions: np.ndarray, first: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Pairs (k, 2) of ids of regions that do not touch, one from each part of what was joined across a gap."""
-    label = np.zeros(int(regions.max()) + 1, np.int64)
-    label[regions] = first
-    parent = np.arange(len(label))
-    for a, b in pairs:
-        if label[a] == label[b] and parent[a] != parent[b]:
-            parent[parent == parent[b]] = parent[a]
-    parts: dict[int, list[int]] = {}
-    for part in np.unique(parent[label > 0]):
-        parts.setdefault(int(label[part]), []).append(int(part))
-    return np.array([pair for one in parts.values() for pair in pairwise(one)], np.int64).reshape(-1, 2)
+def _known(size: int, pixels: Inside, edges: Edges, boundary: np.ndarray) -> Regions:
+    """What the rules ask of regions in a picture of `size` pixels."""
+    pairs, strength, lengths = _neighbours(edges, boundary, len(pixels.areas) + 1)
+    return Regions(size, pixels.areas, pixels.weights, pixels.centres, pairs, strength, lengths)
 
 
-def _markers(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """One marker per peak: components at rising levels, a component replaced by its parts where it falls apart.
-
-    What never reaches the lowest level (slivers, faint things) gets a marker per component of the mask.
-    """
-    whole = _components(mask)
-    markers = _components(mask & (energy > LEVELS[0]))
-    reached = np.zeros(whole.max() + 1, bool)
-    reached[whole[markers > 0]] = True
-    left_out = (whole > 0) & ~reached[whole]
-    markers[left_out] = whole[left_out] + markers.max()
-    for level in LEVELS[1:]:
-        parts = _components(mask & (energy > level))
-        n_parts = int(parts.max())
-        if n_parts == 0:
-            break
-        parents = np.zeros(n_parts + 1, np.int64)
-        parents[parts.ravel()] = markers.ravel()
-        children = np.bincount(parents[1:], minlength=int(markers.max()) + 1)
-        split = children > 1
-        split[0] = False
-        inside = (parts > 0) & split[markers]
-        markers = np.where(split[markers], 0, markers)
-        markers[inside] = parts[inside] + markers.max()
-        used = np.bincount(markers.ravel()) > 0
-        used[0] = False
-        markers = np.where(used, np.cumsum(used), 0)[markers]
-    return markers.astype(np.int32)
-
-
-def _components(mask: np.ndarray) -> np.ndarray:
-    """Connected parts (h, w) int32 of at least MIN_MARKER pixels, numbered 1..n."""
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
-    keep = stats[:, cv2.CC_STAT_AREA] >= MIN_MARKER
-    keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
-
-
-def _neighbours(regions: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Touching pairs (k, 2) of region ids, the evidence (k,) in 0..1 that they are two things, and their contact (k,).
-
-    The evidence is the mean boundary probability along the line where they meet. What else was tried on pairs of
-    known scenes (distance of the predicted centres, depth of the saddle between the peaks, sizes) added nothing to it.
-    """
-    first, second, strength = [], [], []
-    boundary = cv2.dilate(maps.boundary, np.ones((3, 3), np.uint8))
-    for a, b, p, q in (
-        (regions[:, :-1], regions[:, 1:], boundary[:, :-1], boundary[:, 1:]),
-        (regions[:-1], regions[1:], boundary[:-1], boundary[1:]),
-    ):
-        meet = (a != b) & (a > 0) & (b > 0)
-        first.append(np.minimum(a[meet], b[meet]))
-        second.append(np.maximum(a[meet], b[meet]))
-        strength.append(np.maximum(p[meet], q[meet]))
-    many = int(regions.max()) + 1
-    key = np.concatenate(first).astype(np.int64) * many + np.concatenate(second)
+def _neighbours(edges: Edges, boundary: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Touching pairs (k, 2) of region ids below `many`, the sum (k,) of boundary probabilities along the line where
+    they meet, and how long (k,) that is."""
+    strong = cv2.dilate(boundary, np.ones((3, 3), np.uint8)).ravel()
+    meet = (edges.first > 0) & (edges.second > 0)
+    a, b, at, beside = edges.first[meet], edges.second[meet], edges.at[meet], edges.beside[meet]
+    key = np.minimum(a, b).astype(np.int64) * many + np.maximum(a, b)
     keys, which = np.unique(key, return_inverse=True)
-    pairs = np.stack([keys // many, keys % many], 1)
     lengths = np.bincount(which, minlength=len(keys)).astype(float)
-    total = np.bincount(which, weights=np.concatenate(strength), minlength=len(keys))
-    return pairs, total / np.maximum(lengths, 1), lengths
+    total = np.bincount(which, weights=np.maximum(strong[at], strong[beside]), minlength=len(keys))
+    return np.stack([keys // many, keys % many], 1), total, lengths
 
 
-def _centre_distance(labels: np.ndarray, maps: Maps, pairs: np.ndarray) -> np.ndarray:
-    """Distance (k,) between the centres that two regions point to, in radii of the smaller one."""
-    centres, areas = _centres(labels, maps)
-    a, b = pairs[:, 0] - 1, pairs[:, 1] - 1
-    radius = np.sqrt(np.minimum(areas[a], areas[b]) / np.pi)
-    return np.hypot(*(centres[a] - centres[b]).T) / np.maximum(radius, 1)
-
-
-def _centres(labels: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted centre (n, 2) x, y of each region 1..n, the middle of a region counting most, and the areas (n,)."""
-    n = int(labels.max())
-    inside = labels > 0
-    ids, weight = labels[inside], maps.distance[inside] + 0.01
-    rows, columns = np.nonzero(inside)
-    total = np.maximum(np.bincount(ids, weights=weight, minlength=n + 1), 1e-9)
-    x = np.bincount(ids, weights=(columns + maps.offset_x[inside]) * weight, minlength=n + 1) / total
-    y = np.bincount(ids, weights=(rows + maps.offset_y[inside]) * weight, minlength=n + 1) / total
-    return np.stack([x, y], 1)[1:], np.bincount(ids, minlength=n + 1)[1:]
-
-
-def _merge(labels: np.ndarray, pairs: np.ndarray, evidence: np.ndarray, limit: float) -> np.ndarray:
-    """Labels with every pair whose evidence of separation is below `limit` made one, renumbered 1..n."""
-    parent = np.arange(int(labels.max()) + 1)
-    for (a, b), value in zip(pairs, evidence, strict=True):
-        if value < limit:
-            parent[parent == parent[b]] = parent[a]
-    return np.unique(parent, return_inverse=True)[1].astype(np.int32)[labels]
-
-
-def _join_parts(labels: np.ndarray, maps: Maps, limit: float) -> np.ndarray:
-    """Make one of parts that do not touch (something lies across a thing) and point to the same centre."""
-    if int(labels.max()) < 2 or limit <= 0:
-        return labels
-    from scipy.spatial import cKDTree
-
-    centres, areas = _centres(labels, maps)
-    reach = limit * float(np.sqrt(areas.max() / np.pi))
-    close = np.sort(cKDTree(centres).query_pairs(reach, output_type="ndarray").reshape(-1, 2), axis=1) + 1
-    touching, _, _ = _neighbours(labels, maps)
-    known = {(int(a), int(b)) for a, b in touching}
-    pairs = np.array([pair for pair in close if (int(pair[0]), int(pair[1])) not in known]).reshape(-1, 2)
-    if not len(pairs):
-        return labels
-    return _merge(labels, pairs, _centre_distance(labels, maps, pairs), limit)
-
-
-def _drop_small(labels: np.ndarray, min_area: float) -> np.ndarray:
-    areas = np.bincount(labels.ravel())
-    keep = areas >= min_area * labels.size
-    keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
-
-
-def _drop_slivers(labels: np.ndarray, share: float) -> np.ndarray:
-    """Without what is smaller than `share` of a typical instance, the median of the larger half; only in a crowd.
-
-    On a full shelf these are prints that came off a pack, gaps and things behind others; two or three things on a table
-    may well differ so much.
-    """
-    areas = np.bincount(labels.ravel())[1:]
-    if len(areas) < CROWD:
-        return labels
-    typical = float(np.median(areas[areas >= np.median(areas)]))
-    return _drop_small(labels, share * typical / labels.size)
-
-
-def _confidence(labels: np.ndarray, maps: Maps) -> np.ndarray:
-    n = int(labels.max())
-    counts = np.maximum(np.bincount(labels.ravel(), minlength=n + 1)[1:], 1)
-    sure = np.bincount(labels.ravel(), weights=maps.foreground.ravel(), minlength=n + 1)[1:] / counts
-    clear = np.ones(n)
-    pairs, evidence, _ = _neighbours(labels, maps)
-    for (a, b), value in zip(pairs, evidence, strict=True):
-        clear[a - 1], clear[b - 1] = min(clear[a - 1], value), min(clear[b - 1], value)
-    return np.asarray(sure * np.clip(0.5 + clear, 0, 1))
+def _confidence(grouped: Regions, foreground: np.ndarray) -> np.ndarray:
+    """How sure each instance (n,) is; `foreground` (n,) is the sum of its pixels' probabilities."""
+    clear = np.ones(len(grouped.areas))
+    for ends in grouped.pairs.T:
+        np.minimum.at(clear, ends - 1, grouped.evidence)
+    return np.asarray(foreground / np.maximum(grouped.areas, 1) * np.clip(0.5 + clear, 0, 1))

@@ -55,13 +55,18 @@ class Instances:
 
     def polygon(self, i: int, tolerance: float = 1.0) -> np.ndarray:
         """Outer outline of the largest part of instance number `i`, (k, 2) int32 x, y; simplified by `tolerance` px."""
-        contours, _ = cv2.findContours(
-            np.ascontiguousarray(self.mask(i), np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-        )
-        outline = max(contours, key=cv2.contourArea)
-        if tolerance > 0:
-            outline = cv2.approxPolyDP(outline, tolerance, True)
-        return outline.reshape(-1, 2).astype(np.int32) + self.boxes[i, :2].astype(np.int32)
+        return outline_of(self.mask(i), tolerance) + self.boxes[i, :2].astype(np.int32)
+
+
+def outline_of(mask: np.ndarray, tolerance: float = 1.0) -> np.ndarray:
+    """Outer outline of the largest part of a mask (h, w) bool, (k, 2) int32 x, y; simplified by `tolerance` px."""
+    contours, _ = cv2.findContours(
+        np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    outline = max(contours, key=cv2.contourArea)
+    if tolerance > 0:
+        outline = cv2.approxPolyDP(outline, tolerance, True)
+    return outline.reshape(-1, 2).astype(np.int32)
 
 
 def dense_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

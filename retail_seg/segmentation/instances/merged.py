@@ -17,6 +17,7 @@ others (25 without MIN_RELATIVE, which was chosen there); of 16 merges among 254
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -54,19 +55,29 @@ class Outline:
     neck_depth: float
 
 
-def merged_flags(instances: Instances) -> np.ndarray:
-    """Whether each instance may be several products, (n,) bool."""
+def merged_flags(instances: Instances, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
+    """Whether each instance may be several products, (n,) bool; `masks` are the instances' own, where they are there.
+
+    What is too small beside the others is not looked at: its outline says nothing.
+    """
     typical = float(np.median(instances.areas)) if len(instances) >= MIN_INSTANCES else float("inf")
     flags = np.zeros(len(instances), bool)
     for i, area in enumerate(instances.areas):
-        outline = describe_outline(instances.mask(i))
-        flags[i] = outline is not None and looks_merged(outline, float(area) / typical)
+        relative = float(area) / typical
+        if _too_small(relative):
+            continue
+        outline = describe_outline(instances.mask(i) if masks is None else masks[i])
+        flags[i] = outline is not None and looks_merged(outline, relative)
     return flags
+
+
+def _too_small(relative_area: float) -> bool:
+    return 0 < relative_area < MIN_RELATIVE
 
 
 def looks_merged(outline: Outline, relative_area: float) -> bool:
     """The rule itself; `relative_area` is the instance's area over the photo's median, 0 where that says nothing."""
-    if 0 < relative_area < MIN_RELATIVE:
+    if _too_small(relative_area):
         return False
     if outline.neck < 1.0 and outline.side > 0.2 and outline.neck_depth > 0.07:
         return True
@@ -100,8 +111,6 @@ def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]
     One edge of the convex hull can bridge several notches (a row of cans): each rise of the distance from that edge
     by `least` counts.
     """
-    from scipy.signal import find_peaks
-
     points = contour.reshape(-1, 2).astype(np.float64)
     hull = np.sort(cv2.convexHull(contour, returnPoints=False).ravel())
     ends = np.append(hull[1:], hull[0] + len(points))
@@ -116,10 +125,31 @@ def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]
     depths: list[float] = []
     for number in np.flatnonzero(deepest >= least):
         part = np.append(distance[hull[number] - hull[0] : ends[number] - hull[0]], 0.0)
-        peaks, _ = find_peaks(part, prominence=least)
+        peaks = prominent_peaks(part, least)
         at += ((hull[number] + peaks) % len(points)).tolist()
         depths += part[peaks].tolist()
     return np.array(at, int), np.array(depths)
+
+
+def prominent_peaks(values: np.ndarray, least: float) -> np.ndarray:
+    """Indices (k,) of the peaks of values (n,), none below 0, that stand out by `least` or more: the middle of each.
+
+    A peak stands out by its height above the higher of the two lowest values between it and what is higher on either
+    side. These are those of scipy.signal.find_peaks, whose import takes longer than all the rest of a scan's.
+    """
+    begins = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)  # of runs of equal values
+    heights = values[begins]
+    inner = np.arange(1, len(begins) - 1)
+    tops = inner[(heights[inner] > heights[inner - 1]) & (heights[inner] > heights[inner + 1])]
+    found = []
+    for at in tops[heights[tops] >= least].tolist():
+        higher = np.flatnonzero(heights > heights[at])
+        after = int(np.searchsorted(higher, at))
+        first = higher[after - 1] + 1 if after else 0
+        last = higher[after] if after < len(higher) else len(heights)
+        if heights[at] - max(heights[first:at].min(), heights[at + 1 : last].min()) >= least:
+            found.append((begins[at] + begins[at + 1] - 1) // 2)
+    return np.array(found, np.int64)
 
 
 def _narrowest_neck(points: np.ndarray, at: np.ndarray, depth: np.ndarray) -> tuple[float, float, float]:
