@@ -253,11 +253,17 @@ def _announced(
     return Published(number, listed.name, True, sending.chunks, sending.sent, total)
 
 
+def published_at(catalogue: Catalogue) -> tuple[str, ...]:
+    """The addresses at which a store has published, the last one first."""
+    return tuple(reversed(_notes(catalogue)))
+
+
 def _notes(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
     kept = catalogue.get_setting(_PUBLISHED)
     return json.loads(kept) if kept else {}
 
 
 def _note(catalogue: Catalogue, place: str, number: int, names: list[str]) -> None:
-    notes = _notes(catalogue) | {place: {"number": number, "names": names}}
+    others = {other: noted for other, noted in _notes(catalogue).items() if other != place}
+    notes = others | {place: {"number": number, "names": names}}
     catalogue.set_setting(_PUBLISHED, json.dumps(notes))
