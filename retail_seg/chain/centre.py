@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: The setting that says where shops lay their reports down.
 _REPORTS = "reports"
 #: Pixels of a contribution's picture as it is looked at.
-_SIDE = 240
+_SIDE = 128
 
 
 @dataclass(frozen=True)

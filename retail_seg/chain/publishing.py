@@ -27,6 +27,7 @@ from retail_seg.chain.packing import (
 )
 from retail_seg.chain.remote import Remote
 from retail_seg.chain.snapshot import HISTORY, Head, ModelFile, Part, Snapshot, read_head
+from retail_seg.chain.sweeping import GRACE, Swept, sweep
 from retail_seg.errors import ChainError
 from retail_seg.people.roles import sign
 from retail_seg.store.active_model import NOT_MODEL, model_in_use
@@ -50,7 +51,10 @@ OnPart = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication came to: the snapshot's number and name, whether it is new, and what went over the line."""
+    """What a publication came to: the snapshot's number and name, whether it is new, and what went over the line.
+
+    swept   what was taken away afterwards, None where all snapshots are kept
+    """
 
     number: int
     name: str
@@ -58,6 +62,7 @@ class Published:
     chunks: int = 0
     sent: int = 0
     total: int = 0
+    swept: Swept | None = None
 
 
 def publish(
@@ -67,10 +72,14 @@ def publish(
     *,
     again: bool = False,
     take_over: bool = False,
+    keep: int | None = None,
+    grace: float = GRACE,
     by: str = "",
     on_part: OnPart = lambda parts: None,
 ) -> Published:
     """Publish a store at an address; what lies there already is not sent again, unless `again` says so.
+
+    With `keep`, what none of so many last snapshots needs is taken away, `grace` seconds after it was seen first.
 
     Raises ChainError where another centre publishes there: with another key, or, unless `take_over` says that this
     store goes on from there, with this one. Only a manager may (NotAllowed). `on_part` hears of parts that are done.
@@ -85,8 +94,10 @@ def publish(
         sending = _Sending(remote, last, again, on_part)
         snapshot = _laid_down(catalogue, store, sending, last, by)
         if last and last.snapshot and not again and snapshot.content() == last.snapshot.content():
-            return Published(last.head.number, last.head.snapshot.name, False)
-        return _announced(catalogue, remote, key, snapshot, sending, last, by)
+            done, snapshot = Published(last.head.number, last.head.snapshot.name, False), last.snapshot
+        else:
+            done = _announced(catalogue, remote, key, snapshot, sending, last, by)
+        return done if keep is None else replace(done, swept=sweep(remote, snapshot, done.name, keep, grace))
 
 
 @contextmanager

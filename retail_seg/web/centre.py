@@ -141,11 +141,11 @@ def _by_week(made: Overview) -> None:
     if len(made.weeks) < 2:
         return
     rows = {
-        "Week": [row["week"] for row in made.weeks],
+        "Week": [row["week"][2:] for row in made.weeks],
         "Availability (%)": [_percent(row["availability"]) for row in made.weeks],
         "Unknown (%)": [_percent(_unknown(row)) for row in made.weeks],
     }
-    st.line_chart(rows, x="Week", y=["Availability (%)", "Unknown (%)"], color=["#0072b2", "#d55e00"], height=240)
+    st.line_chart(rows, x="Week", y=["Availability (%)", "Unknown (%)"], color=["#0072b2", "#d55e00"], height=320)
 
 
 def _by_shop(made: Overview) -> None:
@@ -255,7 +255,7 @@ def _one(found: Matcher, one: Contribution, left: bool) -> None:
         st.markdown(f"**{plain(product.name or product.sku)}** · {plain(product.sku)}{new}")
         with st.container(horizontal=True, gap="small"):
             for number, data in enumerate(_pictures(one.name, one), 1):
-                st.image(data, width=96, alt=f"Picture {number} of {product.name or product.sku}")
+                st.image(data, width="content", alt=f"Picture {number} of {product.name or product.sku}")
         facts = " · ".join(plain(text) for text in (product.brand, product.category, product.gtin) if text)
         st.caption(f"{counted(len(one.pictures), 'picture')} from {plain(one.shop)}{' · ' if facts else ''}{facts}")
         if not may("manager"):
