@@ -51,6 +51,49 @@ def show_key(file: Path | None) -> None:
     say(f"key {public.fingerprint}")
 
 
+@key.command("list")
+@store_option
+def list_keys(store: Path) -> None:
+    """Print the keys that the store trusts as a shop, or tells of as a centre, and those that were retired."""
+    from retail_seg.chain.rotation import keys_of
+
+    found = keys_of(store)
+    for what, lines in (("trusted", found.trusted), ("retired", found.retired)):
+        for line in lines:
+            click.echo(f"{line} {what}")
+
+
+@key.command("add")
+@click.argument("public")
+@store_option
+@by_option
+def add_key(public: str, store: Path, by: str) -> None:
+    """Trust one more key, PUBLIC or its file: shops hear of it with the next snapshot, which the old key signs.
+
+    In a shop it is trusted there at once: for one that was without a line while the centre had both.
+    """
+    from retail_seg.chain.keys import PublicKey
+    from retail_seg.chain.rotation import add_key as run
+
+    found = PublicKey.read(public)
+    run(store, found, by=by)
+    say(f"{store}: key {found.fingerprint} is one of its keys now")
+
+
+@key.command("retire")
+@click.argument("public")
+@store_option
+@by_option
+def retire_key(public: str, store: Path, by: str) -> None:
+    """Trust the key PUBLIC, or that of its file, no more: shops refuse it from the next snapshot on."""
+    from retail_seg.chain.keys import PublicKey
+    from retail_seg.chain.rotation import retire_key as run
+
+    found = PublicKey.read(public)
+    run(store, found, by=by)
+    say(f"{store}: key {found.fingerprint} is retired")
+
+
 @click.command()
 @click.argument("dest")
 @store_option
