@@ -8,7 +8,9 @@
 A list is a CSV with columns image,label[,x,y,w,h]. A name's first word is its source: no answer is scored by weights
 that its source took part in. With -83 at the end queries are made as small as on a shelf. Products that the network was
 trained on (--learned) are asked with and without the part of it that learned labels, which stands for products that it
-never saw; --scored ones take no part in the fit. data/shelves (learned) and drawn families of sisters are always there.
+never saw; a network of `train_retail_vgg.py --hold-out` (--apart) is asked what it learned and what it never saw side
+by side (--mixed), as in a shop; --scored ones take no part in the fit. data/shelves (learned) and drawn families of
+sisters are always there.
 
 Of each store the references are asked as photos would show them, and real crops are asked with their product there and,
 once more, with a third of the products left out, theirs among them, sisters in place. For seventeen stores embedding
@@ -73,12 +75,15 @@ PARTS = 3
 
 @dataclass(frozen=True)
 class Source:
-    """A store's lists: what it is called, and whether the network was trained on its products, or it is only scored."""
+    """A store's lists: what it is called, whether the network was trained on its products, or it is only scored, and
+    the folder of the network, where it is not the one that ships.
+    """
 
     name: str
     lists: Lists
     learned: bool = False
     scored: bool = False
+    network: Path | None = None
 
     @property
     def family(self) -> str:
@@ -108,7 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for lists and vectors")
     parser.add_argument("--shelves", type=Path, default=ROOT / "data/shelves", help="folder with annotations.json")
-    named = {"list": "a store that is learned from", "learned": "… whose products the network was trained on"}
+    parser.add_argument("--apart", type=Path, help="folder of a network that was trained with --hold-out")
+    named = {
+        "list": "a store that is learned from",
+        "learned": "… whose products the network was trained on",
+        "mixed": "… of which the network of --apart was trained on a part: ask what it never saw, and other photos",
+    }
     for name, what in {**named, "scored": "a store that is scored only"}.items():
         parser.add_argument(
             f"--{name}", nargs=3, action="append", default=[], metavar=("NAME", "GALLERY", "QUERIES"), help=what
@@ -144,6 +154,8 @@ def sources(options: argparse.Namespace) -> list[Source]:
             found.append(Source(name, lists, kind == "learned", kind == "scored"))
             if kind == "learned":  # and as the network knows it: a shop's products are of either kind
                 found.append(Source(f"{name} known", lists))
+    for name, gallery, queries in options.mixed:
+        found.append(Source(f"{name} mixed", Lists(Path(gallery), Path(queries)), network=options.apart))
     return found
 
 
@@ -178,7 +190,7 @@ def embedded(source: Source, work: Path) -> tuple[EmbeddedCrops, EmbeddedCrops]:
     kept = work / f"{_digest(source)}.pickle"
     if (found := _kept(kept)) is not None:
         return found
-    embedder = network()
+    embedder = network(source.network)
     gallery, queries = read_labelled_crops(source.lists.gallery), read_labelled_crops(source.lists.queries)
     numbers = {label: at for at, label in enumerate(sorted({row.label for row in gallery}))}
     queries = sample([row for row in queries if row.label in numbers], QUERIES)
@@ -191,14 +203,15 @@ def embedded(source: Source, work: Path) -> tuple[EmbeddedCrops, EmbeddedCrops]:
 
 
 @cache
-def network() -> Embedder:
-    """The network that ships."""
-    return load_embedder("retail-vgg")
+def network(folder: Path | None) -> Embedder:
+    """The network in a folder, or the one that ships."""
+    return load_embedder("retail-vgg", folder)
 
 
 def _digest(source: Source, *modules: str) -> str:
     """Changes with a store's lists, with the network's weights, and with these modules of index."""
-    said = source.lists.gallery.read_bytes() + source.lists.queries.read_bytes() + network().fingerprint.encode()
+    said = source.lists.gallery.read_bytes() + source.lists.queries.read_bytes()
+    said += network(source.network).fingerprint.encode()
     said += b"".join((ROOT / "index" / f"{name}.py").read_bytes() for name in modules)
     return hashlib.sha256(said).hexdigest()[:16]
 

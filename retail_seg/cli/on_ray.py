@@ -12,7 +12,7 @@ import click
 from retail_seg.cli.common import say
 
 if TYPE_CHECKING:
-    from retail_seg.fleet.scanning import Told
+    from retail_seg.fleet.scanning import RunProgress
 
 #: Seconds between two lines on how far a run is.
 EVERY = 10.0
@@ -65,7 +65,7 @@ def scan_on_ray(
     """Scan all photos of the sources; 1 where some failed, which stand in `failed.csv` with the reason."""
     from retail_seg.fleet.pool import Care
     from retail_seg.fleet.results import FAILED
-    from retail_seg.fleet.scanning import Asked, scan_photos
+    from retail_seg.fleet.scanning import ScanOrder, scan_photos
     from retail_seg.fleet.sources import listed
     from retail_seg.matcher import Matcher
 
@@ -76,7 +76,7 @@ def scan_on_ray(
     photos = listed(sources)
     with Matcher.open(store) as matcher:
         among = matcher.only(only)
-    asked = Asked(store.absolute(), model and model.absolute(), boxes and boxes.absolute(), side, among)
+    asked = ScanOrder(store.absolute(), model and model.absolute(), boxes and boxes.absolute(), side, among)
     told = scan_photos(
         asked,
         photos,
@@ -101,7 +101,7 @@ class _Teller:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: RunProgress) -> None:
         if time.monotonic() - self._last < EVERY:
             return
         self._last = time.monotonic()

@@ -26,7 +26,7 @@ _END: Any = object()
 
 
 @dataclass(frozen=True)
-class Answered(Generic[T]):
+class TaskDone(Generic[T]):
     """A task and what came of it."""
 
     task: T
@@ -92,7 +92,7 @@ class Pool(Generic[T]):
         for hand in list(self._hands):
             self._end(hand)
 
-    def run(self, tasks: Iterable[T]) -> Iterator[Answered[T] | GivenUp[T]]:
+    def run(self, tasks: Iterable[T]) -> Iterator[TaskDone[T] | GivenUp[T]]:
         """Work all tasks off, in no order; raises FleetError where no worker comes up."""
         self._todo, self._more = iter(tasks), True
         self._seen_up = time.monotonic()
@@ -140,7 +140,7 @@ class Pool(Generic[T]):
 
     # -- what comes back
 
-    def _settled(self) -> Iterator[Answered[T] | GivenUp[T]]:
+    def _settled(self) -> Iterator[TaskDone[T] | GivenUp[T]]:
         """What one worker has to say, if any has within a tick."""
         saying = {hand.ready or hand.held[0][0]: hand for hand in self._hands if hand.ready is not None or hand.held}
         if not saying:
@@ -173,7 +173,7 @@ class Pool(Generic[T]):
         if self._false_starts > self._size + 2:
             raise FleetError(f"workers do not come up ({_last(error)}); is this program installed on every machine?")
 
-    def _answer(self, hand: _Hand[T]) -> Iterator[Answered[T] | GivenUp[T]]:
+    def _answer(self, hand: _Hand[T]) -> Iterator[TaskDone[T] | GivenUp[T]]:
         ref, task = hand.held[0]
         try:
             value = self._ray.get(ref)
@@ -185,7 +185,7 @@ class Pool(Generic[T]):
             yield from self._died(hand, error)
         else:
             self._finished(hand)
-            yield Answered(task, value)
+            yield TaskDone(task, value)
 
     def _finished(self, hand: _Hand[T]) -> None:
         hand.held.popleft()

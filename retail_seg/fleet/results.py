@@ -22,7 +22,7 @@ import numpy as np
 
 from retail_seg.errors import FleetError
 from retail_seg.fleet import columns
-from retail_seg.fleet.sources import Photo
+from retail_seg.fleet.sources import PhotoAddress
 from retail_seg.system.files import locked, replace_file, whole_file
 
 FORMS = ("parquet", "jsonl")
@@ -54,7 +54,7 @@ class Results:
     def __init__(self, folder: Path, form: str, store: str, *, again: bool = False) -> None:
         self._folder, self._form, self._store, self._again = folder, form, store, again
         self._stack = contextlib.ExitStack()
-        self._waiting: list[tuple[Photo, dict[str, Any]]] = []
+        self._waiting: list[tuple[PhotoAddress, dict[str, Any]]] = []
         self._since = 0.0
         self._parts = 0
         self._run = f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(3)}"
@@ -81,11 +81,11 @@ class Results:
         finally:
             self._stack.close()
 
-    def is_known(self, photo: Photo) -> bool:
+    def is_known(self, photo: PhotoAddress) -> bool:
         """Whether a photo of this address, which has not changed since, has its line or its failure."""
         return _mark(photo.address, photo.stamp) in self._marks
 
-    def add(self, photo: Photo, line: dict[str, Any], digest: str) -> bool:
+    def add(self, photo: PhotoAddress, line: dict[str, Any], digest: str) -> bool:
         """Keep the line of a photo; False where the same photo has one already, from whatever address."""
         if digest in self._own or digest in self.done:
             return False
@@ -96,7 +96,7 @@ class Results:
             self.flush()
         return True
 
-    def fail(self, photo: Photo, reason: str) -> None:
+    def fail(self, photo: PhotoAddress, reason: str) -> None:
         """Keep why a photo gave no report."""
         row = io.StringIO()
         csv.writer(row, lineterminator="\n").writerow((photo.address, photo.stamp, " ".join(reason.split())))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from retail_seg.errors import FleetError
 from retail_seg.fleet.cluster import entered
-from retail_seg.fleet.pool import Answered, Care, GivenUp, Pool
+from retail_seg.fleet.pool import Care, GivenUp, Pool, TaskDone
 from retail_seg.fleet.results import Digests, Results
-from retail_seg.fleet.sources import Photo, read
+from retail_seg.fleet.sources import PhotoAddress, read
 from retail_seg.people.roles import require
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScanOrder:
     """How photos are scanned.
 
     store          folder of the store, the same path on every machine
@@ -48,7 +48,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Scan:
+class PhotoLine:
     """What a worker says of a photo: its SHA-256, and its line unless the photo was known."""
 
     digest: str
@@ -56,7 +56,7 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Told:
+class RunProgress:
     """How far a run is: photos by what became of them, and how many there are; seconds since its first answer."""
 
     total: int
@@ -82,7 +82,7 @@ class Told:
 class Order:
     """What each worker is made of: the store as the caller opened it, and the photos that are done."""
 
-    asked: Asked
+    asked: ScanOrder
     made_by: dict[str, Any]
     done: Digests
 
@@ -113,15 +113,15 @@ class PhotoWorker:
             )
         return node
 
-    def work(self, photo: Photo) -> Scan:
+    def work(self, photo: PhotoAddress) -> PhotoLine:
         """Scan a photo that is not known; raises PhotoError."""
         data = read(photo.address)
         digest = hashlib.sha256(data).hexdigest()
         if digest in self._order.done:
-            return Scan(digest, None)
+            return PhotoLine(digest, None)
         asked = self._order.asked
         report = self._matcher.scan(data, name=photo.address, side=asked.side, among=asked.among)
-        return Scan(digest, report.to_dict())
+        return PhotoLine(digest, report.to_dict())
 
 
 def made_by(matcher: Matcher) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def made_by(matcher: Matcher) -> dict[str, Any]:
 
 
 def scan_photos(
-    asked: Asked,
-    photos: Sequence[Photo],
+    asked: ScanOrder,
+    photos: Sequence[PhotoAddress],
     out: Path,
     *,
     form: str = "parquet",
@@ -140,9 +140,9 @@ def scan_photos(
     workers: int | None = None,
     care: Care | None = None,
     again: bool = False,
-    on_told: Callable[[Told], None] = lambda told: None,
+    on_told: Callable[[RunProgress], None] = lambda told: None,
     worker: type[PhotoWorker] = PhotoWorker,
-) -> Told:
+) -> RunProgress:
     """Scan photos on a cluster of Ray, or on one that starts here, into a folder; how it went.
 
     Photos that `out` knows are left out, so that the same call goes on where it was broken off; `again` tries those
@@ -154,19 +154,21 @@ def scan_photos(
     cores = None if workers is None else workers * asked.threads
     with Results(out, form, versions["store"], again=again) as results, entered(address, cores) as ray:
         todo = [photo for photo in photos if not results.is_known(photo)]
-        told = Told(len(photos), len(photos) - len(todo))
+        told = RunProgress(len(photos), len(photos) - len(todo))
         if not todo:
             return told
         size = workers or max(int(ray.cluster_resources().get("CPU", 1) // asked.threads), 1)
         order = Order(asked, versions, results.done)
-        with Pool[Photo](ray, worker, order, min(size, len(todo)), cpus=asked.threads, care=care) as pool:
+        with Pool[PhotoAddress](ray, worker, order, min(size, len(todo)), cpus=asked.threads, care=care) as pool:
             for now in _kept(pool.run(todo), results, told):
                 told = now
                 on_told(told)
     return told
 
 
-def _kept(found: Iterator[Answered[Photo] | GivenUp[Photo]], results: Results, told: Told) -> Iterator[Told]:
+def _kept(
+    found: Iterator[TaskDone[PhotoAddress] | GivenUp[PhotoAddress]], results: Results, told: RunProgress
+) -> Iterator[RunProgress]:
     """What comes of each photo, laid down."""
     began = time.monotonic()
     for one in found:

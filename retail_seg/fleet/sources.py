@@ -15,7 +15,7 @@ LIST = ".txt"
 
 
 @dataclass(frozen=True)
-class Photo:
+class PhotoAddress:
     """A photo by its address, and what shows that it has changed: size and time, or the store's own mark."""
 
     address: str
@@ -27,7 +27,7 @@ class Photo:
         return tuple(part for part in self.address.split("/")[:-1] if part.count("=") == 1 and part[0] != "=")
 
 
-def listed(sources: Sequence[str]) -> list[Photo]:
+def listed(sources: Sequence[str]) -> list[PhotoAddress]:
     """All photos of some files, folders, lists (.txt) and addresses of fsspec, each once, by address.
 
     Raises PhotoError for a source that is not there or holds no photos.
@@ -36,7 +36,7 @@ def listed(sources: Sequence[str]) -> list[Photo]:
     return [found[address] for address in sorted(found)]
 
 
-def _listed(source: str) -> Iterator[Photo]:
+def _listed(source: str) -> Iterator[PhotoAddress]:
     if "://" in source:
         yield from _remote(source)
         return
@@ -51,7 +51,7 @@ def _listed(source: str) -> Iterator[Photo]:
         raise PhotoError(f"{source}: no such file or folder; check the path")
 
 
-def _folder(folder: Path) -> Iterator[Photo]:
+def _folder(folder: Path) -> Iterator[PhotoAddress]:
     count = 0
     for path in folder.rglob("*"):
         if path.suffix.lower() in SUFFIXES and path.is_file():
@@ -61,12 +61,12 @@ def _folder(folder: Path) -> Iterator[Photo]:
         raise PhotoError(f"{folder}: holds no photos ({', '.join(SUFFIXES)}); give the folder that holds them")
 
 
-def _local(path: Path) -> Photo:
+def _local(path: Path) -> PhotoAddress:
     about = path.stat()
-    return Photo(str(path.absolute()), f"{about.st_size}-{about.st_mtime_ns}")
+    return PhotoAddress(str(path.absolute()), f"{about.st_size}-{about.st_mtime_ns}")
 
 
-def _list(path: Path) -> Iterator[Photo]:
+def _list(path: Path) -> Iterator[PhotoAddress]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -78,7 +78,7 @@ def _list(path: Path) -> Iterator[Photo]:
         yield from _listed(one if "://" in one else str(path.parent / one))
 
 
-def _remote(address: str) -> Iterator[Photo]:
+def _remote(address: str) -> Iterator[PhotoAddress]:
     fs, base = opened(address)
     try:
         about = fs.info(base)
@@ -92,7 +92,7 @@ def _remote(address: str) -> Iterator[Photo]:
         mark = next(
             (str(about[key]) for key in ("ETag", "etag", "LastModified", "mtime", "created") if key in about), ""
         )
-        yield Photo(str(fs.unstrip_protocol(name)), f"{about.get('size') or 0}-{mark}")
+        yield PhotoAddress(str(fs.unstrip_protocol(name)), f"{about.get('size') or 0}-{mark}")
 
 
 def read(address: str) -> bytes:

@@ -31,7 +31,7 @@ LINE = 0.15
 #: A price takes at least this share of a label's height.
 TALL = 0.18
 #: x, y, w, h of what is printed, in pixels.
-Printed = tuple[int, int, int, int]
+InkBox = tuple[int, int, int, int]
 _PLAIN = re.compile(r"\d{1,5}[.,]\d{2}")
 _DIGITS = re.compile(r"\d{3,6}", re.ASCII)
 _WHOLE = re.compile(r"\d{1,5}(?:[.,]-|:-)")
@@ -102,14 +102,14 @@ def price_of(found: Sequence[Word], flat: np.ndarray) -> float | None:
     return float(f"{whole}.{end}") if told else None
 
 
-def _around(word: Word, flat: np.ndarray) -> Printed:
+def _around(word: Word, flat: np.ndarray) -> InkBox:
     """Where a number and a small one behind it are: x, y, w, h."""
     x, y, w, h = word.box
     left, top = max(x - h // 6, 0), max(y - h // 4, 0)
     return left, top, min(x + w + h, flat.shape[1]) - left, min(y + h + h // 6, flat.shape[0]) - top
 
 
-def _figures(flat: np.ndarray, area: Printed) -> list[Printed]:
+def _figures(flat: np.ndarray, area: InkBox) -> list[InkBox]:
     """Boxes in the picture of what is dark in an area of it, is not cut by the area's sides and may be a figure."""
     x0, y0, w0, h0 = area
     grey = cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY)
@@ -128,7 +128,7 @@ def _figures(flat: np.ndarray, area: Printed) -> list[Printed]:
     return sorted(inside)
 
 
-def _parts(figures: Sequence[Printed]) -> tuple[list[Printed], list[Printed]] | None:
+def _parts(figures: Sequence[InkBox]) -> tuple[list[InkBox], list[InkBox]] | None:
     """The tall figures of a price and the two small ones behind them; None where it is not built like that."""
     if len(figures) < 2:
         return None
@@ -145,14 +145,14 @@ def _parts(figures: Sequence[Printed]) -> tuple[list[Printed], list[Printed]] | 
     return (tall, behind) if close and _level(tall) and _level(behind) else None
 
 
-def _level(figures: Sequence[Printed]) -> bool:
+def _level(figures: Sequence[InkBox]) -> bool:
     """Whether figures stand in a line and are of one height."""
     most = max(h for *_, h in figures)
     steps = [abs(one[1] - two[1]) for one, two in pairwise(figures)]
     return min(h for *_, h in figures) >= EVEN * most and max(steps, default=0) <= 0.3 * most
 
 
-def _number(flat: np.ndarray, figures: Sequence[Printed]) -> str:
+def _number(flat: np.ndarray, figures: Sequence[InkBox]) -> str:
     """The digits that figures are, read by themselves; empty where that is not certain."""
     x0, y0 = min(x for x, *_ in figures), min(y for _, y, *_ in figures)
     x1, y1 = max(x + w for x, _, w, _ in figures), max(y + h for _, y, _, h in figures)

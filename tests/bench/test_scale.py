@@ -12,8 +12,8 @@ pytest.importorskip("simpy", reason="SimPy is not installed: pip install retail-
 from retail_seg.bench.scale import indexes
 from retail_seg.bench.scale.charts import draw_growth
 from retail_seg.bench.scale.day import Chain, simulate
-from retail_seg.bench.scale.indexes import FLAT, HNSW, PQ, SQ8, Made, Reading, expected, jittered, read_indexes
-from retail_seg.bench.scale.paper import Measured, document, section, slope, workers_for
+from retail_seg.bench.scale.indexes import FLAT, HNSW, PQ, SQ8, IndexReading, Made, expected, jittered, read_indexes
+from retail_seg.bench.scale.paper import RunFigures, document, section, slope, workers_for
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_jitter_keeps_the_length_and_the_neighbourhood(real: np.ndarray) -> None
 def test_indexes_are_read_at_each_size(real: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexes, "KINDS", {FLAT: 10_000, HNSW: 3000, PQ: 10_000})
     monkeypatch.setattr(indexes, "_PORTION", 1500)
-    told: list[Reading] = []
+    told: list[IndexReading] = []
     found = read_indexes(real, [2500, 4000], told.append)
     assert told == found and [(one.kind, one.references) for one in found] == [
         (FLAT, 2500), (HNSW, 2500), (PQ, 2500), (FLAT, 4000), (PQ, 4000)
@@ -57,12 +57,12 @@ def test_a_day_loses_no_photo_and_more_workers_shorten_it() -> None:
 
 def test_the_document_says_what_was_measured(tmp_path: Path) -> None:
     readings = [
-        Reading(FLAT, 100_000, 1.0, 200.0, 1.0, 0.03), Reading(FLAT, 1_000_000, 1.0, 2000.0, 9.0, 0.3),
-        Reading(HNSW, 100_000, 0.99, 230.0, 60.0, 0.005),
+        IndexReading(FLAT, 100_000, 1.0, 200.0, 1.0, 0.03), IndexReading(FLAT, 1_000_000, 1.0, 2000.0, 9.0, 0.3),
+        IndexReading(HNSW, 100_000, 0.99, 230.0, 60.0, 0.005),
     ]  # fmt: skip
     stages = {"decode": 0.1, "segment": 0.5, "embed and match": 0.4}
     days = {workers: simulate(Chain(2000, 1.0, workers, scale=10)) for workers in workers_for(1.0)[:2]}
-    found = Measured(stages, 50.0, 2e6, 3e4, 8e3, readings, days, 0.04, 512)
+    found = RunFigures(stages, 50.0, 2e6, 3e4, 8e3, readings, days, 0.04, 512)
     text = document(found)
     assert slope(found, FLAT) == pytest.approx(1.0) and slope(found, HNSW) is None
     assert "278 hours of a core, 11 at 0.04" in " ".join(text.split())

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from retail_seg.errors import PhotoError, StoreError
-from retail_seg.fleet.scanning import PhotoWorker, Scan
-from retail_seg.fleet.sources import Photo
+from retail_seg.fleet.scanning import PhotoLine, PhotoWorker
+from retail_seg.fleet.sources import PhotoAddress
 
 #: The status with which a task ends its process.
 STATUS = 9
@@ -49,7 +49,7 @@ class Words:
 class DeadlyPhotos(PhotoWorker):
     """Scans, but `killer.jpg` ends the process."""
 
-    def work(self, photo: Photo) -> Scan:
+    def work(self, photo: PhotoAddress) -> PhotoLine:
         if photo.address.endswith("killer.jpg"):
             os._exit(STATUS)
         return super().work(photo)

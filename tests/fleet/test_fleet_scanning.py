@@ -19,7 +19,7 @@ from ray_workers import DeadlyPhotos
 from retail_seg.errors import FleetError
 from retail_seg.fleet import columns
 from retail_seg.fleet.results import failures
-from retail_seg.fleet.scanning import Asked, Told, scan_photos
+from retail_seg.fleet.scanning import RunProgress, ScanOrder, scan_photos
 from retail_seg.fleet.sources import listed
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import encode_picture
@@ -70,12 +70,12 @@ def test_a_node_and_a_worker_die_and_every_photo_is_written_once(
 ) -> None:
     killed: list[int] = []
 
-    def kill_a_node(told: Told) -> None:
+    def kill_a_node(told: RunProgress) -> None:
         if told.done >= PHOTOS // 4 and not killed:
             cluster.remove_node(cluster.added.pop(), allow_graceful=False)
             killed.append(told.done)
 
-    asked, out = Asked(small, disc_model), tmp_path / "out"
+    asked, out = ScanOrder(small, disc_model), tmp_path / "out"
     told = scan_photos(asked, listed([str(photos)]), out, workers=3, on_told=kill_a_node, worker=DeadlyPhotos)
     assert killed and (told.done, told.known, told.failed) == (PHOTOS, 1, 2)
     found = lines(out)
@@ -93,8 +93,8 @@ def test_a_node_and_a_worker_die_and_every_photo_is_written_once(
 
 def test_the_lines_are_those_of_scan(cluster: Any, photos: Path, small: Path, disc_model: Path, tmp_path: Path) -> None:
     some = listed([str(photos / "shop=1")])[:3]
-    scan_photos(Asked(small, disc_model), some, tmp_path / "out", workers=2)
-    scan_photos(Asked(small, disc_model), some, tmp_path / "text", workers=2, form="jsonl")
+    scan_photos(ScanOrder(small, disc_model), some, tmp_path / "out", workers=2)
+    scan_photos(ScanOrder(small, disc_model), some, tmp_path / "text", workers=2, form="jsonl")
     (text,) = (tmp_path / "text" / "shop=1" / "day=2026-11-26").glob("part-*.jsonl")
     written = {line["image"]: line for line in map(json.loads, text.read_text().splitlines())}
     columned = {line["image"]: line for line in lines(tmp_path / "out")}
@@ -112,7 +112,7 @@ def test_the_roll_up_reads_what_a_run_wrote(
     pytest.importorskip("duckdb")
     from retail_seg.chain.rollup import weeks
 
-    scan_photos(Asked(small, disc_model), listed([str(photos / "shop=2")]), tmp_path / "out", workers=2)
+    scan_photos(ScanOrder(small, disc_model), listed([str(photos / "shop=2")]), tmp_path / "out", workers=2)
     (row,) = weeks(tmp_path / "out")
     assert (row["shop"], row["photos"]) == ("2", PHOTOS // 3) and row["facings"] > 0
 
@@ -120,15 +120,15 @@ def test_the_roll_up_reads_what_a_run_wrote(
 def test_a_run_that_was_broken_off_goes_on(
     cluster: Any, photos: Path, small: Path, disc_model: Path, tmp_path: Path
 ) -> None:
-    def break_off(told: Told) -> None:
+    def break_off(told: RunProgress) -> None:
         if told.done == 3:
             raise KeyboardInterrupt
 
     some, out = listed([str(photos / "shop=1")]), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        scan_photos(Asked(small, disc_model), some, out, workers=2, on_told=break_off)
+        scan_photos(ScanOrder(small, disc_model), some, out, workers=2, on_told=break_off)
     assert len(lines(out)) == 3
-    told = scan_photos(Asked(small, disc_model), some, out, workers=2)
+    told = scan_photos(ScanOrder(small, disc_model), some, out, workers=2)
     assert (told.before, told.done) == (3, len(some) - 3) and len(lines(out)) == len(some)
 
 
@@ -140,4 +140,4 @@ def test_a_worker_with_another_store_is_refused(
     own = scanning.made_by
     monkeypatch.setattr(scanning, "made_by", lambda matcher: {**own(matcher), "embedder": "vgg16:0"})
     with pytest.raises(FleetError, match=r"another embedder there .*follow"):
-        scan_photos(Asked(small, disc_model), listed([str(photos / "shop=1")]), tmp_path / "out", workers=1)
+        scan_photos(ScanOrder(small, disc_model), listed([str(photos / "shop=1")]), tmp_path / "out", workers=1)

@@ -16,7 +16,7 @@ from ray_workers import Words
 
 from retail_seg.errors import FleetError
 from retail_seg.fleet.cluster import entered
-from retail_seg.fleet.pool import Answered, Care, GivenUp, Pool
+from retail_seg.fleet.pool import Care, GivenUp, Pool, TaskDone
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def worked(ray: Any, plan: object, words: list[str], **care: Any) -> tuple[list[
     with Pool[str](ray, Words, str(plan), 2, care=Care(**care)) as pool:
         found = list(pool.run(words))
     assert Counter(one.task for one in found) == Counter(words)
-    answers = sorted(one.value for one in found if isinstance(one, Answered))
+    answers = sorted(one.value for one in found if isinstance(one, TaskDone))
     return answers, {one.task: one.reason for one in found if isinstance(one, GivenUp)}
 
 

@@ -12,14 +12,14 @@ import pytest
 from retail_seg.errors import FleetError, PhotoError
 from retail_seg.fleet import results as module
 from retail_seg.fleet.results import Digests, Results, failures
-from retail_seg.fleet.sources import Photo, listed, read
+from retail_seg.fleet.sources import PhotoAddress, listed, read
 from retail_seg.report import Report
 
 VERSIONS: dict[str, str | int] = {"version": "1", "segmenter": "s:1", "embedder": "e:1", "revision": 3}
 
 
-def photo(number: int, shop: str = "1") -> Photo:
-    return Photo(f"/photos/shop={shop}/day=2026-11-26/{number}.jpg", f"10-{number}")
+def photo(number: int, shop: str = "1") -> PhotoAddress:
+    return PhotoAddress(f"/photos/shop={shop}/day=2026-11-26/{number}.jpg", f"10-{number}")
 
 
 def digest(number: int) -> str:
@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_keeps_whole_parts_and_the_next_one_knows_them(
         assert len(kept.done) == 4 and digest(3) in kept.done and digest(4) not in kept.done
         assert not kept.add(photo(77), line(77), digest(3)), "the same photo at another address"
         assert kept.add(photo(4), line(4), digest(4)) and not kept.add(photo(5), line(5), digest(4))
-        assert not kept.is_known(Photo(photo(0).address, "11-0")), "a photo that has changed"
+        assert not kept.is_known(PhotoAddress(photo(0).address, "11-0")), "a photo that has changed"
     assert failures(tmp_path) == [(photo(8).address, "10-8", "is no photo")]
     parts = list((tmp_path / "shop=1" / "day=2026-11-26").glob("part-*"))
     assert len(parts) == 3 and not list(tmp_path.rglob(".part*"))

@@ -6,20 +6,22 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from retail_seg.bench.scale.indexes import Reading
+from retail_seg.bench.scale.indexes import IndexReading
 from retail_seg.evaluation.charts import Axis, Series, draw_chart
 
 #: What the pictures beside the document are called.
 TIME, MEMORY = "scale-time.png", "scale-memory.png"
 
 
-def draw_growth(folder: Path, readings: Sequence[Reading]) -> None:
+def draw_growth(folder: Path, readings: Sequence[IndexReading]) -> None:
     """Write both pictures, a line for each kind of index."""
     _draw(folder / TIME, "A photo of 40 facings", "ms", readings, lambda one: 1000 * one.photo)
     _draw(folder / MEMORY, "Memory of the index", "MB", readings, lambda one: one.megabytes)
 
 
-def _draw(path: Path, title: str, unit: str, readings: Sequence[Reading], value: Callable[[Reading], float]) -> None:
+def _draw(
+    path: Path, title: str, unit: str, readings: Sequence[IndexReading], value: Callable[[IndexReading], float]
+) -> None:
     kinds = dict.fromkeys(one.kind for one in readings)
     series = [
         Series(kind, [(math.log10(one.references), math.log10(value(one))) for one in readings if one.kind == kind])

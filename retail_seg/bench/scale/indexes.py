@@ -59,7 +59,7 @@ def jittered(real: np.ndarray, count: int, length: float, seed: int) -> np.ndarr
 
 
 @dataclass(frozen=True)
-class Reading:
+class IndexReading:
     """One kind of index at one size: recall of the ten nearest, MB, seconds to build and for a photo of 40 facings."""
 
     kind: str
@@ -70,7 +70,7 @@ class Reading:
     photo: float
 
 
-def read_indexes(real: np.ndarray, counts: list[int], told: Callable[[Reading], None]) -> list[Reading]:
+def read_indexes(real: np.ndarray, counts: list[int], told: Callable[[IndexReading], None]) -> list[IndexReading]:
     """Each kind at each size that it is built at here; exact neighbours are found portion by portion."""
     found = []
     for count in counts:
@@ -96,7 +96,7 @@ def _exact(made: Made) -> np.ndarray:
     return best[1]
 
 
-def _reading(kind: str, made: Made, queries: np.ndarray, exact: np.ndarray) -> Reading:
+def _reading(kind: str, made: Made, queries: np.ndarray, exact: np.ndarray) -> IndexReading:
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         search, size = _milvus(made, Path(folder)) if kind == MILVUS else _faiss(kind, made)
@@ -108,7 +108,7 @@ def _reading(kind: str, made: Made, queries: np.ndarray, exact: np.ndarray) -> R
         size = size or sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     ids = np.concatenate(found)
     recall = float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids, exact, strict=True)])) / NEIGHBOURS
-    return Reading(kind, made.count, recall, size / 2**20, build, photo)
+    return IndexReading(kind, made.count, recall, size / 2**20, build, photo)
 
 
 def _faiss(kind: str, made: Made) -> tuple[Callable[[np.ndarray], np.ndarray], int]:

@@ -11,7 +11,7 @@ from retail_seg.bench.benchmark.measure import Reading as Row
 from retail_seg.bench.benchmark.measure import Section, machine, machine_line
 from retail_seg.bench.scale.charts import MEMORY, TIME
 from retail_seg.bench.scale.day import HOURS, Chain, Day
-from retail_seg.bench.scale.indexes import FLAT, HNSW, PQ, SQ8, Reading, expected
+from retail_seg.bench.scale.indexes import FLAT, HNSW, PQ, SQ8, IndexReading, expected
 
 #: A day of the chain that this is about, and references that catalogues may grow to.
 SHOPS, PHOTOS, FACINGS = 10_000, 50, 100
@@ -25,7 +25,7 @@ _SIMULATED = 25
 
 
 @dataclass(frozen=True)
-class Measured:
+class RunFigures:
     """What one run measured: seconds a photo and stage on one core, bytes, indexes, simulated days by workers."""
 
     stages: Mapping[str, float]
@@ -33,7 +33,7 @@ class Measured:
     photo_bytes: float
     line_bytes: float
     part_bytes: float
-    indexes: Sequence[Reading]
+    indexes: Sequence[IndexReading]
     days: Mapping[int, Day]
     price: float
     dim: int
@@ -66,7 +66,7 @@ def chain_of(seconds: float, workers: int) -> Chain:
     return Chain(SHOPS * PHOTOS, seconds, workers, scale=max(workers // _SIMULATED, 1))
 
 
-def section(found: Measured) -> Section:
+def section(found: RunFigures) -> Section:
     """The figures as a table for people and numbers for the JSON line."""
     rows = [Row(f"seconds a photo: {name}", f"{taken:.3f}") for name, taken in found.stages.items()]
     rows += [Row(f"{one.kind}, {one.references:,}", f"{one.photo * 1000:.0f} ms") for one in found.indexes]
@@ -78,13 +78,13 @@ def section(found: Measured) -> Section:
     return Section("A chain on paper", rows, (), data)
 
 
-def document(found: Measured) -> str:
+def document(found: RunFigures) -> str:
     """The Markdown of docs/scale.md."""
     parts = [_head(found), _cost(found), _day(found), _bytes(found), _indexes(found), _breaks(found)]
     return "\n\n".join(parts) + "\n"
 
 
-def _head(found: Measured) -> str:
+def _head(found: RunFigures) -> str:
     return (
         "# A chain on paper\n\n"
         f"Written by `retail-seg benchmark scale`. The chain: {SHOPS:,} shops, {PHOTOS} photos a day each, "
@@ -93,7 +93,7 @@ def _head(found: Measured) -> str:
     )
 
 
-def _cost(found: Measured) -> str:
+def _cost(found: RunFigures) -> str:
     hours = found.seconds * 1e6 / 3600
     rows = [f"| {name} | {taken:.3f} | {taken / found.seconds:.0%} |" for name, taken in found.stages.items()]
     table = "\n".join(["| stage | s a photo | share |", "| --- | --- | --- |", *rows])
@@ -105,7 +105,7 @@ def _cost(found: Measured) -> str:
     )
 
 
-def _day(found: Measured) -> str:
+def _day(found: RunFigures) -> str:
     rows = [
         f"| {n:,} | {day.median:.1f} | {day.p99:,.0f} | {day.longest:,.0f} | {day.queue:,} | {day.last:.1f} "
         f"| {day.again:,} | {day.busy:.0%} |"
@@ -124,7 +124,7 @@ def _day(found: Measured) -> str:
     )
 
 
-def _bytes(found: Measured) -> str:
+def _bytes(found: RunFigures) -> str:
     photos = SHOPS * PHOTOS
     day, lines = photos * found.photo_bytes / 1e9, photos * found.part_bytes / 1e9
     peak = HOURS.max() / HOURS.sum() * photos * found.photo_bytes * 8 / 3600 / 1e9
@@ -141,7 +141,7 @@ def _bytes(found: Measured) -> str:
     )
 
 
-def _indexes(found: Measured) -> str:
+def _indexes(found: RunFigures) -> str:
     rows = [
         f"| {one.kind} | {one.references:,} | {one.recall:.3f} | {one.megabytes:,.0f} | {one.build:,.1f} "
         f"| {one.photo * 1000:,.1f} |"
@@ -169,7 +169,7 @@ def _indexes(found: Measured) -> str:
     )
 
 
-def slope(found: Measured, kind: str) -> float | None:
+def slope(found: RunFigures, kind: str) -> float | None:
     """By which power of the references the time of a photo grows, where it was measured at two sizes."""
     points = [(one.references, one.photo) for one in found.indexes if one.kind == kind]
     if len(points) < 2:
@@ -178,13 +178,13 @@ def slope(found: Measured, kind: str) -> float | None:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def _slopes(found: Measured) -> list[str]:
+def _slopes(found: RunFigures) -> list[str]:
     kinds = dict.fromkeys(one.kind for one in found.indexes)
     known = {kind: value for kind in kinds if (value := slope(found, kind)) is not None}
     return [f"- {kind}: time grows as references to the power of {value:.2f}." for kind, value in known.items()]
 
 
-def _guessed(found: Measured, kind: str, size: int) -> str:
+def _guessed(found: RunFigures, kind: str, size: int) -> str:
     """Time at a size that was not measured, along the slope of those that were."""
     last = max((one for one in found.indexes if one.kind == kind), key=lambda one: one.references, default=None)
     power = slope(found, kind)
@@ -193,7 +193,7 @@ def _guessed(found: Measured, kind: str, size: int) -> str:
     return f"{1000 * last.photo * (size / last.references) ** power:,.0f} (along the slope)"
 
 
-def _breaks(found: Measured) -> str:
+def _breaks(found: RunFigures) -> str:
     room = MACHINE_MB / 2
     ends = {kind: room / expected(kind, 1_000_000, found.dim) for kind in (FLAT, HNSW, SQ8, PQ)}
     rows = [
@@ -213,7 +213,7 @@ def _breaks(found: Measured) -> str:
     return "## Where each part breaks\n\n" + "\n".join(rows)
 
 
-def _flat_ends(found: Measured) -> float:
+def _flat_ends(found: RunFigures) -> float:
     flat = max((one for one in found.indexes if one.kind == FLAT), key=lambda one: one.references)
     return flat.references * found.seconds / flat.photo * 40 / FACINGS
 

@@ -13,7 +13,7 @@ from retail_seg.bench.benchmark.many import stage_floors
 from retail_seg.bench.benchmark.synthetic import DESIGNS, made_photo, real_references, store_in
 from retail_seg.bench.scale.day import simulate
 from retail_seg.bench.scale.indexes import read_indexes
-from retail_seg.bench.scale.paper import Measured, chain_of, full_seconds, workers_for
+from retail_seg.bench.scale.paper import RunFigures, chain_of, full_seconds, workers_for
 from retail_seg.errors import LabelledCropsError
 from retail_seg.fleet import columns
 from retail_seg.matcher import Matcher
@@ -32,7 +32,7 @@ def benchmark_scale(
     vectors: Path | None = None,
     price: float = 0.04,
     tell: Callable[[str], None] = lambda line: None,
-) -> Measured:
+) -> RunFigures:
     """Measure what the document is computed from, in one thread.
 
     `vectors` is a file of `retail-seg embed`, the real vectors that references are made of; rendered packs' without it.
@@ -60,7 +60,7 @@ def benchmark_scale(
     facings = float(np.mean([len(report.instances) for report in reports]))
     seconds = full_seconds(stages, facings)
     days = {workers: simulate(chain_of(seconds, workers)) for workers in workers_for(seconds)}
-    return Measured(
+    return RunFigures(
         stages,
         facings,
         float(np.mean([path.stat().st_size for path in paths])),
