@@ -4,6 +4,7 @@ import streamlit as st
 
 from retail_seg.people.roles import acting_as
 from retail_seg.web import (
+    centre,
     from_shelves,
     health,
     imports,
@@ -28,6 +29,7 @@ PAGES = (
     (from_shelves, "from-shelves", "From shelves", "category"),
     (imports, "import", "Import", "upload_file"),
     (health, "health", "Health", "monitor_heart"),
+    (centre, "chain", "Chain", "hub"),
     (teach, "teach", "Teach", "school"),
     (settings, "settings", "Settings", "settings"),
 )

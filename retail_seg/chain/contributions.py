@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from catalogue import Product, contributions, following
@@ -79,17 +79,31 @@ def contribute(catalogue: Catalogue, address: str = "", *, shop: str = "") -> in
     return len(packed)
 
 
-def open_contributions(catalogue: Catalogue, address: str, *, left: bool = False) -> Iterator[Contribution | str]:
-    """What waits at an address for a decision (with `left`: what was left); a sentence for what is damaged."""
-    remote, known = Remote(address), contributions.decided(catalogue)
-    for name, size in sorted(remote.contributions().items()):
-        if known.get(name) is not (False if left else None):
-            continue
+def count_open(catalogue: Catalogue, address: str, *, left: bool = False) -> int:
+    """How many contributions wait at an address for a decision (with `left`: were left)."""
+    return len(_open(catalogue, Remote(address), left))
+
+
+def open_contributions(
+    catalogue: Catalogue, address: str, *, left: bool = False, start: int = 0, most: int | None = None
+) -> Iterator[Contribution | str]:
+    """What waits at an address for a decision (with `left`: what was left); a sentence for what is damaged.
+
+    With `most` only so many, from the one at `start` on; the others are not read.
+    """
+    remote = Remote(address)
+    for name, size in islice(_open(catalogue, remote, left), start, None if most is None else start + most):
         data = remote.contribution(name, LARGEST) if size <= LARGEST else None
         found = None if data is None or chunk_of(data).name != name else _read(catalogue, name, data)
         yield (
             found or f"{address}: contribution {name[:12]} is damaged, too large or of another form; it was passed over"
         )
+
+
+def _open(catalogue: Catalogue, remote: Remote, left: bool) -> list[tuple[str, int]]:
+    """Name and bytes of what waits, by name."""
+    known, wanted = contributions.decided(catalogue), False if left else None
+    return [(name, size) for name, size in sorted(remote.contributions().items()) if known.get(name) is wanted]
 
 
 def find(catalogue: Catalogue, address: str, name: str) -> Contribution:

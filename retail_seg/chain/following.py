@@ -16,7 +16,7 @@ from pathlib import Path
 from catalogue import following
 from catalogue.database import now
 from catalogue.following import Arrivals
-from retail_seg.chain.keys import PublicKey
+from retail_seg.chain.keys import Keys, PublicKey
 from retail_seg.chain.packing import Chunk
 from retail_seg.chain.remote import Remote
 from retail_seg.chain.snapshot import Head, Snapshot, read_head
@@ -69,7 +69,7 @@ def follow(
     `on_chunk` hears how many bytes of how many were fetched.
     """
     by = sign("manager", by)
-    with _alone(store):
+    with alone(store):
         stood = _stood(store)
         remote, trusted = _whom(store, stood, address, key)
         head, signer = _heard(remote, trusted, stood)
@@ -93,7 +93,7 @@ def go_back(store: Path, *, by: str = "") -> Step:
     Needs no line: what it takes lies in the store. Raises ChainError where there is none; only a manager may.
     """
     by = sign("manager", by)
-    with _alone(store):
+    with alone(store):
         stood = _stood(store)
         if stood is None or not stood.previous:
             raise ChainError(f"{store}: stands on no snapshot that has one before it; there is nothing to go back to")
@@ -106,6 +106,7 @@ def go_back(store: Path, *, by: str = "") -> Step:
         head = Head(number, chunk, snapshot.made)
         stands = _to_stand(stood.source, PublicKey.read(stood.key), head, snapshot, None)
         stands = replace(stands, heard=stood.heard, highest=stood.highest, held=stood.highest)
+        stands = replace(stands, keys=stood.keys, retired=stood.retired)
         taken = switch.take(snapshot, stands, by)
         return Step(stands, True, fetched=fetched, taken=taken)
 
@@ -113,7 +114,7 @@ def go_back(store: Path, *, by: str = "") -> Step:
 def stop(store: Path, *, by: str = "") -> None:
     """Follow nobody any more: the store keeps what it has, the centre's segmenter as its own; only a manager may."""
     by = sign("manager", by)
-    with _alone(store):
+    with alone(store):
         with open_catalogue(store) as catalogue:
             stood = followed_by(catalogue)
             if stood is None:
@@ -125,7 +126,8 @@ def stop(store: Path, *, by: str = "") -> None:
 
 
 @contextmanager
-def _alone(store: Path) -> Iterator[None]:
+def alone(store: Path) -> Iterator[None]:
+    """While nobody else brings the store to a snapshot or changes whom it trusts; raises ChainError."""
     held = False
     try:
         with locked(store / CHAIN / "locks" / "follow", wait=False):
@@ -155,22 +157,23 @@ def _stood(store: Path) -> Followed | None:
         return stood
 
 
-def _whom(store: Path, stood: Followed | None, address: str, key: PublicKey | None) -> tuple[Remote, PublicKey | None]:
-    """Where to ask, and which key to trust."""
+def _whom(store: Path, stood: Followed | None, address: str, key: PublicKey | None) -> tuple[Remote, Keys | None]:
+    """Where to ask, and which keys to trust."""
     if stood is None:
         if not address:
             raise ChainError(f"{store}: follows nobody yet; give the address of a centre's snapshots")
-        return Remote(address), key
-    trusted = PublicKey.read(stood.key)
-    if key is not None and key != trusted:
+        return Remote(address), None if key is None else Keys((str(key),))
+    trusted = Keys(stood.trusted, stood.retired)
+    if key is not None and str(key) not in trusted.trusted:
+        fingerprint = PublicKey.read(stood.key).fingerprint
         raise ChainError(
-            f"{store}: follows the centre with key {trusted.fingerprint}, not {key.fingerprint}; follow another one "
+            f"{store}: follows the centre with key {fingerprint}, not {key.fingerprint}; follow another one "
             "with another store"
         )
     return Remote(address or stood.source), trusted
 
 
-def _heard(remote: Remote, trusted: PublicKey | None, stood: Followed | None) -> tuple[Head, PublicKey]:
+def _heard(remote: Remote, trusted: Keys | None, stood: Followed | None) -> tuple[Head, PublicKey]:
     """The head of today, signed by whom we trust, and no older than what was heard before."""
     try:
         data = remote.head()
@@ -216,6 +219,7 @@ def _two_centres(remote: Remote, number: int) -> ChainError:
 
 def _to_stand(source: str, key: PublicKey, head: Head, snapshot: Snapshot, stood: Followed | None) -> Followed:
     """What the store follows once the snapshot is taken."""
+    keys = _told(head, stood)
     return Followed(
         source=source,
         key=str(key),
@@ -228,12 +232,21 @@ def _to_stand(source: str, key: PublicKey, head: Head, snapshot: Snapshot, stood
         heard=now(),
         highest=head.number,
         previous=(stood.number, stood.snapshot, stood.size) if stood else (),
+        keys=keys.trusted,
+        retired=keys.retired,
     )
+
+
+def _told(head: Head, stood: Followed | None) -> Keys:
+    """Whom the store trusts after it has heard a head that somebody signed whom it trusts."""
+    return (Keys() if stood is None else Keys(stood.trusted, stood.retired)).told(head.keys)
 
 
 def _nothing_new(store: Path, remote: Remote, head: Head, stood: Followed) -> Step:
     """Write down that the source was heard; the snapshot that a person went back from waits."""
+    keys = _told(head, stood)
     heard = replace(stood, source=remote.place, heard=now(), highest=head.number)
+    heard = replace(heard, keys=keys.trusted, retired=keys.retired)
     with open_catalogue(store) as catalogue:
         following.note(catalogue, heard.to_json())
     return Step(heard, False, waits=head.number if head.number != stood.number else 0)

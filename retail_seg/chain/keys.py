@@ -68,6 +68,20 @@ class PublicKey:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Public keys as lines: those that are trusted, and those that are no more."""
+
+    trusted: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+
+    def told(self, more: Keys) -> Keys:
+        """These after somebody who is trusted has told of more; what was retired once stays so."""
+        retired = tuple(dict.fromkeys((*self.retired, *more.retired)))
+        both = dict.fromkeys((*self.trusted, *more.trusted))
+        return Keys(tuple(key for key in both if key not in retired), retired)
+
+
+@dataclass(frozen=True)
 class SigningKey:
     """The private half, in memory while something is signed."""
 

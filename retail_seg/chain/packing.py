@@ -61,16 +61,26 @@ def unwrapped(stored: bytes, chunk: Chunk) -> bytes:
     """What `wrapped` was given, and what `chunk` names; raises ChainError. No more than its size is ever inflated."""
     if chunk.size > LARGEST:
         raise ChainError(f"chunk {chunk.name[:12]} has {chunk.size:,} bytes, more than this version takes")
+    return chunk.check(_inflated(stored, chunk.size))
+
+
+def unwrapped_as(stored: bytes, name: str) -> bytes:
+    """What `wrapped` was given, where only its name is known; raises ChainError. It holds at most LARGEST bytes."""
+    data = _inflated(stored, LARGEST)
+    return Chunk(name, len(data)).check(data)
+
+
+def _inflated(stored: bytes, most: int) -> bytes:
+    """The bytes behind the sign of how they are stored; more than `most`, or nothing, for what was not stored so."""
     kind, data = stored[:1], stored[1:]
-    if kind == _DEFLATED:
-        inflater = zlib.decompressobj()
-        try:
-            data = inflater.decompress(data, chunk.size + 1)
-        except zlib.error:
-            data = b""
-        if not inflater.eof or inflater.unused_data:  # cut off, or with something behind it
-            data = b""
-    return chunk.check(data)
+    if kind != _DEFLATED:
+        return data
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(data, most + 1)
+    except zlib.error:
+        return b""
+    return data if inflater.eof and not inflater.unused_data else b""  # cut off, or with something behind it
 
 
 def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:

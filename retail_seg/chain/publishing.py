@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalogue.database import now
 from catalogue.snapshot import Moment, at_one_moment
 from retail_seg import __version__
-from retail_seg.chain.keys import SigningKey
+from retail_seg.chain.keys import Keys, SigningKey
 from retail_seg.chain.packing import (
     PART,
     Chunk,
@@ -27,8 +27,9 @@ from retail_seg.chain.packing import (
 )
 from retail_seg.chain.remote import Remote
 from retail_seg.chain.snapshot import HISTORY, Head, ModelFile, Part, Snapshot, read_head
+from retail_seg.chain.sweeping import GRACE, Swept, sweep
 from retail_seg.errors import ChainError
-from retail_seg.people.roles import sign
+from retail_seg.people.roles import require, sign
 from retail_seg.store.active_model import NOT_MODEL, model_in_use
 from retail_seg.store.following import followed_by
 from retail_seg.store.gallery import LEARNED_FROM, RANKER, RANKER_ID
@@ -44,13 +45,18 @@ if TYPE_CHECKING:
 TRAVELS = (RANKER, RANKER_ID, LEARNED_FROM, PRECISION, LIKELY_FROM, STRANGERS, RATE)
 #: A publisher's own notes: what it has published, by address.
 _PUBLISHED = "published"
+#: Its keys, of which each head tells.
+_KEYS = "signing_keys"
 
 OnPart = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication came to: the snapshot's number and name, whether it is new, and what went over the line."""
+    """What a publication came to: the snapshot's number and name, whether it is new, and what went over the line.
+
+    swept   what was taken away afterwards, None where all snapshots are kept
+    """
 
     number: int
     name: str
@@ -58,6 +64,7 @@ class Published:
     chunks: int = 0
     sent: int = 0
     total: int = 0
+    swept: Swept | None = None
 
 
 def publish(
@@ -67,10 +74,14 @@ def publish(
     *,
     again: bool = False,
     take_over: bool = False,
+    keep: int | None = None,
+    grace: float = GRACE,
     by: str = "",
     on_part: OnPart = lambda parts: None,
 ) -> Published:
     """Publish a store at an address; what lies there already is not sent again, unless `again` says so.
+
+    With `keep`, what none of so many last snapshots needs is taken away, `grace` seconds after it was seen first.
 
     Raises ChainError where another centre publishes there: with another key, or, unless `take_over` says that this
     store goes on from there, with this one. Only a manager may (NotAllowed). `on_part` hears of parts that are done.
@@ -79,14 +90,17 @@ def publish(
     with open_catalogue(store) as catalogue, _alone(store):
         if followed_by(catalogue) is not None:
             raise ChainError(f"{store}: follows a centre itself; publish from the centre's store")
-        remote = Remote(address)
-        last = _last(remote, key, again)
+        remote, keys = Remote(address), _signing(catalogue, key)
+        last = _last(remote, keys, again)
         _ask_own(catalogue, remote, last, take_over)
         sending = _Sending(remote, last, again, on_part)
         snapshot = _laid_down(catalogue, store, sending, last, by)
-        if last and last.snapshot and not again and snapshot.content() == last.snapshot.content():
-            return Published(last.head.number, last.head.snapshot.name, False)
-        return _announced(catalogue, remote, key, snapshot, sending, last, by)
+        if last and last.says(snapshot, keys) and not again:
+            done = Published(last.head.number, last.head.snapshot.name, False)
+            snapshot = last.snapshot or snapshot
+        else:
+            done = _announced(catalogue, remote, key, keys, snapshot, sending, last, by)
+        return done if keep is None else replace(done, swept=sweep(remote, snapshot, done.name, keep, grace))
 
 
 @contextmanager
@@ -105,10 +119,29 @@ class Last:
     head: Head
     snapshot: Snapshot | None
 
+    def says(self, snapshot: Snapshot, keys: Keys) -> bool:
+        """Whether a new snapshot would say nothing else: neither what answers nor who signs."""
+        return self.snapshot is not None and self.snapshot.content() == snapshot.content() and self.head.keys == keys
 
-def _last(remote: Remote, key: SigningKey, again: bool) -> Last | None:
+
+def _signing(catalogue: Catalogue, key: SigningKey) -> Keys:
+    """The keys of which the next head tells; raises ChainError where shops would not take the one that signs."""
+    keys, line = own_keys(catalogue), str(key.public)
+    if line in keys.retired:
+        raise ChainError(
+            f"key {key.public.fingerprint} was retired, and shops refuse it; sign with a newer one (--key)"
+        )
+    if keys.trusted and line not in keys.trusted:
+        raise ChainError(
+            f"key {key.public.fingerprint} is another than this store has signed with, and shops were not told of it; "
+            "add it with `retail-seg key add` and publish once with the old one"
+        )
+    return keys.told(Keys((line,)))
+
+
+def _last(remote: Remote, keys: Keys, again: bool) -> Last | None:
     """What is published there, all of it checked; None where nothing is."""
-    head = _head(remote, key)
+    head = _head(remote, keys)
     if head is None:
         return None
     try:
@@ -119,9 +152,10 @@ def _last(remote: Remote, key: SigningKey, again: bool) -> Last | None:
         raise ChainError(f"{error}; publish with --again") from None
 
 
-def _head(remote: Remote, key: SigningKey) -> Head | None:
+def _head(remote: Remote, keys: Keys) -> Head | None:
+    """The head there; one that a retired key of this store has signed is believed until the next one is written."""
     data = remote.head()
-    return None if data is None else read_head(data, remote.address, key.public)[0]
+    return None if data is None else read_head(data, remote.address, Keys((*keys.trusted, *keys.retired)))[0]
 
 
 def _ask_own(catalogue: Catalogue, remote: Remote, last: Last | None, take_over: bool) -> None:
@@ -233,6 +267,7 @@ def _announced(
     catalogue: Catalogue,
     remote: Remote,
     key: SigningKey,
+    keys: Keys,
     snapshot: Snapshot,
     sending: _Sending,
     last: Last | None,
@@ -245,12 +280,31 @@ def _announced(
     listed = sending.send(snapshot.to_bytes())
     names = [listed.name, *([last.head.snapshot.name] if last else [])]
     _note(catalogue, remote.place, number, names)
-    if _head(remote, key) != (last and last.head):
+    if own_keys(catalogue) != keys:
+        state_own_keys(catalogue, keys)
+    if _head(remote, keys) != (last and last.head):
         raise ChainError(f"{remote.address}: another centre has published there just now; nothing was changed")
     with catalogue.logged(f"publish snapshot {number}", by=by):
-        remote.write_head(Head(number, listed, snapshot.made).signed(key))
+        remote.write_head(Head(number, listed, snapshot.made, keys).signed(key))
     total = sum(chunk.size for chunk in set(snapshot.chunks()))
     return Published(number, listed.name, True, sending.chunks, sending.sent, total)
+
+
+def own_keys(catalogue: Catalogue) -> Keys:
+    """The keys with which a centre signs or has signed."""
+    kept = json.loads(catalogue.get_setting(_KEYS) or "{}")
+    return Keys(tuple(kept.get("trusted", ())), tuple(kept.get("retired", ())))
+
+
+def state_own_keys(catalogue: Catalogue, keys: Keys) -> None:
+    """Say with which keys a centre signs; only a manager may."""
+    require("manager")
+    catalogue.set_setting(_KEYS, json.dumps(asdict(keys)))
+
+
+def published_at(catalogue: Catalogue) -> tuple[str, ...]:
+    """The addresses at which a store has published, the last one first."""
+    return tuple(reversed(_notes(catalogue)))
 
 
 def _notes(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
@@ -259,5 +313,6 @@ def _notes(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
 
 
 def _note(catalogue: Catalogue, place: str, number: int, names: list[str]) -> None:
-    notes = _notes(catalogue) | {place: {"number": number, "names": names}}
+    others = {other: noted for other, noted in _notes(catalogue).items() if other != place}
+    notes = others | {place: {"number": number, "names": names}}
     catalogue.set_setting(_PUBLISHED, json.dumps(notes))

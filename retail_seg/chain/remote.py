@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retail_seg.chain.packing import Chunk, unwrapped, wrapped
+from retail_seg.chain.packing import Chunk, unwrapped, unwrapped_as, wrapped
 from retail_seg.errors import ChainError, MissingExtraError
 from retail_seg.system.files import replace_file
 
@@ -72,6 +72,30 @@ class Remote:
     def stored(self) -> dict[str, int]:
         """Name and stored bytes of every chunk that lies there; raises ChainError."""
         return self._listed("chunks")
+
+    def named(self, name: str, stored: int) -> bytes:
+        """The bytes of a chunk of which only the name is known, and how many it has there; raises ChainError."""
+        data = self._read(f"chunks/{name[:2]}/{name}", stored)
+        if data is None:
+            raise ChainError(f"{self.address}: chunk {name[:12]} is missing there")
+        return unwrapped_as(data, name)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Take chunks away, some at once; one that is gone is no error. Raises ChainError."""
+        with ThreadPoolExecutor(_LANES) as pool:
+            for _ in pool.map(self._remove, names):
+                pass
+
+    def _remove(self, name: str) -> None:
+        self._asked(lambda: self._fs.rm_file(f"{self._base}/chunks/{name[:2]}/{name}"), missing=None)
+
+    def note(self, name: str, most: int) -> bytes | None:
+        """A file of the publisher's own, of at most so many bytes, None where there is none; raises ChainError."""
+        return self._read(name, most)
+
+    def write_note(self, name: str, data: bytes) -> None:
+        """Write a file of the publisher's own in one step; raises ChainError."""
+        self._write(name, data)
 
     def contributions(self) -> dict[str, int]:
         """Name and bytes of every contribution that shops have laid down; raises ChainError."""

@@ -6,12 +6,12 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
-from retail_seg.chain.keys import PublicKey, SigningKey
+from retail_seg.chain.keys import Keys, PublicKey, SigningKey
 from retail_seg.chain.packing import Chunk
 from retail_seg.errors import ChainError
 
@@ -114,26 +114,30 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Head:
-    """Which snapshot is today's; it grows by number, and never goes back."""
+    """Which snapshot is today's; it grows by number, and never goes back.
+
+    keys   with which the next ones may be signed, and those with which none will be any more
+    """
 
     number: int
     snapshot: Chunk
     made: str
+    keys: Keys = field(default_factory=Keys)
 
     def signed(self, key: SigningKey) -> bytes:
         """As it is published: the words that are signed, who signed them, and the signature."""
         payload = json.dumps(
             {"form": FORM, "number": self.number, "snapshot": self.snapshot.name, "size": self.snapshot.size}
-            | {"made": self.made}
+            | {"made": self.made, "keys": self.keys.trusted, "retired": self.keys.retired}
         )
         signature = base64.b64encode(key.sign(_PURPOSE, payload.encode())).decode()
         return json.dumps({"payload": payload, "key": str(key.public), "signature": signature}, indent=1).encode()
 
 
-def read_head(data: bytes, address: str, trusted: PublicKey | None) -> tuple[Head, PublicKey]:
+def read_head(data: bytes, address: str, trusted: Keys | None) -> tuple[Head, PublicKey]:
     """The head that was published at an address, and who signed it; raises ChainError.
 
-    It must be signed by the key that is trusted; by any, where none is yet.
+    It must be signed by a key that is trusted; by any, where none is yet.
     """
     try:
         outer = json.loads(data)
@@ -141,19 +145,30 @@ def read_head(data: bytes, address: str, trusted: PublicKey | None) -> tuple[Hea
         signature = base64.b64decode(outer["signature"], validate=True)
     except (ValueError, KeyError, TypeError, binascii.Error, ChainError):
         raise ChainError(f"{address}: its head is damaged; ask the centre to publish again") from None
-    if trusted is not None and key != trusted:
-        raise ChainError(
-            f"{address}: is signed by another centre (key {key.fingerprint}) than the one that is trusted here "
-            f"(key {trusted.fingerprint}); nothing was taken"
-        )
+    if trusted is not None and str(key) not in trusted.trusted:
+        raise _stranger(address, key, trusted)
     if not key.signed(_PURPOSE, payload, signature):
         raise ChainError(f"{address}: its head does not bear the signature of key {key.fingerprint}; nothing was taken")
     values = _values(payload)
     try:
         chunk = Chunk(_name(values["snapshot"]), int(values["size"]))
-        return Head(int(values["number"]), chunk, str(values["made"])), key
+        lines = (tuple(map(_line, map(str, values.get(name, ())))) for name in ("keys", "retired"))
+        return Head(int(values["number"]), chunk, str(values["made"]), Keys(*lines)), key
     except (KeyError, TypeError, ValueError):
         raise _strange() from None
+
+
+def _stranger(address: str, key: PublicKey, trusted: Keys) -> ChainError:
+    if str(key) in trusted.retired:
+        return ChainError(
+            f"{address}: is signed by key {key.fingerprint}, which the centre has retired: an old copy, or somebody "
+            "uses the old key; nothing was taken"
+        )
+    known = " or ".join(PublicKey.read(one).fingerprint for one in trusted.trusted)
+    return ChainError(
+        f"{address}: is signed by another centre (key {key.fingerprint}) than the one that is trusted here (key "
+        f"{known}); nothing was taken; if the centre has a new key, `retail-seg key add` trusts it"
+    )
 
 
 def _line(text: str) -> str:

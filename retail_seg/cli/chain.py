@@ -51,6 +51,49 @@ def show_key(file: Path | None) -> None:
     say(f"key {public.fingerprint}")
 
 
+@key.command("list")
+@store_option
+def list_keys(store: Path) -> None:
+    """Print the keys that the store trusts as a shop, or tells of as a centre, and those that were retired."""
+    from retail_seg.chain.rotation import keys_of
+
+    found = keys_of(store)
+    for what, lines in (("trusted", found.trusted), ("retired", found.retired)):
+        for line in lines:
+            click.echo(f"{line} {what}")
+
+
+@key.command("add")
+@click.argument("public")
+@store_option
+@by_option
+def add_key(public: str, store: Path, by: str) -> None:
+    """Trust one more key, PUBLIC or its file: shops hear of it with the next snapshot, which the old key signs.
+
+    In a shop it is trusted there at once: for one that was without a line while the centre had both.
+    """
+    from retail_seg.chain.keys import PublicKey
+    from retail_seg.chain.rotation import add_key as run
+
+    found = PublicKey.read(public)
+    run(store, found, by=by)
+    say(f"{store}: key {found.fingerprint} is one of its keys now")
+
+
+@key.command("retire")
+@click.argument("public")
+@store_option
+@by_option
+def retire_key(public: str, store: Path, by: str) -> None:
+    """Trust the key PUBLIC, or that of its file, no more: shops refuse it from the next snapshot on."""
+    from retail_seg.chain.keys import PublicKey
+    from retail_seg.chain.rotation import retire_key as run
+
+    found = PublicKey.read(public)
+    run(store, found, by=by)
+    say(f"{store}: key {found.fingerprint} is retired")
+
+
 @click.command()
 @click.argument("dest")
 @store_option
@@ -59,8 +102,19 @@ def show_key(file: Path | None) -> None:
 )
 @click.option("--again", is_flag=True, help="Send every chunk anew, after damage at DEST.")
 @click.option("--take-over", is_flag=True, help="Go on from what another store has published at DEST with this key.")
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Take away what none of the last N snapshots needs.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Time for shops to go on fetching what --keep is to take away.",
+)
 @by_option
-def publish(dest: str, store: Path, key_path: Path | None, again: bool, take_over: bool, by: str) -> None:
+def publish(
+    dest: str, store: Path, key_path: Path | None, again: bool, take_over: bool, keep: int | None, grace: float, by: str
+) -> None:
     """Publish the store at DEST, a folder or an address of S3, as a signed snapshot that shops follow.
 
     Products, references, what was learned from them, and the segmenter go; scans, users and the log stay. Only what
@@ -70,7 +124,7 @@ def publish(dest: str, store: Path, key_path: Path | None, again: bool, take_ove
     from retail_seg.chain.publishing import publish as run
 
     signing = read_key(key_path or _default_key(), _passphrase)
-    done = run(store, dest, signing, again=again, take_over=take_over, by=by)
+    done = run(store, dest, signing, again=again, take_over=take_over, keep=keep, grace=grace * 3600, by=by)
     if done.fresh:
         say(
             f"{dest}: snapshot {done.number} ({done.name[:12]}) by key {signing.public.fingerprint}; "
@@ -78,6 +132,11 @@ def publish(dest: str, store: Path, key_path: Path | None, again: bool, take_ove
         )
     else:
         say(f"{dest}: nothing is new since snapshot {done.number} ({done.name[:12]})")
+    if swept := done.swept:
+        say(
+            f"{dest}: {swept.removed} chunks ({_size(swept.freed)}) of old snapshots taken away, {swept.waiting} wait "
+            f"until they were not needed for {grace:g} hours"
+        )
 
 
 @click.command()

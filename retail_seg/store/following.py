@@ -28,6 +28,7 @@ class Followed:
     highest   the highest number that was ever heard: what is older is refused
     previous  number, name and size of the snapshot before, empty where there is none
     held      a number that was left with `follow --back`: only what is newer is taken of itself
+    keys      further public keys that are trusted; retired: those that are trusted no more
     """
 
     source: str
@@ -42,6 +43,13 @@ class Followed:
     highest: int
     previous: tuple[int, str, int] | tuple[()] = ()
     held: int = 0
+    keys: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """All public keys that are trusted, as lines."""
+        return tuple(key for key in dict.fromkeys((self.key, *self.keys)) if key not in self.retired)
 
     @property
     def label(self) -> str:
@@ -56,7 +64,8 @@ class Followed:
 def followed_by(catalogue: Catalogue) -> Followed | None:
     """What a store follows, None where it follows nobody."""
     kept = following.followed(catalogue)
-    return None if kept is None else Followed(**{**kept, "previous": tuple(kept["previous"])})
+    tuples = ("previous", "keys", "retired")
+    return None if kept is None else Followed(**{**kept, **{name: tuple(kept.get(name, ())) for name in tuples}})
 
 
 def followed_model(store: Path) -> Path | None:

@@ -55,7 +55,7 @@ def work(order: dict[str, Any]) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
     steps = Steps(order["at"])
     if order["what"] == "publish":
-        publishing.publish(Path(order["store"]), order["place"], read_key(Path(order["key"])))
+        publishing.publish(Path(order["store"]), order["place"], read_key(Path(order["key"])), **order.get("how", {}))
     elif order["what"] == "back":
         following.go_back(Path(order["store"]))
     else:

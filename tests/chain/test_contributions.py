@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from crash_workers import open_matcher
 
 from catalogue import Catalogue
-from retail_seg.chain import contributions
+from retail_seg.chain import centre, contributions
 from retail_seg.chain.contributions import Contribution, contribute, open_contributions
 from retail_seg.chain.following import follow
 from retail_seg.chain.packing import chunk_of, pack
@@ -141,6 +141,19 @@ def test_who_may(chain: Chain) -> None:
                 change()
     with Catalogue.open(chain.centre / CATALOGUE) as catalogue, pytest.raises(ChainError, match="follows nobody"):
         contribute(catalogue)
+
+
+def test_two_managers_decide_on_one(chain: Chain) -> None:
+    chain.send()
+    with open_matcher(chain.centre) as matcher:
+        assert centre.count_waiting(matcher, str(chain.place)) == 3
+        found = [centre.waiting(matcher, str(chain.place), start=at, most=1)[0] for at in range(3)]
+        one = by_sku(found)["p1"][0]
+        assert len(centre.pictures(one)) == 2 and centre.take(matcher, one) == []
+        for change in (centre.take, centre.leave):
+            with pytest.raises(ChainError, match="was taken by somebody else meanwhile"):
+                change(matcher, one)
+        assert centre.count_waiting(matcher, str(chain.place)) == 2
 
 
 def test_the_commands(chain: Chain, tmp_path: Path) -> None:

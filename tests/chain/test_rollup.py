@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from retail_seg.chain.rollup import products, weeks
+from retail_seg.chain.rollup import overview, products, shops, weeks
 from retail_seg.cli import cli
 from retail_seg.errors import ChainError
 from retail_seg.report import Identification, Match, Report, ReportLine
@@ -26,7 +26,7 @@ COLUMNS = {
 
 
 def facing(sku: str | None, certainty: Any) -> ReportLine:
-    match = () if certainty == "unknown" else (Match(sku or "", "", 0.9, 1, 0.9),)
+    match = (Match(sku, "", 0.9, 1, 0.9),) if sku else ()
     known = sku if certainty == "sure" else None
     what = Identification("known" if known else "unknown", known, "", 0.9, 0.1, match, certainty=certainty)
     return ReportLine(1, (0, 0, 5, 5), 25, (), 1.0, False, what)
@@ -109,3 +109,32 @@ def test_what_cannot_be_summed_up(reports: Path, tmp_path: Path) -> None:
     lay(reports, "12", "yesterday", report())
     with pytest.raises(ChainError, match="a report cannot be read"):
         weeks(reports)
+
+
+def test_an_overview_counts_what_a_shop_should_have_and_has_not(reports: Path) -> None:
+    lay(reports, "12", "2026-12-02", report(("cola", "sure"), (None, "unknown")))
+    found = overview(reports, shop="12")
+    assert (found.week, shops(reports)) == ("2026-11-30", ["007", "12"])
+    # in its first week cola and jam stood there on 2 of 3 days each, in its second cola on 1 of 2 and jam on none
+    figures = [(row["week"], row["days"], row["facings"], row["unknown"], row["availability"]) for row in found.weeks]
+    assert figures == [("2026-11-23", 3, 6, 1, pytest.approx(4 / 6)), ("2026-11-30", 2, 3, 2, pytest.approx(1 / 4))]
+    assert [tuple(row.values()) for row in found.products] == [("cola", 1, 1.0, 0.5, 1), ("jam", 0, 0.0, 0.0, 1)]
+
+
+def test_an_overview_of_all_shops_in_a_week_that_is_asked_for(reports: Path) -> None:
+    lay(reports, "007", "2026-11-24", report(("cola", "sure"), ("tea", "unknown")))
+    found = overview(reports, week="2026-11-23")
+    assert [(row["shop"], row["photos"], row["availability"]) for row in found.shops] == [
+        ("007", 2, 0.5), ("12", 4, pytest.approx(4 / 6)),
+    ]  # fmt: skip
+    assert [(row["sku"], row["facings"], row["shops"]) for row in found.products] == [("cola", 4, 2), ("jam", 2, 1)]
+    assert sum(row["share"] for row in found.products) == pytest.approx(1)
+    assert [tuple(row.values()) for row in found.strangers] == [("", 1, 1, 1), ("tea", 1, 1, 1)]
+    assert len(overview(reports, week="2026-11-23", most=1).products) == 1
+
+
+def test_an_overview_of_photos_of_nothing(tmp_path: Path) -> None:
+    lay(tmp_path, "1", "2026-11-23", report())
+    found = overview(tmp_path)
+    assert found.weeks[0]["availability"] is None and not found.products and not found.strangers
+    assert overview(tmp_path, shop="none").weeks == []

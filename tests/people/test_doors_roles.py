@@ -56,7 +56,9 @@ READS = {
     "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
     "following.followed_by", "following.followed_model", "switching.model_folder",
-    "contributions.find", "contributions.open_contributions",
+    "contributions.find", "contributions.open_contributions", "contributions.count_open", "publishing.published_at",
+    "publishing.own_keys", "rotation.keys_of", "following.alone",
+    "centre.centre_of", "centre.count_waiting", "centre.waiting",
     # products
     "browsing.is_empty", "browsing.find", "browsing.count", "browsing.count_references", "browsing.brands",
     "browsing.categories", "browsing.product", "browsing.existing", "browsing.entry", "browsing.picture",
