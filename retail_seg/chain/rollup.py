@@ -95,7 +95,7 @@ _STRANGERS = """SELECT coalesce(nearest, '') AS nearest, count(*) AS facings, co
 
 
 @dataclass(frozen=True)
-class Overview:
+class ChainFigures:
     """A chain, or one shop of it, as people look at it; rows as dicts, shares from 0 to 1 or None where nothing counts.
 
     weeks      by week (Monday's date), of the shop that was chosen or of all: shops, days, photos, facings, unknown,
@@ -113,7 +113,7 @@ class Overview:
     strangers: list[dict[str, Any]]
 
 
-def overview(folder: Path, *, shop: str = "", week: str = "", most: int = 200) -> Overview:
+def overview(folder: Path, *, shop: str = "", week: str = "", most: int = 200) -> ChainFigures:
     """The figures of all shops, or of one, in a week, the last that has reports without; at most so many rows a table.
 
     A product is available on a day with reports on which it was seen; a shop should have what it has shown in the week
@@ -125,9 +125,9 @@ def overview(folder: Path, *, shop: str = "", week: str = "", most: int = 200) -
         by_week = _fetched(connection, _GROUPED.format(by="week", where=where) + " ORDER BY week", shop=shop)
         chosen = week if week in [row["week"] for row in by_week] else (by_week[-1]["week"] if by_week else "")
         if not chosen:
-            return Overview("", by_week, [], [], [])
+            return ChainFigures("", by_week, [], [], [])
         in_week = _GROUPED.format(by="shop", where="week = $week") + " ORDER BY availability, shop LIMIT $most"
-        return Overview(
+        return ChainFigures(
             chosen,
             by_week,
             _fetched(connection, in_week, week=chosen, most=most),

@@ -10,7 +10,7 @@ import streamlit as st
 from retail_seg.chain import centre, rollup
 from retail_seg.chain.centre import Centre
 from retail_seg.chain.contributions import Contribution
-from retail_seg.chain.rollup import Overview
+from retail_seg.chain.rollup import ChainFigures
 from retail_seg.products import browsing
 from retail_seg.system.user_errors import USER_ERRORS
 from retail_seg.web import widgets
@@ -83,7 +83,7 @@ def _ask_folder(found: Matcher, of: Centre) -> None:
 
 
 @st.cache_data(ttl=KEPT, max_entries=50, show_spinner="Summing up the reports …")
-def _read(folder: str, shop: str, week: str) -> Overview:
+def _read(folder: str, shop: str, week: str) -> ChainFigures:
     return rollup.overview(Path(folder), shop=shop, week=week)
 
 
@@ -111,7 +111,7 @@ def _shown(found: Matcher, folder: Path) -> None:
     _strangers(found, made)
 
 
-def _metrics(made: Overview) -> None:
+def _metrics(made: ChainFigures) -> None:
     row = next(row for row in made.weeks if row["week"] == made.week)
     with st.container(horizontal=True, gap="medium"):
         st.metric("Availability", _words(row["availability"]), width="content")
@@ -137,7 +137,7 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 1)
 
 
-def _by_week(made: Overview) -> None:
+def _by_week(made: ChainFigures) -> None:
     if len(made.weeks) < 2:
         return
     rows = {
@@ -148,7 +148,7 @@ def _by_week(made: Overview) -> None:
     st.line_chart(rows, x="Week", y=["Availability (%)", "Unknown (%)"], color=["#0072b2", "#d55e00"], height=320)
 
 
-def _by_shop(made: Overview) -> None:
+def _by_shop(made: ChainFigures) -> None:
     st.markdown("**Shops**, the least available first")
     rows = [
         {
@@ -164,7 +164,7 @@ def _by_shop(made: Overview) -> None:
     _table(rows, "Shops in this week")
 
 
-def _products(found: Matcher, made: Overview) -> None:
+def _products(found: Matcher, made: ChainFigures) -> None:
     if not made.products:
         st.caption("No product was recognised in this week.")
         return
@@ -184,7 +184,7 @@ def _products(found: Matcher, made: Overview) -> None:
     _table(rows, "Products in this week")
 
 
-def _strangers(found: Matcher, made: Overview) -> None:
+def _strangers(found: Matcher, made: ChainFigures) -> None:
     if not made.strangers:
         return
     st.markdown("**Unknown**, in clusters by the product that they are nearest to")
