@@ -51,7 +51,13 @@ def _tell(sections: Sequence[tuple[str, Section]]) -> None:
 
     about = machine()
     say(machine_line(about))
-    write_json_line(sys.stdout, {"machine": about, **{name: section.to_dict() for name, section in sections}})
+    run = {"machine": about, **{name: section.to_dict() for name, section in sections}}
+    against = click.get_current_context().find_object(dict)
+    if against is not None:
+        from retail_seg.bench.benchmark.against import compared
+
+        run["against"] = _shown(compared(against, run)).to_dict()
+    write_json_line(sys.stdout, run)
 
 
 def _shown(section: Section) -> Section:
@@ -64,12 +70,21 @@ def _shown(section: Section) -> Section:
 @work_option
 @minutes_option
 @count_option
+@click.option(
+    "--against", type=click.Path(path_type=Path, dir_okay=False), help="JSON of an earlier run: say what got slower."
+)
 @click.pass_context
-def benchmark(context: click.Context, photos: Path | None, work: Path | None, minutes: float, count: int) -> None:
+def benchmark(
+    context: click.Context, photos: Path | None, work: Path | None, minutes: float, count: int, against: Path | None
+) -> None:
     """Measure time and memory beside a peer in the same run.
 
     Without a stage: all of them but `profile` and `growth`, which write files. Nothing else should run meanwhile.
     """
+    if against is not None:
+        from retail_seg.bench.benchmark.against import read_run
+
+        context.obj = read_run(against)
     if context.invoked_subcommand is not None:
         return
     from retail_seg.bench.benchmark.embedding import benchmark_embedding

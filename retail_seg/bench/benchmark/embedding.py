@@ -64,7 +64,7 @@ def benchmark_embedding(rounds: int = 5) -> Section:
         "Embedding, 32 crops of uint8 pixels to vectors, a crop",
         _rows(taken, cosines, precision),
         [*notes, *_notes(taken, precision)],
-        {"seconds": taken, "cosine": cosines, "precision": precision, "crops": BATCH},
+        {"seconds": taken, "spread": taken.spread, "cosine": cosines, "precision": precision, "crops": BATCH},
     )
 
 

@@ -80,7 +80,15 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def in_turns(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+class TurnTimes(dict[str, float]):
+    """Median seconds of each work by name; `spread` holds the quartiles and the median, for the JSON line."""
+
+    def __init__(self, times: Mapping[str, Sequence[float]]) -> None:
+        super().__init__({name: float(np.median(taken)) for name, taken in times.items()})
+        self.spread = {name: np.quantile(taken, (0.25, 0.5, 0.75)).tolist() for name, taken in times.items()}
+
+
+def in_turns(works: Mapping[str, Callable[[], Any]], rounds: int) -> TurnTimes:
     """Median seconds of each work; they take turns, so that whatever else the machine does falls on all of them.
 
     Each runs once before, unmeasured: what is built on a first call is no part of the time.
@@ -91,7 +99,7 @@ def in_turns(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, f
     for _ in range(rounds):
         for name, work in works.items():
             times[name].append(timed(work))
-    return {name: float(np.median(taken)) for name, taken in times.items()}
+    return TurnTimes(times)
 
 
 def cores() -> int:

@@ -68,7 +68,9 @@ def profile_scan(
     rates = ", ".join(f"{rate:.0f} GFLOP/s {name}" for name, rate in floors.matrix_rates().items())
     note = f"Measured rates: {rates}, {floors.bandwidth():.1f} GB/s copied. In the place of the peer stands the floor."
     title = f"Scan of {megapixels:g} MP with {packs} packs, {labels:,} labels x {references} references"
-    return Section(title, rows, [note], {"whole_s": whole, "stages": [vars(one) for one in stages]}), stages
+    return Section(
+        title, rows, [note], {"whole_s": whole, "spread": taken.spread, "stages": [vars(one) for one in stages]}
+    ), stages
 
 
 Works = Mapping[str, Callable[[], Any]]

@@ -44,7 +44,7 @@ def benchmark_segmentation(folder: Path | None = None, rounds: int = 5) -> Secti
         f"Segmentation of a photo of {SIZE[0]} x {SIZE[1]} to instances",
         _rows(taken),
         notes,
-        {"seconds": taken, "instances": found},
+        {"seconds": taken, "spread": taken.spread, "instances": found},
     )
 
 

@@ -37,7 +37,7 @@ def benchmark_start(work: Path, *, labels: int = 25_000, references: int = 4, ro
         Reading(name, f"{taken[key]:.2f} s", goal=f"< {goal:g} s", reached=taken[key] < goal)
         for key, (name, goal) in goals.items()
     ]
-    return Section("Start of a new process", rows, [], {"seconds": taken, "labels": labels})
+    return Section("Start of a new process", rows, [], {"seconds": taken, "spread": taken.spread, "labels": labels})
 
 
 def _retail_seg(*arguments: str) -> None:

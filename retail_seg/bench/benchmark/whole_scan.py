@@ -68,7 +68,14 @@ def benchmark_scan(
         "Peer: Pillow, smp.Unet at 1280 x 960 with components, VGG-16 eager on each crop, bare FAISS, JSON. Its "
         "weights are random, so its crops are cut from known outlines, and its products are not compared."
     )
-    data = {"seconds": taken, "labels": labels, "references": references, "packs": packs, "megapixels": megapixels}
+    data = {
+        "seconds": taken,
+        "spread": taken.spread,
+        "labels": labels,
+        "references": references,
+        "packs": packs,
+        "megapixels": megapixels,
+    }
     return Section(title, rows, notes, {**data, "agreement": vars(agreement) if agreement else None})
 
 
