@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Processes that test side by side.
 JOBS ?= 2
 
-.PHONY: demo test unit app lint browser clean
+.PHONY: demo test unit engines app lint browser clean
 
 $(VENV)/torch: constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,7 +21,7 @@ $(VENV)/installed: $(VENV)/torch pyproject.toml
 
 # Holds all that `installed` does, which need not be installed before it.
 $(VENV)/installed-test: $(VENV)/torch pyproject.toml
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record,compare,codes,text,serve,chain,report,ray,milvus,scale]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,login,record,compare,codes,text,serve,chain,report,scale]'
 	touch $(VENV)/installed $@
 
 demo: $(VENV)/installed
@@ -47,6 +47,11 @@ unit: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test: lint unit
+
+# Photos on Ray and vectors on Milvus: two heavy extras, a minute and a half of tests that `make test` skips, and says so.
+engines: $(VENV)/installed-test
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray,milvus]'
+	$(BIN)/python -m pytest tests/fleet tests/index/test_milvus.py tests/store/test_index_server.py tests/cli/test_on_ray_cli.py
 
 clean:
 	rm -rf $(VENV) demo-store demo-out build *.egg-info
