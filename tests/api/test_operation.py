@@ -56,6 +56,9 @@ def test_the_log_has_the_request_s_number_and_neither_photo_nor_token(api: Api) 
             headers={"X-Request-ID": "r1"},
         )
         api.ask("GET", "/v1/products/nothing", headers={"X-Request-ID": "r2"})
+        until = time.monotonic() + 20  # a line is written when its answer has gone out
+        while '"r2"' not in stream.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)
     finally:
         root.handlers[:] = before
     found = [json.loads(line) for line in stream.getvalue().splitlines()]
