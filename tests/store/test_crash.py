@@ -24,7 +24,7 @@ from retail_seg.matcher import Matcher
 from retail_seg.store.opening import CATALOGUE
 
 OPERATIONS = ("enrol", "remove", "bring_in", "reindex", "save")
-KILLS = 60
+KILLS = 40
 
 
 @pytest.fixture(scope="module")
