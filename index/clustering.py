@@ -18,7 +18,6 @@ from index.sameness import (
     Crops,
     OnPairs,
     Pairs,
-    around_mean,
     count_agreeing,
     guessed,
     lay_over,
@@ -93,7 +92,7 @@ def _linked(crops: Crops, vectors: np.ndarray, compared: Pairs, even: float) -> 
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    count, odds, colours = len(crops), log_odds(crops, vectors, compared), around_mean(crops.colours)
+    count, odds = len(crops), log_odds(crops, vectors, compared)
     joined = compared.pairs[odds > -MOST]
     graph = coo_array((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(count, count))
     parts, part = connected_components(graph, directed=False)
@@ -105,7 +104,7 @@ def _linked(crops: Crops, vectors: np.ndarray, compared: Pairs, even: float) -> 
     group, next_group = np.zeros(count, int), 0
     for at, rows in enumerate(np.split(order, np.cumsum(np.bincount(part, minlength=parts))[:-1])):
         inside = by_part[starts[at] : ends[at]]
-        found = guessed(vectors[rows], colours[rows])
+        found = guessed(vectors[rows])
         one, other = np.searchsorted(rows, pairs[inside]).T
         found[one, other] = found[other, one] = odds[inside]
         group[rows] = next_group + _linked_part(found, even)

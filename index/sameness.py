@@ -1,4 +1,4 @@
-"""How probably two crops show one product: a logistic regression on what vectors, local features and colours say."""
+"""How probably two crops show one product: a logistic regression on what vectors and local features say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from index.colour import LENGTH
 from index.facings import beside
 from index.laid_over import MEASURES, Small, lay
 from index.rerank import LocalFeatures, agreeing_features
@@ -18,10 +17,10 @@ MOST = 5.0
 #: Weights of the constant and of what `_evidence` gives, without and with what pairs laid on each other say. Rounded
 #: from logistic regressions on near neighbours among the facings of `data/shelves` and packs laid apart on a cloth. A
 #: network knows the products that it learned, most of those, better than others: the cosine got less than was fitted
-#: there (10 for 12), agreeing features more (4 for 2.5). Since features carry colour the whole crop's adds nothing: its
-#: weight comes out at zero or below.
-FIRST = (-6.5, 10.0, 0.0, 4.0, 0.0, 0.7)
-SECOND = (-6.5, 10.0, 0.0, 4.0, 0.0, 0.7, 0.0, 0.0, -0.07, 0.0, 0.0)
+#: there (10 for 12), agreeing features more (4 for 2.5). Since features carry colour the whole crop's adds nothing (its
+#: weight came out at zero or below), so it is not asked for.
+FIRST = (-6.5, 10.0, 0.0, 4.0, 0.7)
+SECOND = (*FIRST, 0.0, 0.0, -0.07, 0.0, 0.0)
 
 _FAR = 1.0  # log-odds against pairs of which neither is near the other
 _CHANCE, _FEWEST_POINTS, _MOST_SHARE = 3, 20, 0.5
@@ -36,7 +35,6 @@ class Crops:
 
     vectors   float32 (n, dim), raw and of unit length
     features  their decoded local features
-    colours   float32 (n, LENGTH), see `colour_histogram`
     smalls    see `laid_over.small`
     photos    int (n,): crops of one photo have one number
     boxes     float (n, 4): x, y, width, height in their photo; width 0 where not known
@@ -44,14 +42,12 @@ class Crops:
 
     vectors: np.ndarray
     features: Sequence[LocalFeatures]
-    colours: np.ndarray
     smalls: Sequence[Small]
     photos: np.ndarray
     boxes: np.ndarray
 
     def __post_init__(self) -> None:
         count = len(self.vectors)
-        assert self.colours.shape == (count, LENGTH), self.colours.shape
         assert self.boxes.shape == (count, 4), self.boxes.shape
         assert len(self.features) == len(self.smalls) == len(self.photos) == count
 
@@ -128,39 +124,31 @@ def log_odds(crops: Crops, vectors: np.ndarray, compared: Pairs) -> np.ndarray:
     return np.where(laid, second, first).clip(-MOST, MOST)
 
 
-def guessed(vectors: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Log-odds (k, k) of all pairs among crops that nothing was compared of, by vectors and colours `around_mean`.
+def guessed(vectors: np.ndarray) -> np.ndarray:
+    """Log-odds (k, k) of all pairs among crops that nothing was compared of, by their vectors.
 
     They are no near neighbours, which speaks a little against them; many facings of one product are, all the same.
     """
-    found = FIRST[0] + FIRST[1] * (vectors @ vectors.T) + FIRST[4] * (colours @ colours.T) - _FAR
+    found = FIRST[0] + FIRST[1] * (vectors @ vectors.T) - _FAR
     return np.asarray(found.clip(-MOST, MOST), np.float32)
 
 
 def _evidence(crops: Crops, vectors: np.ndarray, compared: Pairs) -> np.ndarray:
-    """Of each pair (m, 6): one, the cosine, agreeing features (log, root of their share), likeness of the colours
-    around the mean of all, whether they stand beside each other.
+    """Of each pair (m, 5): one, the cosine, agreeing features (log, root of their share), whether they stand
+    beside each other.
     """
     one, other = compared.pairs.T
     points = np.array([len(each.places) for each in crops.features])
     agreeing = np.maximum(compared.agreeing, 0)
     share = np.minimum(agreeing / np.maximum(np.minimum(points[one], points[other]), _FEWEST_POINTS), _MOST_SHARE)
-    colours = around_mean(crops.colours)
     columns = (
         np.ones(len(one)),
         (vectors[one] * vectors[other]).sum(axis=1),
         np.log1p(np.maximum(agreeing - _CHANCE, 0)),
         np.sqrt(share),
-        (colours[one] * colours[other]).sum(axis=1),
         _beside(crops, compared.pairs),
     )
     return np.stack(columns, 1)
-
-
-def around_mean(colours: np.ndarray) -> np.ndarray:
-    """Colours (n, LENGTH) less their mean, of unit length."""
-    apart = colours - colours.mean(axis=0)
-    return np.asarray(apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9))
 
 
 def _beside(crops: Crops, pairs: np.ndarray) -> np.ndarray:

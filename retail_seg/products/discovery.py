@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from index.clustering import look_alikes, unwatched
-from index.colour import LENGTH, colour_histogram
 from index.laid_over import small
 from index.rerank import FEATURE_SIDE, decode_features, local_features
 from index.sameness import Crops, OnPairs
@@ -140,7 +139,6 @@ def compared_as(facings: Sequence[Unnamed], vectors: np.ndarray) -> Crops:
     return Crops(
         vectors,
         [decode_features(local_features(*one.view)) for one in facings],
-        np.array([colour_histogram(*one.view) for one in facings], np.float32).reshape(-1, LENGTH),
         [small(one.view[0]) for one in facings],
         np.array([one.photo for one in facings], int),
         boxes,

@@ -8,7 +8,6 @@ import pytest
 
 from index import laid_over, sameness
 from index.clustering import look_alikes
-from index.colour import colour_histogram
 from index.rerank import agreeing_features, agreeing_places, decode_features, local_features
 
 SIDE = 120
@@ -39,7 +38,6 @@ def crops_of(pictures: list[np.ndarray]) -> sameness.Crops:
     return sameness.Crops(
         vectors.astype(np.float32),
         [decode_features(local_features(one)) for one in pictures],
-        np.array([colour_histogram(one) for one in pictures]),
         [laid_over.small(one) for one in pictures],
         np.arange(count),
         np.zeros((count, 4)),
