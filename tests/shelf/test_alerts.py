@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from alert_servers import HERE, Receiver, later, serving
-from shelf_helpers import kept, new_store
+from alert_servers import HERE, Receiver, later
+from shelf_helpers import kept
 
 from catalogue.errors import UnknownCheck
 from retail_seg.errors import AlertError
@@ -20,18 +18,6 @@ from retail_seg.shelf import alerts, keeping, sending
 from retail_seg.shelf.alert_times import BACKOFF, Hours
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def matcher(tmp_path: Path) -> Iterator[Matcher]:
-    with new_store(tmp_path / "store") as found:
-        yield found
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with serving(Receiver()) as found:
-        yield found
 
 
 # -- once, signed

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alert_servers import HERE, Post, later, serving
-from shelf_helpers import kept, new_store
+from shelf_helpers import kept
 
 from retail_seg.errors import AlertError
 from retail_seg.matcher import Matcher
 from retail_seg.shelf import alerts
-
-
-@pytest.fixture
-def matcher(tmp_path: Path) -> Iterator[Matcher]:
-    with new_store(tmp_path / "store") as found:
-        yield found
 
 
 def test_an_email_lists_what_was_found(matcher: Matcher) -> None:

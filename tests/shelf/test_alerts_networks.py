@@ -5,32 +5,18 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alert_servers import HERE, Post, Receiver, serving
 from certificates import certificates
-from shelf_helpers import new_store
 
 from retail_seg.errors import AlertError
 from retail_seg.matcher import Matcher
 from retail_seg.people.roles import NotAllowed, Person, acting_as
 from retail_seg.shelf import alerts, sending
 from retail_seg.shelf.sending import Guard
-
-
-@pytest.fixture
-def matcher(tmp_path: Path) -> Iterator[Matcher]:
-    with new_store(tmp_path / "store") as found:
-        yield found
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with serving(Receiver()) as found:
-        yield found
 
 
 @pytest.mark.parametrize(

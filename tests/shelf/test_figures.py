@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from shelf_helpers import kept, kept_plan, new_store
+from shelf_helpers import kept, kept_plan
 
 from retail_seg.errors import PlanError
 from retail_seg.matcher import Matcher
@@ -19,12 +17,6 @@ from retail_seg.shelf.figures_out import as_html, lines_of, write_figures_csv, w
 FIRST, LAST = "2025-11-10", "2099-12-31"
 #: Monday of 2025-W46, Sunday of the same week, Monday of the next; what is mended is mended now, in a later week.
 DAYS = ("2025-11-10T08:00:00+00:00", "2025-11-16T23:59:59+00:00", "2025-11-17T00:00:00+00:00")
-
-
-@pytest.fixture
-def matcher(tmp_path: Path) -> Iterator[Matcher]:
-    with new_store(tmp_path / "store") as found:
-        yield found
 
 
 @pytest.fixture
