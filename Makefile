@@ -48,10 +48,12 @@ unit: $(VENV)/installed-test browser
 
 test: lint unit
 
-# Photos on Ray and vectors on Milvus: two heavy extras, a minute and a half of tests that `make test` skips, and says so.
+# Photos on Ray, vectors on Milvus, a catalogue on S3: heavy extras, two minutes of tests that `make test` skips, and
+# says so. moto is an S3 of this machine.
 engines: $(VENV)/installed-test
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray,milvus]'
-	$(BIN)/python -m pytest tests/fleet tests/index/test_milvus.py tests/store/test_index_server.py tests/cli/test_on_ray_cli.py
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray,milvus,s3]' 'moto[s3]' flask flask-cors
+	$(BIN)/python -m pytest tests/fleet tests/index/test_milvus.py tests/store/test_index_server.py tests/cli/test_on_ray_cli.py \
+		tests/chain/test_s3.py
 
 clean:
 	rm -rf $(VENV) demo-store demo-out build *.egg-info

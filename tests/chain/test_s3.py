@@ -16,7 +16,7 @@ from retail_seg.chain.remote import Remote
 from retail_seg.errors import ChainError
 from retail_seg.store.opening import CATALOGUE
 
-moto = pytest.importorskip("moto.server", reason="no moto[server] here: it wants other versions than constraints.txt")
+moto = pytest.importorskip("moto.server", reason="no moto here: `make engines` installs it")
 s3fs = pytest.importorskip("s3fs")
 ADDRESS = "s3://chain/catalogue"
 
