@@ -49,9 +49,9 @@ unit: $(VENV)/installed-test browser
 test: lint unit
 
 # Photos on Ray, vectors on Milvus, a catalogue on S3: heavy extras, two minutes of tests that `make test` skips, and
-# says so. moto is an S3 of this machine.
+# says so. moto is an S3 of this machine, milvus a server of vectors.
 engines: $(VENV)/installed-test
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray,milvus,s3]' 'moto[s3]' flask flask-cors
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[ray,milvus,s3]' 'moto[s3]' flask flask-cors milvus
 	$(BIN)/python -m pytest tests/fleet tests/index/test_milvus.py tests/store/test_index_server.py tests/cli/test_on_ray_cli.py \
 		tests/chain/test_s3.py
 

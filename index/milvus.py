@@ -58,6 +58,7 @@ class Server:
         said = (about or {}).get("properties", {})
         if about is None or said.get("tag") != tag:
             return None
+        self.asked(lambda: client.load_collection(about["collection_name"]))  # a server that has started anew has not
         dim = next(int(field["params"]["dim"]) for field in about["fields"] if field["name"] == "vector")
         return MilvusIndex(self, client, about["collection_name"], dim, tag), int(said["revision"])
 
@@ -199,6 +200,7 @@ class MilvusIndex:
         wide = {"ef": max(_SEARCH, 2 * fetch)} if KINDS[self.kind] == "HNSW" else {}
         found = self._asked(
             "search", data=list(queries), limit=fetch, filter=self._among, anns_field="vector",
+            output_fields=["row"],
             search_params={"metric_type": "IP", "params": wide},
         )  # fmt: skip
         return [np.array([(hit["distance"], hit["row"]) for hit in hits], np.float64).reshape(-1, 2) for hits in found]

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,6 +52,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "weights").symlink_to(weights.cache_folder().absolute())
     os.environ["RETAIL_SEG_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of Milvus for all tests: two of them take each other's ports. Who kills it starts it again."""
+    from milvus_server import started
+
+    server = started(tmp_path_factory.mktemp("milvus"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

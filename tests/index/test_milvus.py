@@ -1,4 +1,4 @@
-"""Vectors at Milvus (its Lite, in a file) beside the same in FAISS: the same answers, in the same order."""
+"""Vectors at Milvus, its Lite in a file and a server, beside the same in FAISS: the same answers in the same order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("milvus_lite", reason="Milvus Lite is not installed: pip install retail-seg[milvus]")
+
+from milvus_server import address
 
 from index.errors import IndexUnreachableError, VectorIndexError
 from index.milvus import MilvusIndex, Server, collection_name
@@ -24,9 +26,11 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Server:
-    return Server(str(tmp_path / "vectors.db"), collection_name("a store"))
+@pytest.fixture(params=["file", "server"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
+    if request.param == "file":
+        return Server(str(tmp_path / "vectors.db"), collection_name("a store"))
+    return Server(address(request.getfixturevalue("milvus_server")), collection_name(str(tmp_path)))
 
 
 def filled(server: Server, ids: np.ndarray, rows: np.ndarray) -> tuple[MilvusIndex, VectorIndex]:
@@ -85,11 +89,16 @@ def test_a_rebuilt_collection_takes_its_place_by_the_alias(server: Server) -> No
     assert first.search(vectors(1), 1)[1][0, 0] >= 0, "who still asks the former is answered"
     third, _ = filled(server, np.arange(5), vectors(5))
     third.enforce(10)
-    assert len(third.server.client().list_collections()) == 2
+    mine = [name for name in server.client().list_collections() if name.startswith(server.name)]
+    assert len(mine) == 2
 
 
-def test_hnsw_finds_what_exact_search_finds(tmp_path: Path) -> None:
-    server = Server(str(tmp_path / "vectors.db"), collection_name("a store"), "milvus-hnsw")
+@pytest.mark.parametrize(("kind", "where"), [("hnsw", "file"), ("hnsw", "server"), ("diskann", "server")])
+def test_approximate_kinds_find_what_exact_search_finds(
+    kind: str, where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    uri = str(tmp_path / "vectors.db") if where == "file" else address(request.getfixturevalue("milvus_server"))
+    server = Server(uri, collection_name(str(tmp_path)), f"milvus-{kind}")
     there, here = filled(server, np.arange(COUNT), vectors(COUNT))
     there.enforce(1)
     queries = vectors(40, seed=1)

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("milvus_lite", reason="Milvus Lite is not installed: pip install retail-seg[milvus]")
 
 from api_helpers import ARTICLES, small_store
+from milvus_server import address, kill, start_again
 
 from catalogue import Product
 from index import milvus
@@ -22,13 +23,19 @@ from retail_seg.rendering.assortment import references
 from retail_seg.store import index_server
 
 
-@pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The small store with its vectors in a file of Milvus Lite."""
+def store_at(uri: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small store with its vectors at Milvus."""
     make = Matcher.create
-    uri = str(tmp_path / "vectors.db")
-    monkeypatch.setattr(Matcher, "create", lambda folder: make(folder, index="milvus", uri=uri))
-    return small_store(tmp_path / "served")
+    with monkeypatch.context() as patch:
+        patch.setattr(Matcher, "create", lambda folder: make(folder, index="milvus", uri=uri))
+        return small_store(folder)
+
+
+@pytest.fixture(params=["file", "server"])
+def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small store with its vectors in a file of Milvus Lite, and on a server."""
+    uri = str(tmp_path / "vectors.db") if request.param == "file" else address(request.getfixturevalue("milvus_server"))
+    return store_at(uri, tmp_path / "served", monkeypatch)
 
 
 def answers(store: Path, **named: Any) -> list[tuple[str, list[str]]]:
@@ -87,3 +94,24 @@ def test_a_store_that_is_too_large_to_go_on_alone_says_so(served: Path, monkeypa
     monkeypatch.setattr(index_server, "LOCAL", 3)
     with pytest.raises(StoreError, match=r"does not answer.* 8 references and no index of its own"):
         Matcher.open(served)
+
+
+def test_a_killed_server_and_one_that_is_back(
+    milvus_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = store_at(address(milvus_server), tmp_path / "served", monkeypatch)
+    alive = answers(store)
+    with Matcher.open(store) as matcher:
+        kill(milvus_server)
+        picture = references(ARTICLES[0])[2][0]
+        assert matcher.match([picture])[0].matches[0].sku == ARTICLES[0].sku
+        matcher.enrol(Product("new", "New"), [references(ARTICLES[1])[3][0]])
+    assert "Milvus does not answer" in caplog.text
+    with Matcher.open(store) as matcher:
+        matcher.remove("new")
+    assert answers(store) == alive
+    start_again(milvus_server)
+    with Matcher.open(store) as matcher:
+        state = matcher._gallery.current()
+        assert isinstance(state.index, MilvusIndex) and state.revision == matcher.revision
+    assert answers(store) == alive
