@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -91,6 +91,16 @@ def each(items: Iterable[T], work: Callable[[T], None], errors: tuple[type[Excep
             say(f"Error: {error}")
             failed += 1
     return failed
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """The paths, with each folder replaced by the photos in it."""
+    from retail_seg.photos.load import find_photos
+
+    found: list[Path] = []
+    for path in paths:
+        found.extend(find_photos(path) if path.is_dir() else [path])
+    return found
 
 
 @contextmanager

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retail_seg.cli.common import json_option, output, progress, say, side_option, store_option, write_json_line
-from retail_seg.cli.scan import expand
+from retail_seg.cli.common import expand, json_option, output, progress, say, side_option, store_option, write_json_line
 
 if TYPE_CHECKING:
     from retail_seg.matcher import Matcher

@@ -1,10 +1,9 @@
-"""`scan --engine ray`: photos scanned by workers on one machine or many, into a folder of reports."""
+"""Work by Ray's workers: the options of the commands that can, and a line now and then on how far a run is."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,102 +11,47 @@ import click
 from retail_seg.cli.common import say
 
 if TYPE_CHECKING:
-    from retail_seg.fleet.scanning import RunProgress
+    from retail_seg.fleet.progress import RunProgress
 
 #: Seconds between two lines on how far a run is.
 EVERY = 10.0
-_OPTIONS = (
-    click.option(
-        "--engine",
-        type=click.Choice(["threads", "ray"]),
-        default="threads",
-        show_default=True,
-        help="ray: workers on one machine or many; reports go to --out, and the same call goes on where it stopped.",
-    ),
-    click.option("--address", metavar="HOST:PORT", help="Cluster of Ray; without it one starts here."),
-    click.option(
-        "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of reports; they say what is done."
-    ),
-    click.option(
-        "--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True,
-        help="Of what lies in --out.",
-    ),
-    click.option(
-        "--limit", default=120.0, show_default=True, type=click.FloatRange(0.1), help="Seconds a photo may take."
-    ),
-    click.option("--again", is_flag=True, help="Try those photos of --out once more that failed."),
-)  # fmt: skip
+HERE, RAY = "here", "ray"
+engine_option = click.option(
+    "--engine",
+    type=click.Choice([HERE, RAY]),
+    default=HERE,
+    show_default=True,
+    help="ray: by workers on one machine or many (extra ray).",
+)
+address_option = click.option("--address", metavar="HOST:PORT", help="Cluster of Ray; without it one starts here.")
+workers_option = click.option("--workers", type=click.IntRange(1, 1024), help="Of Ray.  [default: one a core]")
 
 
 def ray_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of `scan` that are Ray's."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    """The options of a command whose work Ray's workers can do; see `by_ray`."""
+    return engine_option(address_option(workers_option(command)))
 
 
-def scan_on_ray(
-    sources: tuple[str, ...],
-    store: Path,
-    model: Path | None,
-    boxes: Path | None,
-    *,
-    out: Path | None,
-    form: str,
-    address: str | None,
-    workers: int | None,
-    limit: float,
-    again: bool,
-    side: int | None,
-    only: tuple[str, ...],
-    refuse: object,
-) -> int:
-    """Scan all photos of the sources; 1 where some failed, which stand in `failed.csv` with the reason."""
-    from retail_seg.fleet.pool import Care
-    from retail_seg.fleet.results import FAILED
-    from retail_seg.fleet.scanning import ScanOrder, scan_photos
-    from retail_seg.fleet.sources import listed
-    from retail_seg.matcher import Matcher
-
-    if out is None:
-        raise click.UsageError("--engine ray writes a folder of reports; name it with --out")
-    if refuse:
-        raise click.UsageError("--engine ray writes reports to --out alone; leave --json, --csv, --overlay, --keep out")
-    photos = listed(sources)
-    with Matcher.open(store) as matcher:
-        among = matcher.only(only)
-    asked = ScanOrder(store.absolute(), model and model.absolute(), boxes and boxes.absolute(), side, among)
-    told = scan_photos(
-        asked,
-        photos,
-        out,
-        form=form,
-        address=address,
-        workers=workers,
-        care=Care(limit),
-        again=again,
-        on_told=_Teller(),
-    )
-    known = told.before + told.known
-    say(f"{out}: {told.done} photos scanned, {known} were known, {told.failed} failed; {told.a_minute:.0f} a minute")
-    if told.failed:
-        say(f"{out / FAILED}: says why; --again tries them once more")
-    return int(told.failed > 0)
+def by_ray(engine: str, address: str | None, workers: int | None) -> bool:
+    """Whether the work is Ray's; UsageError where options of Ray stand beside another engine."""
+    if engine != RAY and (address or workers):
+        raise click.UsageError("--address and --workers are of --engine ray; name it")
+    return engine == RAY
 
 
-class _Teller:
-    """Says now and then how far a run is."""
+class Teller:
+    """Says now and then how far a run is, in so many photos or references."""
 
-    def __init__(self) -> None:
-        self._last = time.monotonic()
+    def __init__(self, unit: str) -> None:
+        self._unit, self._last = unit, time.monotonic()
 
     def __call__(self, told: RunProgress) -> None:
+        """Hear how far it is."""
         if time.monotonic() - self._last < EVERY:
             return
         self._last = time.monotonic()
-        so_far = told.before + told.done + told.known + told.failed
         hours, minutes = divmod(round(told.left / 60), 60)
         say(
-            f"{so_far:,} of {told.total:,} photos, {told.failed} failed, {told.a_minute:.0f} a minute, "
+            f"{told.so_far:,} of {told.total:,} {self._unit}, {told.failed} failed, {told.a_minute:.0f} a minute, "
             f"{hours} h {minutes:02} min left"
         )

@@ -2,75 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from retail_seg.cli.common import (
     boxes_option,
+    expand,
     json_option,
     model_option,
     only_option,
     output,
     progress,
     say,
-    segmenter_of,
     side_option,
     store_option,
     write_json_line,
 )
-from retail_seg.cli.on_ray import ray_options, scan_on_ray
+from retail_seg.cli.on_ray import address_option, engine_option
 from retail_seg.cli.rows import by_option
+from retail_seg.cli.scanning import ScanCall
 
-if TYPE_CHECKING:
-    import numpy as np
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+_SCAN_OPTIONS = (
+    store_option,
+    model_option,
+    json_option,
+    click.option(
+        "--watch", metavar="DIR", type=FOLDER, help="Scan what comes into this folder."
+    ),
+    click.option("--csv", "csv_file", type=FILE, help="Write counts per SKU here."),
+    click.option("--overlay", type=FOLDER, help="Write photos with outlines here."),
+    side_option,
+    boxes_option,
+    only_option,
+    click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core."),
+    click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line has its number."),
+    by_option,
+    engine_option,
+    address_option,
+    click.option("--out", type=FOLDER, help="Of Ray: folder of reports; they say what is done."),
+    click.option(
+        "--format", "form", type=click.Choice(["parquet", "jsonl"]), default="parquet", show_default=True,
+        help="Of what lies in --out.",
+    ),
+    click.option(
+        "--limit", default=120.0, show_default=True, type=click.FloatRange(0.1), help="Seconds a photo of Ray may take."
+    ),
+    click.option("--again", is_flag=True, help="Try those photos of --out once more that failed."),
+)  # fmt: skip
 
-    from retail_seg.report import Report
 
-
-watch_option = click.option(
-    "--watch", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Scan what comes into this folder."
-)
+def _scan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_SCAN_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("photos", nargs=-1)
-@store_option
-@model_option
-@json_option
-@watch_option
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write counts per SKU here.")
-@click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), help="Write photos with outlines here.")
-@side_option
-@boxes_option
-@only_option
-@click.option("--workers", type=click.IntRange(1, 64), help="Photos decoded and segmented at once; one a core.")
-@click.option("--keep", is_flag=True, help="Keep the scans in the store, for `replay`; each line then has its number.")
-@by_option
-@ray_options
-def scan(
-    photos: tuple[str, ...],
-    store: Path,
-    model: Path | None,
-    json_file: Path | None,
-    watch: Path | None,
-    csv_file: Path | None,
-    overlay: Path | None,
-    side: int | None,
-    boxes: Path | None,
-    only: tuple[str, ...],
-    workers: int | None,
-    keep: bool,
-    by: str,
-    engine: str,
-    address: str | None,
-    out: Path | None,
-    form: str,
-    limit: float,
-    again: bool,
-) -> int:
+@_scan_options
+def scan(**given: Any) -> int:
     """Count the products in PHOTOS (files, or folders of photos): one JSON line a photo.
 
     With --watch, scan each photo that comes into DIR, until Ctrl-C: it lies in DIR/done then, or in DIR/failed beside
@@ -80,57 +75,10 @@ def scan(
     per SKU, how many are unknown, and how many of each SKU to expect, with the range of 80 %.
 
     With --engine ray, PHOTOS are files, folders with all below them, lists (.txt, one address a line) and addresses
-    such as s3://…; the lines lie in --out, in the folders shop=…/day=… that the photos' addresses have.
+    such as s3://…; the lines lie in --out, in the folders shop=…/day=… that the photos' addresses have. The same call
+    goes on where it stopped.
     """
-    from retail_seg.errors import PhotoError
-    from retail_seg.matcher import Matcher
-    from retail_seg.report import write_counts_csv
-    from retail_seg.scans.keeping import keep as keep_scan
-    from retail_seg.store.among import kept_choice
-
-    if not (photos or watch):
-        raise click.UsageError("Missing argument PHOTOS; name some, or a folder with --watch")
-    if photos and watch:
-        raise click.UsageError("--watch DIR takes no PHOTOS beside it; give one of both")
-    if watch and engine != "threads":
-        raise click.UsageError("--watch scans here, in threads; leave --engine out")
-    if watch:
-        from retail_seg.cli.watching import watch_folder
-
-        return watch_folder(
-            watch, store, model, json_file, refuse=csv_file or overlay, side=side, only=only, workers=workers,
-            keep=keep, by=by,
-        )  # fmt: skip
-    if engine == "ray":
-        return scan_on_ray(
-            photos, store, model, boxes, out=out, form=form, address=address, workers=workers, limit=limit,
-            again=again, side=side, only=only, refuse=json_file or csv_file or overlay or keep,
-        )  # fmt: skip
-    if address or out or again:
-        raise click.UsageError("--address, --out and --again are of --engine ray; name it")
-    reports: list[Report] = []
-    overlays = Overlays(overlay)
-    failed = 0
-    with Matcher.open(store, segmenter=segmenter_of(model, boxes)) as matcher, output(json_file) as lines:
-        paths, among = expand([Path(photo) for photo in photos]), matcher.only(only)
-        chosen = kept_choice(only, among)
-        scanned = progress(matcher.scan_each(paths, workers=workers, side=side, among=among), total=len(paths))
-        for path, found in zip(paths, scanned, strict=True):
-            if isinstance(found, PhotoError):
-                say(f"Error: {found}")
-                failed += 1
-                continue
-            kept: dict[str, int] = {}
-            if keep:
-                kept["scan"] = keep_scan(matcher, found, path=str(path.resolve()), by=by, details=chosen)
-            write_json_line(lines, {**found.report.to_dict(), **kept})
-            reports.append(found.report)
-            overlays.write(path, found.seen.picture, found.report)
-        if csv_file:
-            with output(csv_file) as file:
-                write_counts_csv(reports, file)
-    _say_summary(reports, failed)
-    return int(failed > 0)
+    return ScanCall(**given).run()
 
 
 @click.command()
@@ -189,48 +137,3 @@ def embed(images: tuple[Path, ...], out: Path, embedder: str, weights: Path | No
         write_vectors(out, vectors, done)
         say(f"{len(done)} vectors of {vectors.shape[1]} numbers in {out}")
     return int(bool(errors))
-
-
-class Overlays:
-    """Writes overlay PNGs into a folder; two photos of one name get two files."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self.taken: set[str] = set()
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def write(self, path: Path, photo: np.ndarray, report: Report) -> None:
-        """Draw `report` on `photo` (h, w, 3) uint8, at the report's size, and save it as <stem>.png."""
-        import cv2
-
-        from retail_seg.photos.draw import draw
-        from retail_seg.photos.load import save_png
-
-        if self.folder is None:
-            return
-        if photo.shape[1::-1] != (report.width, report.height):  # a very large photo that was decoded smaller
-            photo = cv2.resize(photo, (report.width, report.height), interpolation=cv2.INTER_LINEAR)
-        stem, n = path.stem, 2
-        while stem in self.taken:
-            stem, n = f"{path.stem}-{n}", n + 1
-        self.taken.add(stem)
-        save_png(self.folder / f"{stem}.png", draw(photo, report))
-
-
-def expand(paths: Sequence[Path]) -> list[Path]:
-    """The paths, with each folder replaced by the photos in it."""
-    from retail_seg.photos.load import find_photos
-
-    found: list[Path] = []
-    for path in paths:
-        found.extend(find_photos(path) if path.is_dir() else [path])
-    return found
-
-
-def _say_summary(reports: list[Report], failed: int) -> None:
-    sure = sum(sum(r.counts.values()) for r in reports)
-    likely = sum(sum(r.likely.values()) for r in reports)
-    unknown = sum(r.unknown for r in reports)
-    tail = f"; {failed} could not be scanned" if failed else ""
-    say(f"{len(reports)} photos: {sure} products sure, {likely} likely, {unknown} unknown{tail}")

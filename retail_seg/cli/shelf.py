@@ -11,6 +11,7 @@ import click
 
 from retail_seg.cli.common import (
     boxes_option,
+    expand,
     json_option,
     model_option,
     only_option,
@@ -224,7 +225,6 @@ def check(
     It says of each place of the plan whether it is ok, low, empty, misplaced, wrong, unknown or unseen, how sure that
     is and which instances stand there; and lists what calls for somebody (findings) and sums it up.
     """
-    from retail_seg.cli.scan import expand
     from retail_seg.matcher import Matcher
     from retail_seg.shelf import causes, checking, keeping, planning
     from retail_seg.shelf.results import write_checks_csv

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from retail_seg import __version__
 from retail_seg.errors import FleetError, MissingExtraError
 
 #: Seconds until an address counts as one where nothing listens.
 _CONNECT = 5
-#: Bytes of a local object store: results are lines of JSON, nothing else passes.
+#: Bytes of a local object store: lines of JSON pass, and encoded pictures a portion at a time.
 _OBJECTS = 128 * 2**20
 
 
@@ -61,6 +62,37 @@ def entered(address: str | None, workers: int | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def brought_up(threads: int, version: str) -> str:
+    """In a worker, before its networks are opened: it computes in so many threads; the id of its node.
+
+    Raises FleetError where its program is not of this version.
+    """
+    from retail_seg.system.threads import compute_in, let_waiting_threads_sleep
+
+    let_waiting_threads_sleep()
+    compute_in(threads)
+    if version != __version__:
+        raise FleetError(
+            f"a worker on another machine has another program there (retail-seg {__version__}, not {version}); "
+            "install the same on every machine"
+        )
+    node: str = ray_module().get_runtime_context().get_node_id()
+    return node
+
+
+def cores_of(ray: Any) -> int:
+    """How many cores the cluster has, 1 at least."""
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+def shared_out(ray: Any, tasks: int, workers: int | None) -> tuple[int, int]:
+    """How many workers, at most so many, take these tasks, and how many cores each can have beside the others."""
+    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    size = max(min(workers or sum(nodes), tasks), 1)
+    fits = (cores for cores in range(max(nodes, default=1), 1, -1) if sum(node // cores for node in nodes) >= size)
+    return size, next(fits, 1)
 
 
 def _listens(address: str) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retail_seg.errors import FleetError
-from retail_seg.fleet.cluster import entered
+from retail_seg.fleet.cluster import brought_up, cores_of, entered
 from retail_seg.fleet.pool import Care, GivenUp, Pool, TaskDone
+from retail_seg.fleet.progress import RunProgress
 from retail_seg.fleet.results import Digests, Results
 from retail_seg.fleet.sources import PhotoAddress, read
 from retail_seg.people.roles import require
@@ -56,29 +57,6 @@ class PhotoLine:
 
 
 @dataclass(frozen=True)
-class RunProgress:
-    """How far a run is: photos by what became of them, and how many there are; seconds since its first answer."""
-
-    total: int
-    before: int
-    done: int = 0
-    known: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-
-    @property
-    def a_minute(self) -> float:
-        """Photos answered a minute."""
-        return 60 * (self.done + self.known + self.failed) / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def left(self) -> float:
-        """Seconds until all are answered, at the rate so far."""
-        rest = self.total - self.before - self.done - self.known - self.failed
-        return 60 * rest / self.a_minute if self.a_minute else 0.0
-
-
-@dataclass(frozen=True)
 class Order:
     """What each worker is made of: the store as the caller opened it, and the photos that are done."""
 
@@ -95,14 +73,8 @@ class PhotoWorker:
 
     def start(self) -> str:
         """Open the store; the node's id. Raises FleetError where it is not what the caller has."""
-        from retail_seg.system.threads import compute_in, let_waiting_threads_sleep
-
         asked = self._order.asked
-        let_waiting_threads_sleep()
-        compute_in(asked.threads)
-        import ray
-
-        node: str = ray.get_runtime_context().get_node_id()
+        node = brought_up(asked.threads, self._order.made_by["version"])
         self._matcher = asked.open()
         differs = {k: v for k, v in made_by(self._matcher).items() if v != self._order.made_by.get(k)}
         if differs:
@@ -157,7 +129,7 @@ def scan_photos(
         told = RunProgress(len(photos), len(photos) - len(todo))
         if not todo:
             return told
-        size = workers or max(int(ray.cluster_resources().get("CPU", 1) // asked.threads), 1)
+        size = workers or max(cores_of(ray) // asked.threads, 1)
         order = Order(asked, versions, results.done)
         with Pool[PhotoAddress](ray, worker, order, min(size, len(todo)), cpus=asked.threads, care=care) as pool:
             for now in _kept(pool.run(todo), results, told):
