@@ -253,8 +253,8 @@ class _Read:
 class Import:
     """One run over a file; iterate it for the outcome of each product, in the file's order.
 
-    `replace` writes changed fields of existing products, which are otherwise only reported. `fetch` reads web
-    addresses; without it they are refused. With `check` alone nothing is written.
+    `replace` writes changed fields of existing products, which are otherwise only reported; `fetch` reads web addresses,
+    which are otherwise refused. With `check` alone nothing is written. So many `hands` embed so many times as much at once.
     """
 
     def __init__(
@@ -267,6 +267,7 @@ class Import:
         fetch: Fetch | None = None,
         replace: bool = False,
         by: str = "",
+        hands: int = 1,
     ) -> None:
         self._catalogue = catalogue
         self._file = file
@@ -275,14 +276,15 @@ class Import:
         self._fetch = fetch
         self._replace = replace
         self._by = by
+        self._hands = hands
         self._seen: dict[str, tuple[str, int]] = {}
 
     def __iter__(self) -> Iterator[Outcome]:
         waiting: list[_Prepared] = []
         for wanted in self._file.wanted:
             waiting.append(self._prepare(wanted))
-            loaded = [picture for prepared in waiting for picture in prepared.pictures]
-            if len(loaded) >= BATCH_PICTURES or sum(len(p.data) for p in loaded) >= BATCH_BYTES or len(waiting) >= 256:
+            sizes = [len(picture.data) for prepared in waiting for picture in prepared.pictures]
+            if max(len(sizes) / BATCH_PICTURES, sum(sizes) / BATCH_BYTES, len(waiting) / 256) >= self._hands:
                 yield from self._finish(waiting)
                 waiting = []
         yield from self._finish(waiting)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from catalogue.health import Tracked
     from retail_seg.segmentation.instances.instances import Instances
     from retail_seg.segmentation.segmenter import Segmenter
+    from retail_seg.store.opening import EmbedBatches
 
 
 class Matcher:
@@ -384,15 +385,15 @@ class Matcher:
     @classmethod
     def reindex_store(
         cls, store: str | Path, embedder: str | None = None, *, weights: Path | None = None,
-        progress: Tracked | None = None,
+        progress: Tracked | None = None, embed: EmbedBatches | None = None,
     ) -> int:  # fmt: skip
         """Bring a store to an embedder, its own or another, with the weights installed now; returns how many.
 
-        Resumable: interrupted, the store answers as before, and the next run embeds only what is missing.
+        Resumable: interrupted, the store answers as before; the next run embeds the rest. `embed` does it elsewhere.
         """
         require("manager")
         folder = Path(store)
-        count = move_to_embedder(folder, embedder, weights, progress)
+        count = move_to_embedder(folder, embedder, weights, progress, embed)
         with cls.open(folder) as matcher:
             matcher.reindex()
         return count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retail_seg.cli.common import json_option, output, say, store_option, write_json_line
+from retail_seg.cli.on_ray import by_ray, ray_options
 from retail_seg.cli.rows import by_option, list_rows
 
 if TYPE_CHECKING:
     from catalogue import Catalogue, Product
     from catalogue.importing import ImportFile, Outcome
+    from retail_seg.matcher import Matcher
+    from retail_seg.store.importing import PictureWork
 
 
 @click.command("import")
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 )
 @by_option
 @json_option
+@ray_options
 def import_(
     file: Path,
     store: Path,
@@ -42,6 +47,9 @@ def import_(
     columns: tuple[str, ...],
     by: str,
     json_file: Path | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
 ) -> int:
     """Add products and reference pictures from FILE.
 
@@ -53,6 +61,9 @@ def import_(
     from retail_seg.store import importing
     from retail_seg.store.opening import open_catalogue
 
+    on_ray = by_ray(engine, address, workers)
+    if dry_run and on_ray:
+        raise click.UsageError("--dry-run embeds nothing; leave --engine ray out")
     with open_catalogue(store) as catalogue:
         found = _read(catalogue, file, columns)
     _say_file(file, found)
@@ -67,10 +78,21 @@ def import_(
         with open_catalogue(store) as catalogue:
             follow(importing.plan(catalogue, found, replace=replace, fetch=fetch))
     else:
-        with Matcher.open(store) as matcher:
-            follow(importing.apply_to(matcher, found, replace=replace, fetch=fetch, by=by))
+        with Matcher.open(store) as matcher, _embedders(matcher, on_ray, address, workers) as elsewhere:
+            follow(importing.apply_to(matcher, found, replace=replace, fetch=fetch, by=by, elsewhere=elsewhere))
     say(tally.summary())
     return int(tally.refused > 0)
+
+
+def _embedders(
+    matcher: Matcher, on_ray: bool, address: str | None, workers: int | None
+) -> AbstractContextManager[PictureWork | None]:
+    """Who embeds an import's pictures; None: this process."""
+    if not on_ray:
+        return nullcontext()
+    from retail_seg.fleet.embedding import embedding_on_ray
+
+    return embedding_on_ray(matcher, address=address, workers=workers)
 
 
 def _read(catalogue: Catalogue, file: Path, columns: tuple[str, ...]) -> ImportFile:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from retail_seg.cli.common import each, progress, say, store_option
+from retail_seg.cli.on_ray import Teller, by_ray, ray_options
 from retail_seg.cli.rows import by_option
 
 
@@ -73,14 +74,28 @@ def add(sku: str, images: tuple[Path, ...], store: Path, name: str | None, by: s
 @store_option
 @click.option("--embedder", help="Switch the store to this embedder; its own without it.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the embedder, for closed networks.")
-def reindex(store: Path, embedder: str | None, weights: Path | None) -> None:
+@ray_options
+def reindex(
+    store: Path,
+    embedder: str | None,
+    weights: Path | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+) -> None:
     """Embed every reference that needs it again, learn from them all, and write the index anew.
 
     Can be interrupted and run again: what was embedded is kept, and the store answers as before until it is done.
     """
-    from retail_seg.matcher import Matcher
+    if by_ray(engine, address, workers):
+        from retail_seg.fleet.embedding import reindex_on_ray
 
-    count = Matcher.reindex_store(
-        store, embedder, weights=weights, progress=lambda rows, n: progress(rows, total=n, unit=" reference")
-    )
+        told = Teller("references")
+        count = reindex_on_ray(store, embedder, weights, address=address, workers=workers, on_told=told)
+    else:
+        from retail_seg.matcher import Matcher
+
+        count = Matcher.reindex_store(
+            store, embedder, weights=weights, progress=lambda rows, n: progress(rows, total=n, unit=" reference")
+        )
     say(f"{store}: {count} references embedded again; the index is new")

@@ -198,7 +198,8 @@ class Pool(Generic[T]):
         if self._lives(hand.node) and "node has died" not in str(error):
             self._deaths[task] += 1
         if self._deaths[task] >= self._care.deaths:
-            yield GivenUp(task, f"ended {self._deaths[task]} workers that were at it; look at it apart from others")
+            ended = "a worker that was" if self._deaths[task] == 1 else f"{self._deaths[task]} workers that were"
+            yield GivenUp(task, f"ended {ended} at it; look at it apart from others")
         else:
             self._again.append(task)
 

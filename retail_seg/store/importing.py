@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 _REMEMBERED = "import columns "
 #: Hears how many pictures have been looked at or embedded since it was called last.
 Pulse = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class PictureWork:
+    """Who embeds the pictures of an import in the place of this process, with so many hands.
+
+    `embed` gives one reference, or the reason why there is none, for each picture in its place.
+    """
+
+    embed: Callable[[Sequence[LoadedPicture]], Sequence[NewReference | PictureRefused]]
+    hands: int = 1
 
 
 def _quiet(pictures: int) -> None:
@@ -55,19 +67,22 @@ def apply(
     fetch: bool = False,
     by: str = "",
     pulse: Pulse = _quiet,
+    elsewhere: PictureWork | None = None,
 ) -> Import:
     """A real run: iterate it to its end; each product is one transaction, so it can be interrupted and run again.
 
     `pulse` is called with the number of pictures embedded just now, before they are written; what it raises ends the
-    run. Only a manager may (NotAllowed).
+    run. With work `elsewhere` this process embeds nothing, and `pulse` is not called. Only a manager may (NotAllowed).
     """
+    work = elsewhere or PictureWork(lambda pictures: embed_pictures(embedder, pictures, pulse))
     return Import(
         catalogue,
         file,
-        embed=lambda pictures: embed_pictures(embedder, pictures, pulse),
+        embed=work.embed,
         replace=replace,
         fetch=Fetcher() if fetch else None,
         by=sign("manager", by),
+        hands=work.hands,
     )
 
 
@@ -95,10 +110,17 @@ def read(catalogue: Catalogue, path: Path, columns: Mapping[str, str] | None = N
 
 
 def apply_to(
-    matcher: Matcher, file: ImportFile, *, replace: bool = False, fetch: bool = False, by: str = ""
+    matcher: Matcher,
+    file: ImportFile,
+    *,
+    replace: bool = False,
+    fetch: bool = False,
+    by: str = "",
+    elsewhere: PictureWork | None = None,
 ) -> Iterator[Outcome]:
     """As `apply`, into an open store, which learns from what came when the run has ended."""
-    yield from apply(matcher.catalogue, file, matcher.embedder, replace=replace, fetch=fetch, by=by)
+    embedder = matcher.embedder
+    yield from apply(matcher.catalogue, file, embedder, replace=replace, fetch=fetch, by=by, elsewhere=elsewhere)
     matcher.refresh()
 
 

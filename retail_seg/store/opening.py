@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 CATALOGUE = "catalogue.db"
 #: References that a reindex embeds and commits at once.
 EMBED_BATCH = 32
+#: A reference without vectors: id, picture, mask.
+Pending = tuple[int, bytes, bytes | None]
+#: What `Catalogue.set_vectors` takes of a reference: id, vectors, number of views, local features.
+Vectors = tuple[int, bytes, int, bytes]
+#: Embeds batches, of so many references together, elsewhere; gives each that is done, in any order.
+EmbedBatches = Callable[["Embedder", Iterator[list[Pending]], int], Iterable[list[Vectors]]]
 
 
 def open_catalogue(folder: Path) -> Catalogue:
@@ -55,38 +61,57 @@ def embedder_settings(embedder: Embedder, weights: Path | None) -> dict[str, str
 
 def stored_embedder(catalogue: Catalogue, name: str | None = None, weights: Path | None = None) -> Embedder:
     """The embedder that a store's references are embedded with, or another where a name or weights are given."""
+    return load_embedder(*embedder_source(catalogue, name, weights))
+
+
+def embedder_source(catalogue: Catalogue, name: str | None, weights: Path | None) -> tuple[str, Path | None]:
+    """By which name, and from which file of weights, `stored_embedder` opens an embedder."""
     if name is None and weights is None:
         kept = catalogue.get_setting("embedder_weights")
         weights = Path(kept) if kept else None
-    return load_embedder(name or catalogue.get_setting("embedder_name") or "retail-vgg", weights)
+    return name or catalogue.get_setting("embedder_name") or "retail-vgg", weights
 
 
-def embed_pending(catalogue: Catalogue, embedder: Embedder, progress: Tracked | None = None) -> int:
-    """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many."""
+def embed_pending(
+    catalogue: Catalogue, embedder: Embedder, progress: Tracked | None = None, embed: EmbedBatches | None = None
+) -> int:
+    """Embed every reference that has no vectors of this embedder, a batch a transaction; returns how many.
+
+    `embed` does so elsewhere, in the place of this process; what it raises ends the work, and what was done is kept.
+    """
     require("manager")
     total = catalogue.count_pending(embedder.fingerprint)
     rows: Iterator[Any] = iter(catalogue.pending_reindex(embedder.fingerprint))
     if progress is not None:
         rows = iter(progress(rows, total))
-    while batch := list(islice(rows, EMBED_BATCH)):
-        embedded = embed_kept(embedder, [(picture, mask) for _, picture, mask in batch])
-        done = [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
+    batches = iter(lambda: list(islice(rows, EMBED_BATCH)), [])
+    for done in embed(embedder, batches, total) if embed else (embed_rows(embedder, batch) for batch in batches):
         catalogue.set_vectors(done, embedder.fingerprint)
     return total
 
 
+def embed_rows(embedder: Embedder, batch: Sequence[Pending]) -> list[Vectors]:
+    """The vectors of a batch of references; raises PhotoError for a picture that cannot be read."""
+    embedded = embed_kept(embedder, [(picture, mask) for _, picture, mask in batch])
+    return [(row[0], *found) for row, found in zip(batch, embedded, strict=True)]
+
+
 def move_to_embedder(
-    folder: Path, name: str | None = None, weights: Path | None = None, progress: Tracked | None = None
+    folder: Path,
+    name: str | None = None,
+    weights: Path | None = None,
+    progress: Tracked | None = None,
+    embed: EmbedBatches | None = None,
 ) -> int:
     """Embed a store's references with an embedder, its own without a name, and pin the store to it; returns how many.
 
     What the store has learned from vectors of another embedder is forgotten. Resumable: interrupted, the store answers
-    as before.
+    as before. `embed` as `embed_pending` takes it.
     """
     catalogue = open_catalogue(folder)
     try:
         found = stored_embedder(catalogue, name, weights)
-        count = embed_pending(catalogue, found, progress)
+        count = embed_pending(catalogue, found, progress, embed)
         if found.fingerprint != catalogue.embedder:
             # One transaction: killed in between, the store would not know whose vectors it holds.
             learned = dict.fromkeys((RANKER, RANKER_ID, LEARNED_FROM), "")

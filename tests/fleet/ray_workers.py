@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from retail_seg.errors import PhotoError, StoreError
+from retail_seg.fleet.embedding import EmbeddingWorker, Portion
 from retail_seg.fleet.scanning import PhotoLine, PhotoWorker
 from retail_seg.fleet.sources import PhotoAddress
 
@@ -53,3 +56,26 @@ class DeadlyPhotos(PhotoWorker):
         if photo.address.endswith("killer.jpg"):
             os._exit(STATUS)
         return super().work(photo)
+
+
+def deadly(kills: Callable[[Any], bool]) -> type[EmbeddingWorker]:
+    """Workers that embed, but a picture that `kills` ends the process."""
+
+    class DeadlyPictures(EmbeddingWorker):
+        def work(self, portion: Portion) -> Sequence[Any]:
+            if any(kills(picture) for picture in portion.pictures):
+                os._exit(STATUS)
+            return super().work(portion)
+
+    return DeadlyPictures
+
+
+def of_another(**what: str) -> type[EmbeddingWorker]:
+    """Workers for whom the caller has another program or embedder."""
+
+    class Stranger(EmbeddingWorker):
+        def start(self) -> str:
+            self._order = replace(self._order, **what)
+            return super().start()
+
+    return Stranger
