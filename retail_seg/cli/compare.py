@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,12 @@ import click
 
 from retail_seg.cli.common import say, write_json_line
 from retail_seg.cli.evaluate import report_selection
+from retail_seg.cli.on_ray import by_ray, ray_options
 from retail_seg.cli.training import training_set
 
 if TYPE_CHECKING:
     from retail_seg.bench.comparison.job import Comparison, ComparisonJob, Result
+    from retail_seg.bench.comparison.on_ray import MethodsOnRay
     from retail_seg.runs.record import Record
     from retail_seg.segmentation.annotations import AnnotatedPhoto
 
@@ -38,6 +40,7 @@ PLAIN = ("images", "photos", "pictures")
 @click.option("--test-photos", type=click.IntRange(1), help="At most so many photos of each test set.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same split and the same training.")
 @click.option("--steps", type=click.IntRange(1), help="A fixed number of training steps instead of the time.")
+@ray_options
 def compare(
     photos_dir: Path | None,
     annotations: Path | None,
@@ -51,6 +54,9 @@ def compare(
     test_photos: int | None,
     seed: int,
     steps: int | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
 ) -> int:
     """Compare segmentation methods, classical and learned, on the annotated photos of the folder PHOTOS_DIR.
 
@@ -59,6 +65,7 @@ def compare(
     costs and overlays of all, OUT/manifest.json names the photos by their content.
     The minutes are of each method's own work: on a busy machine they take longer, and mean the same.
     Interrupted, the same call goes on where it was. The last line on stdout is JSON.
+    With --engine ray methods are done beside each other, each with its share of the cores; the report says so.
 
     \b
     Classical: mean, otsu, multi-otsu, local, histogram, k-means, sobel-h, sobel-v,
@@ -69,6 +76,7 @@ def compare(
     from retail_seg.bench.comparison.manifests import change_note, previous_job
     from retail_seg.bench.comparison.runner import chosen_methods, job_of
 
+    on_ray = by_ray(engine, address, workers)
     names = chosen_methods([name.strip() for name in (methods or "").split(",") if name.strip()])
     if len(tests) != len(test_annotations):
         raise click.UsageError(f"{len(tests)} --test and {len(test_annotations)} --test-annotations: give one for each")
@@ -86,7 +94,8 @@ def compare(
     tested = ", ".join(f"{len(one.photos)} of {one.name}" for one in job.tests)
     say(f"{len(names)} methods; {len(job.train.photos)} photos to learn from; tested on {tested}")
     say(_planned(job, names))
-    comparison = _run(job, names)
+    with _methods_by(on_ray, len(names), address, workers) as do:
+        comparison = _run(job, names, do)
     write_json_line(sys.stdout, comparison.to_json())
     return int(bool(found.problems or comparison.left_out))
 
@@ -140,11 +149,23 @@ def _set_name(photos: Path, taken: Sequence[str]) -> str:
     return name if name not in taken else f"{name} {len(taken) + 1}"
 
 
-def _run(job: ComparisonJob, names: Sequence[str]) -> Comparison:
+def _methods_by(
+    on_ray: bool, methods: int, address: str | None, workers: int | None
+) -> AbstractContextManager[MethodsOnRay | None]:
+    """Who does the methods; None: this machine, one after the other."""
+    if not on_ray:
+        return nullcontext()
+    from retail_seg.bench.comparison.on_ray import methods_on_ray
+
+    return methods_on_ray(methods, address=address, workers=workers)
+
+
+def _run(job: ComparisonJob, names: Sequence[str], do: MethodsOnRay | None) -> Comparison:
     """Run the methods under a bar, write the report after each, and say what came of them."""
     from tqdm import tqdm
 
     from retail_seg.bench.comparison.job import Comparison, ranked
+    from retail_seg.bench.comparison.machine import machine_text
     from retail_seg.bench.comparison.manifests import whole_manifest, write_manifests
     from retail_seg.bench.comparison.report import NUMBERS, write_report
     from retail_seg.bench.comparison.runner import run_all
@@ -152,7 +173,10 @@ def _run(job: ComparisonJob, names: Sequence[str]) -> Comparison:
     from retail_seg.runs.training import data_tags
     from retail_seg.system.interrupts import sigterm_interrupts
 
-    machine, tags = machine_text(), data_tags(whole_manifest(job))
+    def machine() -> str:
+        return do.machine if do else machine_text()
+
+    tags = data_tags(whole_manifest(job))
     with ExitStack() as stack:
         stack.enter_context(sigterm_interrupts())
         manifests = write_manifests(job)
@@ -172,7 +196,7 @@ def _run(job: ComparisonJob, names: Sequence[str]) -> Comparison:
             bar.clear()
             say(_line(result) + (" (finished before)" if before else ""))
             if not before:
-                write_report(Comparison(job, ranked(done), lost), machine)
+                write_report(Comparison(job, ranked(done), lost), machine())
             _keep(run, job, result)
 
         def failed(name: str, sentence: str) -> None:
@@ -181,8 +205,8 @@ def _run(job: ComparisonJob, names: Sequence[str]) -> Comparison:
             bar.clear()
             say(f"Error: {name}: {sentence}")
 
-        comparison = run_all(job, names, show, finished, failed)
-        page = write_report(comparison, machine_text())
+        comparison = run_all(job, names, show, finished, failed, do)
+        page = write_report(comparison, machine())
         run.artifact(page)
         run.artifact(page.with_name(NUMBERS))
     say(f"The report is {page}")
@@ -232,18 +256,3 @@ def _line(result: Result) -> str:
     )
     work = f"{result.work_seconds * 1000:.0f} ms of work a photo"
     return f"{result.method:18} quality {result.quality:.3f}  {scores}  ({work})"
-
-
-def machine_text() -> str:
-    """What times hold for: processor, cores, threads, system."""
-    import os
-    import platform
-
-    from retail_seg.bench.benchmark.measure import processor
-    from retail_seg.system.settings import settings
-    from retail_seg.system.threads import cores
-
-    threads = settings().threads
-    load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    limit = f", {threads} {'thread' if threads == 1 else 'threads'} a method" if threads else ""
-    return f"{processor()[0]}, {cores()} cores{limit}{load}, Python {platform.python_version()}"

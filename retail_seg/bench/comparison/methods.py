@@ -65,6 +65,8 @@ class BenchMethod:
     kind: str
     prepare: Prepare
     models: Models = _no_models
+    #: Whether it begins with models of the others of its comparison, and so comes after them.
+    last: bool = False
 
     def key(self, job: ComparisonJob) -> str:
         """What a result of this method must carry to be one of this job, with the models that are there now."""
@@ -214,12 +216,14 @@ def _learned_methods() -> list[BenchMethod]:
         _learned("mask-rcnn", "Mask R-CNN with ResNet-18", f"Finds boxes first, then a mask in each. {fresh}",
                  _trained("mask-rcnn")),
         _learned("ensemble", "Ensemble", f"The mean of the {MEMBERS} trained models above that did best on what was "
-                 "held back.", _ensemble, _member_models),
+                 "held back.", _ensemble, _member_models, last=True),
     ]  # fmt: skip
 
 
-def _learned(name: str, title: str, text: str, prepare: Prepare, models: Models = _no_models) -> BenchMethod:
-    return BenchMethod(name, title, text, LEARNED, prepare, models)
+def _learned(
+    name: str, title: str, text: str, prepare: Prepare, models: Models = _no_models, *, last: bool = False
+) -> BenchMethod:
+    return BenchMethod(name, title, text, LEARNED, prepare, models, last)
 
 
 def recipe_of(architecture: str, start: bool, **shape: Any) -> Recipe:

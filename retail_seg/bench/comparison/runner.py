@@ -1,8 +1,8 @@
-"""All methods of a comparison, one after the other, each in its own process; finished ones are not done again."""
+"""All methods of a comparison, each in its own process; finished ones are not done again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from retail_seg.bench.comparison.job import LOG, Comparison, ComparisonError, ComparisonJob, PhotoSet, Result, ranked
@@ -23,6 +23,8 @@ SHOWN = 3
 
 #: Called with the method's name, how much is done of what it is doing (0 to 1), and what that is.
 Show = Callable[[str, float, str], None]
+#: Does methods of a job; gives the name of each that has ended with its result, or the sentence that says why not.
+DoMethods = Callable[[ComparisonJob, Sequence[str], Show], Iterable[tuple[str, Result | str]]]
 
 
 def held_out(annotated: Sequence[AnnotatedPhoto], annotations: Path, seed: int) -> list[AnnotatedPhoto]:
@@ -97,25 +99,45 @@ def run_all(
     show: Show,
     finished: Callable[[Result, bool], None] = lambda result, again: None,
     failed: Callable[[str, str], None] = lambda method, sentence: None,
+    do: DoMethods | None = None,
 ) -> Comparison:
     """Run what is not finished yet and rank all. `finished` gets each result, and whether it was there before.
+
+    `do` does the methods, in the place of one after the other on this machine.
 
     A method that cannot be done is one sentence for `failed`, and the others go on. KeyboardInterrupt ends the method
     under way, which lays down what it has; the same call goes on there.
     """
     results: list[Result] = []
     left_out: dict[str, str] = {}
-    for name in methods:
-        before = all_methods()[name].result(job)
-        try:
-            result = before or run_apart(job, name, show)
-        except RetailSegError as error:
-            left_out[name] = str(error)
-            failed(name, str(error))
-            continue
-        results.append(result)
-        finished(result, before is not None)
+
+    def ended(name: str, found: Result | str, before: bool) -> None:
+        if isinstance(found, str):
+            left_out[name] = found
+            failed(name, found)
+        else:
+            results.append(found)
+            finished(found, before)
+
+    known = all_methods()
+    for last in (False, True):  # what begins with the others' models looks for them when these have ended
+        there = {name: known[name].result(job) for name in methods if known[name].last == last}
+        for name, before in there.items():
+            if before is not None:
+                ended(name, before, True)
+        todo = [name for name, before in there.items() if before is None]
+        for name, found in (do or one_by_one)(job, todo, show):
+            ended(name, found, False)
     return Comparison(job, ranked(results), left_out)
+
+
+def one_by_one(job: ComparisonJob, methods: Sequence[str], show: Show) -> Iterator[tuple[str, Result | str]]:
+    """Methods done one after the other on this machine, so that each has all of it."""
+    for name in methods:
+        try:
+            yield name, run_apart(job, name, show)
+        except RetailSegError as error:
+            yield name, str(error)
 
 
 def run_apart(job: ComparisonJob, name: str, show: Show) -> Result:
