@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from retail_seg.cli.common import each, json_option, model_option, output, progress, say, side_option, write_json_line
+from retail_seg.cli.common import (
+    each,
+    expand,
+    json_option,
+    model_option,
+    output,
+    progress,
+    say,
+    side_option,
+    write_json_line,
+)
 from retail_seg.cli.evaluate import report_selection
-from retail_seg.cli.scan import expand
+from retail_seg.cli.on_ray import by_ray, ray_options
 from retail_seg.segmentation.network.config import TRAINABLE
 
 if TYPE_CHECKING:
+    from retail_seg.cli.training import FoldsBy
     from retail_seg.evaluation.measuring import PhotoMeasurer
 
 PATH = click.Path(path_type=Path)
@@ -67,6 +79,7 @@ def segment(photos: tuple[Path, ...], out: Path, model: Path | None, side: int |
 @click.option("--cross-validate", is_flag=True, help="Train several times, each on other photos: scores with a spread.")
 @click.option("--curve", is_flag=True, help="Train on 5, 10 and 20 photos: would more help?")
 @click.option("--progress-json", type=FILE, help="Add JSON lines of steps, losses and scores here while it trains.")
+@ray_options
 def train(
     photos_dir: Path | None,
     annotations: Path | None,
@@ -81,6 +94,9 @@ def train(
     cross_validate: bool,
     curve: bool,
     progress_json: Path | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
 ) -> int:
     """Train a segmenter on the few annotated photos of the folder PHOTOS_DIR, or on those of a manifest.
 
@@ -89,16 +105,27 @@ def train(
     masks. Regions of the class "ignore" (COCO: iscrowd, VOC: difficult, PNG: 65535) are left out of the loss.
 
     Interrupted, the same call goes on where it was. The last line on stdout is JSON. The training is put on record, see
-    `retail-seg runs`; the model's folder keeps the manifest of what it was trained on.
+    `retail-seg runs`; the model's folder keeps the manifest of what it was trained on. With --engine ray the trainings
+    of --cross-validate are done beside each other, each with its share of the cores; the model's own is done here.
     """
-    from retail_seg.cli.training import run_training, training_set
+    from retail_seg.cli.training import nobody_else, run_training, training_set
     from retail_seg.system.threads import let_waiting_threads_sleep
 
+    folds_by: FoldsBy = nobody_else
+    if by_ray(engine, address, workers):
+        from retail_seg.fleet.folds import folds_on_ray
+
+        if not cross_validate:
+            raise click.UsageError("--engine ray trains the folds of --cross-validate; name it")
+        folds_by = partial(folds_on_ray, address=address, workers=workers)
     let_waiting_threads_sleep()
     data = training_set(photos_dir, annotations, photos_list, manifest)
     report_selection(data.problems, data.notes)
     settings = {"seed": seed, "steps": steps, "start": start, "minutes": minutes, "architecture": architecture}
-    run_training(data, model, settings, cross_validate=cross_validate, curve=curve, progress_json=progress_json)
+    run_training(
+        data, model, settings, cross_validate=cross_validate, curve=curve, progress_json=progress_json,
+        folds_by=folds_by,
+    )  # fmt: skip
     return int(bool(data.problems))
 
 

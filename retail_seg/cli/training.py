@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retail_seg.segmentation.scores import Scores
     from retail_seg.segmentation.training.train import TrainingStep
     from retail_seg.segmentation.training.training_set import TrainingSet
-    from retail_seg.segmentation.training.validation import TrainingSettings
+    from retail_seg.segmentation.training.validation import TrainFolds, TrainingSettings
 
 #: Without a terminal, a line of progress comes this often, in seconds.
 LINE_EVERY = 30.0
@@ -30,6 +30,14 @@ FOLDS = 5
 CURVE_SIZES = (5, 10, 20)
 #: The scores that people are shown.
 SHOWN = ("fg_iou", "f1_50", "f1_75", "exact_count")
+
+#: Given how many folds a cross-validation has: who trains them, None for this process.
+FoldsBy = Callable[[int], AbstractContextManager["TrainFolds | None"]]
+
+
+def nobody_else(folds: int) -> AbstractContextManager[TrainFolds | None]:
+    """The FoldsBy of who trains here."""
+    return nullcontext()
 
 
 class ProgressShow:
@@ -99,10 +107,11 @@ def run_training(
     cross_validate: bool,
     curve: bool,
     progress_json: Path | None = None,
+    folds_by: FoldsBy = nobody_else,
 ) -> None:
     """Train, after the cross-validation and the learning curve where they are wanted, and say what came of it.
 
-    All of it is one run on record.
+    All of it is one run on record. `folds_by` says who trains the folds of the cross-validation.
     """
     from retail_seg.runs.record import recorded
     from retail_seg.runs.training import data_tags, training_parameters
@@ -115,7 +124,7 @@ def run_training(
         stack.enter_context(sigterm_interrupts())  # whenever it is ended, the record says so
         lines = stack.enter_context(_appended(progress_json)) if progress_json else None
         run = stack.enter_context(recorded("train", _name(model), parameters, say=say, tags=data_tags(data.manifest)))
-        extra = _validate(data.annotated, settings, lines, run, **checks) if any(checks.values()) else {}
+        extra = _validate(data.annotated, settings, lines, run, folds_by, **checks) if any(checks.values()) else {}
         found = _train(data, model, settings, lines, run)
         run_id = {"run": run.id} if run.id else {}
     write_json_line(sys.stdout, found | extra | run_id)
@@ -189,6 +198,7 @@ def _validate(
     settings: TrainingSettings,
     lines: TextIO | None,
     run: Record,
+    folds_by: FoldsBy,
     *,
     cross_validate: bool,
     curve: bool,
@@ -205,7 +215,7 @@ def _validate(
     found: dict[str, Any] = {}
     with _shown(lines, f"fold 1 of {folds}" if cross_validate else "learning curve") as show:
         if cross_validate:
-            found["cross_validation"] = _cross_validated(annotated, settings, folds, show, run)
+            found["cross_validation"] = _cross_validated(annotated, settings, folds, show, run, folds_by)
         if curve:
             show.part = "learning curve"
             found["curve"] = _learning_curve(annotated, settings, show, run)
@@ -213,7 +223,12 @@ def _validate(
 
 
 def _cross_validated(
-    annotated: Sequence[AnnotatedPhoto], settings: TrainingSettings, folds: int, show: ProgressShow, run: Record
+    annotated: Sequence[AnnotatedPhoto],
+    settings: TrainingSettings,
+    folds: int,
+    show: ProgressShow,
+    run: Record,
+    folds_by: FoldsBy,
 ) -> dict[str, Any]:
     from retail_seg.segmentation.training import validation
 
@@ -221,7 +236,10 @@ def _cross_validated(
         _fold_done(show, fold + 1, folds, scores)
         run.scores(scores.rounded(), "folds", fold + 1)
 
-    result = validation.cross_validate(annotated, settings, folds=folds, progress=show, announce=announce)
+    with folds_by(folds) as elsewhere:
+        result = validation.cross_validate(
+            annotated, settings, folds=folds, progress=show, announce=announce, elsewhere=elsewhere
+        )
     mean, spread = result.mean(), result.spread()
     for key, value in mean.items():
         say(f"cross-validated {key}: {value:.3f} ± {spread[key]:.3f}")

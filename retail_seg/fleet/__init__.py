@@ -1,1 +1,1 @@
-"""Work of a store spread over processes and machines by Ray: photos scanned, references embedded."""
+"""Work spread over processes and machines by Ray: photos scanned, references embedded, folds trained."""

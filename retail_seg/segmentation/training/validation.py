@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,19 @@ class TrainingSettings:
     from_scratch: bool = False
     steps: int | None = None
     recipe: Recipe | None = None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training of a cross-validation: which photos it is trained and tested on, by their places among all."""
+
+    number: int
+    kept: tuple[int, ...]
+    tested: tuple[int, ...]
+
+
+#: Trains folds of annotated photos elsewhere; gives each that has ended with its scores, in any order.
+TrainFolds = Callable[[Sequence[AnnotatedPhoto], TrainingSettings, Sequence[Fold]], Iterable[tuple[Fold, Scores]]]
 
 
 @dataclass(frozen=True)
@@ -87,24 +100,31 @@ def cross_validate(
     folds: int = 5,
     progress: ProgressHook | None = None,
     announce: Announce | None = None,
+    elsewhere: TrainFolds | None = None,
 ) -> CrossValidation:
     """Trains `folds` times, each time without another part of the photos, and scores on that part.
 
-    `announce` is called with the number of each fold and its scores. Raises TrainingError where a fold would leave
-    fewer photos than training needs.
+    `announce` is called with the number of each fold and its scores, as it ends. What trains `elsewhere` tells no
+    `progress`. Raises TrainingError where a fold would leave fewer photos than training needs.
     """
     if not 2 <= folds <= len(annotated) or len(annotated) - -(-len(annotated) // folds) < MIN_PHOTOS:
         raise TrainingError(f"{len(annotated)} photos cannot make {folds} folds; annotate more or ask for fewer folds")
     order = np.random.default_rng((settings.seed, 3)).permutation(len(annotated))
-    found = []
-    for k in range(folds):
-        left_out = {int(i) for i in order[k::folds]}
-        kept = [a for i, a in enumerate(annotated) if i not in left_out]
-        tested = [a for i, a in enumerate(annotated) if i in left_out]
-        found.append(_train_and_score(kept, tested, settings, progress))
+    parts = [tuple(sorted(int(i) for i in order[k::folds])) for k in range(folds)]
+    every = range(len(annotated))
+    wanted = [Fold(k, tuple(i for i in every if i not in part), part) for k, part in enumerate(parts)]
+
+    def here() -> Iterator[tuple[Fold, Scores]]:
+        for fold in wanted:
+            kept, tested = ([annotated[i] for i in some] for some in (fold.kept, fold.tested))
+            yield fold, train_and_score(kept, tested, settings, progress)
+
+    found: dict[int, Scores] = {}
+    for fold, scores in elsewhere(annotated, settings, wanted) if elsewhere else here():
+        found[fold.number] = scores
         if announce:
-            announce(k, found[-1])
-    return CrossValidation(tuple(found))
+            announce(fold.number, scores)
+    return CrossValidation(tuple(found[k] for k in range(folds)))
 
 
 def learning_curve(
@@ -129,7 +149,7 @@ def learning_curve(
     usable = tuple(sorted({min(size, len(rest)) for size in sizes if size >= MIN_PHOTOS} or {len(rest)}))
     found = []
     for size in usable:
-        found.append(_train_and_score(rest[:size], tested, settings, progress))
+        found.append(train_and_score(rest[:size], tested, settings, progress))
         if announce:
             announce(size, found[-1])
     return LearningCurve(usable, tuple(found), tuple(a.name for a in tested))
@@ -141,12 +161,13 @@ def score_model(folder: Path, tested: Sequence[AnnotatedPhoto]) -> Scores:
     return combine(score_photo(a.labels, model.segment(load_photo(a.path)).labels, a.boxes) for a in tested)
 
 
-def _train_and_score(
+def train_and_score(
     kept: Sequence[AnnotatedPhoto],
     tested: Sequence[AnnotatedPhoto],
     settings: TrainingSettings,
-    progress: ProgressHook | None,
+    progress: ProgressHook | None = None,
 ) -> Scores:
+    """Train a model that is not kept, and score it on other photos; raises TrainingError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         train(kept, path, **vars(settings), progress=progress)
