@@ -253,8 +253,8 @@ class _Read:
 class Import:
     """One run over a file; iterate it for the outcome of each product, in the file's order.
 
-    `replace` writes changed fields of existing products, which are otherwise only reported; `fetch` reads web addresses,
-    which are otherwise refused. With `check` alone nothing is written. So many `hands` embed so many times as much at once.
+    `replace` writes changed fields of existing products, else only reported; `fetch` reads web addresses, else refused.
+    With `check` alone nothing is written. So many `hands` are given so many times as many pictures at once.
     """
 
     def __init__(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a worker may be at a portion, whatever the embedder and the machine; one death, and it is taken apart.
 _CARE = Care(limit=900.0, deaths=1)
+#: Bytes of new pictures that a worker takes together, where that is fewer than PORTION: camera's files are large.
+_BYTES = 8 * 2**20
 #: So many references that could not be embedded are named.
 _NAMED = 5
 
@@ -137,6 +139,20 @@ def _portions(batches: Iterable[Sequence[Any]], first: int = 0) -> Iterator[Port
         first += len(batch)
 
 
+def _handfuls(pictures: Sequence[LoadedPicture]) -> Iterator[list[LoadedPicture]]:
+    """The pictures in their order, so many together as one process decodes at once, or fewer where they are large."""
+    from retail_seg.store.enrolment import PORTION
+
+    taken: list[LoadedPicture] = []
+    for picture in pictures:
+        if taken and (len(taken) == PORTION or sum(len(one.data) for one in taken) + len(picture.data) > _BYTES):
+            yield taken
+            taken = []
+        taken.append(picture)
+    if taken:
+        yield taken
+
+
 def _vectors(
     store: Path,
     found: Iterator[TaskDone[Portion] | GivenUp[Portion]],
@@ -194,12 +210,9 @@ class PictureEmbedder:
 
     def __call__(self, pictures: Sequence[LoadedPicture]) -> list[NewReference | PictureRefused]:
         """One reference, or the reason why there is none, for each picture in its place."""
-        from retail_seg.store.enrolment import PORTION
-
         before, self._had = self._had, self._had + len(pictures)
-        portions = (pictures[at : at + PORTION] for at in range(0, len(pictures), PORTION))
         found: dict[int, NewReference | PictureRefused] = {}
-        for one in settled(self._pool, _portions(portions, before)):
+        for one in settled(self._pool, _portions(_handfuls(pictures), before)):
             values = [PictureRefused(one.reason)] if isinstance(one, GivenUp) else one.value
             found.update(enumerate(values, one.task.first))
         return [found[number] for number in range(before, self._had)]

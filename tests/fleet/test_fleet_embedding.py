@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,10 +18,12 @@ import ray_workers
 from api_helpers import ARTICLES, picture_of
 from ray_workers import deadly, of_another
 
+from catalogue.importing import LoadedPicture
 from retail_seg.cli import cli
 from retail_seg.errors import FleetError
 from retail_seg.fleet.cluster import entered
-from retail_seg.fleet.embedding import embedding_on_ray, reindex_on_ray
+from retail_seg.fleet.embedding import PictureEmbedder, Portion, embedding_on_ray, reindex_on_ray
+from retail_seg.fleet.pool import Pool, TaskDone
 from retail_seg.fleet.progress import RunProgress
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import encode_picture, load_photo
@@ -130,6 +132,23 @@ def test_an_import_brings_what_it_brings_in_one_process(
     kept = "SELECT content_hash, width, height, source FROM refs ORDER BY id"
     assert rows(small, kept) == rows(alone, kept) and len(rows(small, kept)) == 16
     assert same_vectors(rows(small), rows(alone))  # batches differ by what was refused
+
+
+def test_large_pictures_travel_in_smaller_company() -> None:
+    taken: list[list[str]] = []
+
+    class Counting:
+        def run(self, portions: Iterator[Portion]) -> Iterator[TaskDone[Portion]]:
+            for portion in reversed(list(portions)):
+                taken.append([picture.name for picture in portion.pictures])
+                yield TaskDone(portion, [picture.name for picture in portion.pictures])
+
+    sizes = [1] * 17 + [5 * 2**20, 2**20, 5 * 2**20, 9 * 2**20, 1]
+    pictures = [LoadedPicture(bytes(size), str(at), "", 0) for at, size in enumerate(sizes)]
+    embed = PictureEmbedder(cast("Pool[Portion]", Counting()))
+    for _ in range(2):
+        assert embed(pictures) == [str(at) for at in range(len(sizes))]
+    assert [len(names) for names in taken[:5]] == [1, 1, 1, 3, 16]
 
 
 def test_a_dead_address_is_one_sentence_and_nothing_is_changed(
