@@ -57,11 +57,13 @@ class NetworkEmbedder(Embedder):
         A crop is squeezed to a square; what lies outside its mask becomes the mean colour and does not vote.
         """
         pictures = np.empty((len(crops), 3, self.size, self.size), np.float32)
-        votes = np.ones((len(crops), 1, self.size, self.size), np.float32)
+        votes = np.empty((len(crops), 1, self.size, self.size), np.float32)
         table = self._normalised
         for at, (crop, mask) in enumerate(zip(crops, masks, strict=True)):
             cv2.split(cv2.LUT(squeeze(crop, self.size), table), list(pictures[at]))
-            if mask is not None:
+            if mask is None:
+                votes[at] = 1
+            else:
                 votes[at, 0] = squeeze(mask.astype(np.float32), self.size)
                 pictures[at] *= votes[at, 0]
         return pictures, votes

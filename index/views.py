@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -13,15 +15,17 @@ MIN_ELONGATION = 1.15
 MIN_TURN = 8.0
 
 
-def upright(crop: np.ndarray, mask: np.ndarray | None) -> Crop:
+def upright(crop: np.ndarray, mask: np.ndarray | None, outlines: Sequence[np.ndarray] | None = None) -> Crop:
     """Crop (h, w, 3) uint8 and mask (h, w) bool, turned so that the long side of the mask's rotated box is vertical.
 
     What has no mask, no clear long side, or stands already is given back as it is. Top and bottom are not told apart.
+    `outlines` are the mask's own, outer ones as OpenCV finds them, where they are known.
     """
     if mask is None or not mask.any():
         return crop, mask
+    if outlines is None:
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     # The outlines hold the same rectangle as all pixels do, and are found in a fiftieth of the time.
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     centre, (width, height), degrees = cv2.minAreaRect(np.concatenate(outlines))
     short, long = sorted((float(width), float(height)))
     if long < MIN_ELONGATION * max(short, 1.0):

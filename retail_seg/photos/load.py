@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
+import simplejpeg
 
 from retail_seg.errors import PhotoError
 
@@ -182,17 +183,22 @@ def _orientation(image: Any) -> int:
 
 
 def _decode_jpeg(image: Any, data: bytes, turned: int, enough: int | None) -> np.ndarray | None:
-    """A plain JPEG by OpenCV, the same pixels in a third of Pillow's time; None for what Pillow should look at.
+    """A plain JPEG by libjpeg-turbo as it is today, the same pixels in half the time of Pillow's and OpenCV's copies.
 
-    OpenCV makes up what a file that was cut off lacks: only files that end as JPEGs do are left to it.
+    None for what Pillow should look at. OpenCV reads what is damaged but not cut off: it makes up what a file lacks, so
+    that only files that end as JPEGs do are left to it.
     """
     if image.format != "JPEG" or image.mode not in ("RGB", "L") or b"\xff\xd9" not in data[-1024:]:
         return None
     factor = 1
     while enough and factor < 8 and max(image.size) >= 2 * factor * enough:
         factor *= 2
-    flags = _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    width, height = (-(-side // factor) for side in image.size)
+    try:
+        picture = simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=height, min_width=width)
+    except ValueError:  # a warning of the library's is one
+        flags = _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     return None if picture is None else _TURNS[turned](picture)
 
 

@@ -15,7 +15,7 @@ from catalogue.errors import ImportFileError
 from catalogue.tables import BadLine, read_table
 from retail_seg.errors import AnnotationError, PhotoError
 from retail_seg.segmentation.boxes import Box, is_ignored
-from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.segmentation.instances.instances import Instances, masks_within
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.segmenter import Segmenter
@@ -115,9 +115,8 @@ def _add(found: dict[str, list[Box]], row: dict[str, str]) -> str:
 
 def _without_hidden(labels: np.ndarray, corners: np.ndarray, areas: np.ndarray) -> Instances:
     """Instances of painted boxes; what others cover completely, as a box given twice, is none."""
-    shown = np.flatnonzero(areas > 0)
-    table = np.zeros(len(areas) + 1, np.int32)
-    table[shown + 1] = np.arange(1, len(shown) + 1)
-    corners = corners[shown]
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1).astype(np.int32)
-    return Instances(table[labels], boxes, areas[shown], np.ones(len(shown), np.float32))
+    shown, masks = np.flatnonzero(areas > 0), masks_within(labels, boxes)
+    height, width = labels.shape
+    sure = np.ones(len(shown), np.float32)
+    return Instances((height, width), boxes[shown], areas[shown], sure, [masks[i] for i in shown])

@@ -17,7 +17,7 @@ from index.views import Crop, upright
 from retail_seg.errors import PhotoError
 from retail_seg.photos.load import PhotoSource, load_enough
 from retail_seg.report import Identification, Report, ReportLine
-from retail_seg.segmentation.instances.instances import outline_of
+from retail_seg.segmentation.instances.instances import largest, outlines_of, simplified
 from retail_seg.segmentation.instances.merged import merged_flags
 from retail_seg.segmentation.instances.rows import shelf_places
 from retail_seg.store.given_boxes import GivenBoxes
@@ -112,13 +112,15 @@ def outline(
 ) -> Seen:
     """A photo (h, w, 3) uint8 whose instances are known, with what a report says of them beside their products."""
     size = size or (picture.shape[1], picture.shape[0])
-    scale = np.array(size) / picture.shape[1::-1]
+    scale, corners = np.array(size) / picture.shape[1::-1], instances.boxes[:, :2].astype(np.int32)
+    outlines = [outlines_of(mask) for mask in instances.masks]
+    drawn = [simplified(largest(one)) + corner for one, corner in zip(outlines, corners, strict=True)]
+    polygons = tuple(np.round(polygon * scale).astype(np.int32) for polygon in drawn)
     crops = [instances.crop(picture, i) for i in range(len(instances))]
-    corners = instances.boxes[:, :2].astype(np.int32)
-    outlines = [np.round((outline_of(mask) + corners[i]) * scale).astype(np.int32) for i, (_, mask) in enumerate(crops)]
-    views = tuple(upright(crop, mask) if masked else (crop, None) for crop, mask in crops)
-    merged = merged_flags(instances, [mask for _, mask in crops])
-    return Seen(name, size, picture, instances, views, tuple(outlines), merged)
+    views = tuple(
+        upright(crop, mask, one) if masked else (crop, None) for (crop, mask), one in zip(crops, outlines, strict=True)
+    )
+    return Seen(name, size, picture, instances, views, polygons, merged_flags(instances, outlines))
 
 
 def report_of(seen: Seen, found: Sequence[Identification], versions: dict[str, str | int]) -> Report:

@@ -48,3 +48,10 @@ def test_round_things_and_whole_pictures_stay() -> None:
     assert upright(crop, disc.astype(bool))[0] is crop
     assert upright(crop, None) == (crop, None)
     assert reference_views(crop) == [(crop, None)]
+
+
+def test_known_outlines_turn_a_crop_as_its_mask_does() -> None:
+    crop, mask = lying(30.0)
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for found, expected in zip(upright(crop, mask, outlines), upright(crop, mask), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pillow_heif
 import pytest
+import simplejpeg
 from PIL import Image, ImageOps
 
 from retail_seg.errors import PhotoError
@@ -95,6 +96,17 @@ def test_a_jpeg_that_was_cut_off_is_refused_wherever_it_was_cut(picture: np.ndar
     for kept in (len(data) // 2, len(data) - 2):
         with pytest.raises(PhotoError, match="cut off"):
             load_photo(data[:kept])
+
+
+def test_a_jpeg_that_is_damaged_but_ends_is_read_as_far_as_it_can_be(picture: np.ndarray) -> None:
+    whole = encoded(Image.fromarray(picture.repeat(8, 0).repeat(8, 1)), "JPEG", quality=95)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 :: 97] = b"\0" * len(damaged[len(whole) // 2 :: 97])
+    damaged[-2:] = b"\xff\xd9"
+    with pytest.raises(ValueError, match="Corrupt"):
+        simplejpeg.decode_jpeg(bytes(damaged))
+    found, exact = load_photo(bytes(damaged)), load_photo(whole)
+    assert found.shape == exact.shape and (found[: len(found) // 4] == exact[: len(exact) // 4]).all()
 
 
 def test_modes_are_converted(picture: np.ndarray) -> None:

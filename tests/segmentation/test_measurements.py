@@ -12,10 +12,10 @@ import pytest
 
 from retail_seg.errors import PhotoError
 from retail_seg.evaluation.measuring import PhotoMeasurer, write_rows_csv
-from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.segmentation.instances.instances import Instances, outlines_of
 from retail_seg.segmentation.instances.markers import DICTIONARIES, find_scale
 from retail_seg.segmentation.instances.measurements import measure, size_percentiles, without
-from retail_seg.segmentation.instances.merged import merged_flags, prominent_peaks
+from retail_seg.segmentation.instances.merged import describe_outline, looks_merged, merged_flags, prominent_peaks
 
 
 def disc(labels: np.ndarray, x: float, y: float, radius: float, value: int) -> None:
@@ -167,6 +167,21 @@ class TestMerged:
         disc(labels, 195, 100, 50, 1)
         disc(labels, 300, 220, 50, 2)
         assert self.flags(labels) == [True, False]
+
+    def test_the_quick_look_at_the_corners_hides_none(self) -> None:
+        rng, labels = np.random.default_rng(3), np.zeros((900, 1200), np.int32)
+        for number in range(48):
+            x, y = 75 + 150 * (number % 8), 75 + 150 * (number // 8)
+            for _ in range(int(rng.integers(1, 4))):
+                dx, dy = rng.integers(-30, 31, 2)
+                disc(labels, x + dx, y + dy, int(rng.integers(18, 34)), number + 1)
+        found = Instances.from_labels(labels)
+        relative = found.areas / np.median(found.areas)
+        described = [describe_outline(mask) for mask in found.masks]
+        plain = [d is not None and looks_merged(d, float(r)) for d, r in zip(described, relative, strict=True)]
+        assert 4 < sum(plain) < 44
+        assert self.flags(labels) == plain
+        assert merged_flags(found, [outlines_of(mask) for mask in found.masks]).tolist() == plain
 
     def test_rows_of_cans(self) -> None:
         labels = np.zeros((300, 600), np.int32)

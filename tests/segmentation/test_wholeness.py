@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from retail_seg.errors import ModelError
-from retail_seg.segmentation.instances.candidates import MEASURES
+from retail_seg.segmentation.instances.candidates import MEASURES, _medians, inside_of
 from retail_seg.segmentation.instances.grouping import Maps, Thresholds, candidates, group, measured
 from retail_seg.segmentation.instances.merge_tree import grow
 from retail_seg.segmentation.instances.wholeness import Wholeness
@@ -190,3 +190,36 @@ def test_regions_without_wholeness_go_by_thresholds() -> None:
     regions = (maps.foreground > 0.5).astype(np.int32)
     some = candidates(regions, maps, Thresholds(), tree_of({1.0: 0.7}))
     assert json.loads(json.dumps(some.choose(0.4)[1].tolist())) == [pytest.approx(0.7)]
+
+
+def test_sums_over_regions_are_those_of_their_pixels() -> None:
+    rng = np.random.default_rng(5)
+    coarse = rng.permutation(np.arange(48)).reshape(6, 8).astype(np.int32)  # 0 is the ground
+    regions = np.kron(coarse, np.ones((9, 7), np.int32))
+    regions[20:23] = 0
+    foreground, distance, offset_x, offset_y = rng.random((4, *regions.shape), np.float32)
+    found = inside_of(regions, foreground, distance, offset_x, offset_y)
+    y, x = np.indices(regions.shape).astype(float)
+    to_x, to_y = x + offset_x, y + offset_y
+    pixels = (x, y, x * x, y * y, x * y, foreground, distance, to_x, to_y, to_x * to_x + to_y * to_y)
+    for region in range(1, 48):
+        here = regions == region
+        assert found.areas[region - 1] == here.sum()
+        assert found.sums[region - 1] == pytest.approx([float(values[here].sum()) for values in pixels], rel=1e-5)
+        assert found.deepest[region - 1] == distance[here].max()
+        weight = distance[here] + 0.01
+        assert found.weights[region - 1] == pytest.approx(weight.sum(), rel=1e-5)
+        sums = [(to_x[here] * weight).sum(), (to_y[here] * weight).sum()]
+        assert found.centres[region - 1] == pytest.approx(sums, rel=1e-5)
+
+
+def test_nothing_has_no_sums() -> None:
+    empty = np.zeros((5, 6), np.float32)
+    assert inside_of(np.zeros((5, 6), np.int32), empty, empty, empty, empty).sums.shape == (0, 10)
+
+
+def test_medians_are_those_of_numpy() -> None:
+    rng = np.random.default_rng(2)
+    values, chosen = rng.integers(0, 9, (30, 2)).astype(float), rng.random((40, 30)) < 0.3
+    chosen[:, 4] |= ~chosen.any(1)
+    np.testing.assert_array_equal(_medians(chosen, values), [np.median(values[row], axis=0) for row in chosen])

@@ -11,9 +11,9 @@ import numpy as np
 
 from retail_seg.segmentation.classical import edges, forest, regions, thresholds
 from retail_seg.segmentation.classical.steps import Steps, remove_noise, tidy
+from retail_seg.segmentation.instances.enlarging import enlarged
 from retail_seg.segmentation.instances.instances import Instances
 from retail_seg.segmentation.segmenter import working_size
-from retail_seg.segmentation.training.targets import enlarge_labels
 
 #: Classical methods work on a photo whose longer side is this many pixels long.
 SIDE = 480
@@ -55,7 +55,7 @@ class TunedMethod:
         height, width = photo.shape[:2]
         labels = self.labels(at_working_size(photo))
         inside = cv2.resize((labels > 0).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-        return Instances.from_labels(enlarge_labels(labels, inside))
+        return enlarged(labels, inside, np.ones(int(labels.max()), np.float32))
 
 
 def at_working_size(photo: np.ndarray) -> np.ndarray:

@@ -120,24 +120,65 @@ def inside_of(
     regions: np.ndarray, foreground: np.ndarray, distance: np.ndarray, offset_x: np.ndarray, offset_y: np.ndarray
 ) -> Inside:
     """The sums of regions (h, w) int32; maps (h, w) float32 as in `grouping.Maps`."""
-    where = np.flatnonzero(regions)
-    ids, count = regions.ravel()[where].astype(np.intp), int(regions.max()) + 1
-    y, x = (values.astype(np.float32) for values in np.divmod(where, regions.shape[1]))
+    runs, where = _Runs.of(regions)
+    count = int(runs.ids.max(initial=0)) + 1
     fore, depth, to_x, to_y = (values.ravel()[where] for values in (foreground, distance, offset_x, offset_y))
-    to_x, to_y, weight = to_x + x, to_y + y, depth + np.float32(0.01)
+    y = np.repeat(runs.rows, runs.lengths)
+    to_x += (where - y * regions.shape[1]).astype(np.float32)
+    to_y += y.astype(np.float32)
+    weight = depth + np.float32(0.01)
 
-    def summed(*values: np.ndarray) -> np.ndarray:
-        return np.stack([np.bincount(ids, weights=one, minlength=count)[1:] for one in values], 1)
+    def summed(*of_runs: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(runs.ids, weights=one, minlength=count)[1:] for one in of_runs], 1)
 
+    of_pixels = (fore, depth, to_x, to_y, to_x * to_x + to_y * to_y)
+    sums = summed(*runs.moments(), *(runs.sums(values) for values in of_pixels))
     deepest = np.zeros(count, np.float32)
-    np.maximum.at(deepest, ids, depth)
+    np.maximum.at(deepest, runs.ids, np.maximum.reduceat(depth, runs.begins) if len(where) else depth)
     return Inside(
-        np.bincount(ids, minlength=count)[1:],
-        summed(x, y, x * x, y * y, x * y, fore, depth, to_x, to_y, to_x * to_x + to_y * to_y),
+        np.bincount(runs.ids, weights=runs.lengths, minlength=count)[1:].astype(np.int64),
+        sums,
         deepest[1:],
-        summed(weight)[:, 0],
-        summed(to_x * weight, to_y * weight),
+        summed(runs.sums(weight))[:, 0],
+        summed(runs.sums(to_x * weight), runs.sums(to_y * weight)),
     )
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The pixels of regions as r runs along rows, so that sums are taken over a run first.
+
+    begins (r,) is where each begins among the pixels of regions; ids, rows, columns and lengths (r,) int64.
+    """
+
+    begins: np.ndarray
+    ids: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, regions: np.ndarray) -> tuple[_Runs, np.ndarray]:
+        """The runs of regions (h, w) int32, and the places (p,) of their pixels in the flattened picture."""
+        where = np.flatnonzero(regions)
+        new = np.ones(regions.shape, bool)
+        np.not_equal(regions[:, 1:], regions[:, :-1], out=new[:, 1:])
+        begins = np.flatnonzero(new.ravel()[where])
+        rows, columns = np.divmod(where[begins], regions.shape[1])
+        ids = regions.ravel()[where[begins]].astype(np.int64)
+        return cls(begins, ids, rows, columns, np.diff(begins, append=len(where))), where
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum (r,) float64 over each run of values (p,)."""
+        return np.add.reduceat(values, self.begins, dtype=np.float64) if len(values) else np.zeros(0)
+
+    def moments(self) -> tuple[np.ndarray, ...]:
+        """Sums (r,) of x, y, x², y² and xy over the pixels of each run."""
+        first, n, y = self.columns, self.lengths, self.rows
+        steps = n * (n - 1) // 2
+        x = n * first + steps
+        squares = n * first * first + 2 * first * steps + steps * (2 * n - 1) // 3
+        return x, n * y, squares, n * y * y, y * x
 
 
 def measures(tree: MergeTree, regions: np.ndarray, first: np.ndarray, pixels: Inside, edges: Edges) -> np.ndarray:
@@ -222,6 +263,18 @@ def _against_mates(nodes: Extents, usual: Extents, width: float) -> tuple[np.nda
     common = np.clip(overlap, 0, None).prod(2)
     same = common > 0.3 * np.minimum(nodes.sizes.prod(1)[:, None], usual.sizes.prod(1)[None])
     mates = (overlap[:, :, 1] > 0.5 * heights) & (overlap[:, :, 0] > -NEAR * width) & ~same
-    for node in np.flatnonzero(mates.any(1)):
-        result[node] = np.log(nodes.sizes[node] / np.median(usual.sizes[mates[node]], axis=0))
+    some = np.flatnonzero(mates.any(1))
+    result[some] = np.log(nodes.sizes[some] / _medians(mates[some], usual.sizes))
     return result[:, 0], result[:, 1]
+
+
+def _medians(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The medians (n, k) of those values (m, k) that are `chosen` (n, m) bool, one at least in each row."""
+    half = chosen.sum(1)
+    found = np.empty((len(chosen), values.shape[1]))
+    for column, of_column in enumerate(values.T):
+        order = np.argsort(of_column, kind="stable")
+        upto = np.cumsum(chosen[:, order], axis=1)
+        low, high = ((upto > at[:, None]).argmax(1) for at in ((half - 1) // 2, half // 2))
+        found[:, column] = (of_column[order[low]] + of_column[order[high]]) / 2
+    return found

@@ -77,16 +77,29 @@ def flood(energy: np.ndarray, mask: np.ndarray) -> np.ndarray:
         window = np.s_[y : y + h, x : x + w]
         inside = parts[0].labels[window] == home
         # a pixel is of one marker at most, so of all levels only one has a number for it
-        seeds = sum(table[one.labels[window]] for table, one in zip(tables, parts, strict=True))
+        levels = np.unique(markers.level[markers.home == home]).tolist()
+        seeds = sum(tables[level][parts[level].labels[window]] for level in levels)
         np.copyto(regions[window], _shared_out(energy[window], seeds, inside), where=inside)
     return regions
 
 
 def _shared_out(energy: np.ndarray, seeds: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The pixels `inside` (h, w) bool shared out among seeds (h, w) int32."""
+    """The pixels `inside` (h, w) bool shared out among seeds (h, w) int32.
+
+    A pixel of a seed whose neighbours are all of the same seed floods nothing: the watershed does without it.
+    """
     from skimage.segmentation import watershed  # its import is as long as a scan's grouping
 
-    return np.asarray(watershed(-energy, seeds, mask=inside), np.int32)
+    inner = seeds > 0
+    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        same = seeds[one] == seeds[other]
+        inner[one] &= same
+        inner[other] &= same
+    seeds_of_inner = seeds[inner]
+    seeds = np.where(inner, 0, seeds)
+    flooded = np.asarray(watershed(-energy, seeds, mask=inside & ~inner), np.int32)
+    flooded[inner] = seeds_of_inner
+    return flooded
 
 
 def _markers(energy: np.ndarray, mask: np.ndarray, parts: list[_Parts]) -> _Markers:

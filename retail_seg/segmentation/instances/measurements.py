@@ -98,7 +98,7 @@ class Measurements:
 def measure(instances: Instances) -> Measurements:
     """Measure every instance of a photo."""
     n = len(instances)
-    height, width = instances.labels.shape
+    height, width = instances.shape
     rotated, ellipses, perimeters = np.zeros((n, 5)), np.zeros((n, 5)), np.zeros(n)
     for i in range(n):
         mask = instances.mask(i)

@@ -23,12 +23,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.segmentation.instances.instances import Instances, largest, outlines_of
 
 #: Outlines smaller than this equivalent diameter, in pixels, are too coarse to judge.
 MIN_DIAMETER = 12.0
 #: Notches shallower than this part of the equivalent diameter are roughness of the mask.
 MIN_NOTCH = 0.03
+#: A neck's notches are deeper than this part of the equivalent diameter.
+NECK_DEPTH = 0.07
 #: Only so many of the deepest notches are paired.
 MAX_NOTCHES = 10
 #: What is smaller than this part of the photo's median area is sooner a piece of one thing than several.
@@ -55,8 +57,8 @@ class Outline:
     neck_depth: float
 
 
-def merged_flags(instances: Instances, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
-    """Whether each instance may be several products, (n,) bool; `masks` are the instances' own, where they are there.
+def merged_flags(instances: Instances, outlines: Sequence[Sequence[np.ndarray]] | None = None) -> np.ndarray:
+    """Whether each instance may be several products, (n,) bool; `outlines` are theirs (see `outlines_of`), where known.
 
     What is too small beside the others is not looked at: its outline says nothing.
     """
@@ -66,7 +68,10 @@ def merged_flags(instances: Instances, masks: Sequence[np.ndarray] | None = None
         relative = float(area) / typical
         if _too_small(relative):
             continue
-        outline = describe_outline(instances.mask(i) if masks is None else masks[i])
+        found = outlines_of(instances.mask(i)) if outlines is None else outlines[i]
+        if not found or not _may_have_neck(largest(found)):
+            continue
+        outline = describe_outline(instances.mask(i))
         flags[i] = outline is not None and looks_merged(outline, relative)
     return flags
 
@@ -79,7 +84,7 @@ def looks_merged(outline: Outline, relative_area: float) -> bool:
     """The rule itself; `relative_area` is the instance's area over the photo's median, 0 where that says nothing."""
     if _too_small(relative_area):
         return False
-    if outline.neck < 1.0 and outline.side > 0.2 and outline.neck_depth > 0.07:
+    if outline.neck < 1.0 and outline.side > 0.2 and outline.neck_depth > NECK_DEPTH:
         return True
     deepest, second = outline.notches
     return relative_area > 1.3 and outline.solidity < 0.94 and deepest > 0.25 and second > 0.05
@@ -105,12 +110,18 @@ def describe_outline(mask: np.ndarray) -> Outline | None:
     return Outline(solidity, (deepest[0], deepest[1]), neck, side, neck_depth)
 
 
-def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
-    """Index on the contour (k, 1, 2) and depth of every notch at least `least` pixels deep.
+def _may_have_neck(outline: np.ndarray) -> bool:
+    """Whether an outline (k, 1, 2) is anywhere as far from its hull as `looks_merged` asks at least.
 
-    One edge of the convex hull can bridge several notches (a row of cans): each rise of the distance from that edge
-    by `least` counts.
+    The corners of an outline are enough: between them the distance from an edge of the hull is never greater.
     """
+    diameter = 2 * np.sqrt(cv2.contourArea(outline) / np.pi)
+    return diameter >= MIN_DIAMETER and bool(_from_hull(outline)[0].max() > 0.999 * NECK_DEPTH * diameter)
+
+
+def _from_hull(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances (k,) of the points of a contour (k, 1, 2) from their edges of its hull, beginning with the hull's first
+    corner; and the indices (m,) at which the edges begin, and end."""
     points = contour.reshape(-1, 2).astype(np.float64)
     hull = np.sort(cv2.convexHull(contour, returnPoints=False).ravel())
     ends = np.append(hull[1:], hull[0] + len(points))
@@ -119,14 +130,23 @@ def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]
     start = points[hull[edge]]
     along, away = points[ends[edge] % len(points)] - start, points[order % len(points)] - start
     cross = np.abs(along[:, 0] * away[:, 1] - along[:, 1] * away[:, 0])
-    distance = cross / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    return cross / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9), hull, ends
+
+
+def _notches(contour: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Index on the contour (k, 1, 2) and depth of every notch at least `least` pixels deep.
+
+    One edge of the convex hull can bridge several notches (a row of cans): each rise of the distance from that edge
+    by `least` counts.
+    """
+    distance, hull, ends = _from_hull(contour)
     deepest = np.maximum.reduceat(distance, hull - hull[0])
     at: list[int] = []
     depths: list[float] = []
     for number in np.flatnonzero(deepest >= least):
         part = np.append(distance[hull[number] - hull[0] : ends[number] - hull[0]], 0.0)
         peaks = prominent_peaks(part, least)
-        at += ((hull[number] + peaks) % len(points)).tolist()
+        at += ((hull[number] + peaks) % len(contour)).tolist()
         depths += part[peaks].tolist()
     return np.array(at, int), np.array(depths)
 

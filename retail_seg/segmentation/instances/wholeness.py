@@ -8,6 +8,7 @@ elsewhere (`recipes/fit_wholeness.py`) and lie in the model folder as plain arra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +40,24 @@ class Wholeness:
 
         That is what to expect of its IoU with the thing: 0 up to .4, 1 from .9 on, about .5 at .6.
         """
-        at = np.repeat(self.roots[None], len(measures), axis=0)
-        rows = np.arange(len(measures))[:, None]
+        columns, limit, following = self._walk
+        flat = np.ascontiguousarray(measures, np.float32).ravel()
+        begins = (np.arange(len(measures)) * measures.shape[1])[:, None]
+        at = np.repeat(self.roots[None].astype(np.intp), len(measures), axis=0)
         while True:
-            feature = self.feature[at]
-            inner = feature >= 0
-            if not inner.any():
-                break
-            below = measures[rows, np.maximum(feature, 0)] <= self.limit[at]
-            at = np.where(inner, np.where(below, self.lower[at], self.upper[at]), at)
-        return np.clip(self.start + self.value[at].sum(1), 0, 1)
+            above = flat[begins + columns[at]] > limit[at]
+            beyond = following[2 * at + above]
+            if (beyond == at).all():
+                return np.clip(self.start + self.value[at].sum(1), 0, 1)
+            at = beyond
+
+    @cached_property
+    def _walk(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a step needs: the column (m,) that a node looks at, its limit (m,), and at 2 i and 2 i + 1 the nodes
+        that follow node i at or below its limit, and above it. A leaf is followed by itself."""
+        own, inner = np.arange(len(self.feature)), self.feature >= 0
+        following = np.stack([np.where(inner, ends, own) for ends in (self.lower, self.upper)], 1)
+        return np.maximum(self.feature, 0).astype(np.intp), self.limit, following.ravel().astype(np.intp)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a file of trees holds."""

@@ -1,4 +1,4 @@
-"""Instance labels ► the maps that the network learns, and labels from one resolution to another."""
+"""Instance labels ► the maps that the network learns, and labels at a smaller size."""
 
 from __future__ import annotations
 
@@ -61,50 +61,3 @@ def shrink_labels(labels: np.ndarray, width: int, height: int) -> np.ndarray:
         taken = (share > 0) & (share >= best)
         small[taken], best[taken] = value, share[taken]
     return small
-
-
-def enlarge_labels(labels: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-    """Working labels (h, w) int32 ► (H, W) int32 inside the mask `foreground` (H, W) bool, with smooth inner borders.
-
-    Each instance is enlarged linearly within its own box and a pixel goes to the strongest; pixels of the mask that
-    lie outside every instance stay background.
-    """
-    return enlarge_in_windows(labels, foreground)[0]
-
-
-def enlarge_in_windows(
-    labels: np.ndarray, foreground: np.ndarray
-) -> tuple[np.ndarray, list[tuple[slice, slice] | None]]:
-    """What `enlarge_labels` gives, and rows and columns beyond which each id 1..n has no pixel (None: it has none)."""
-    height, width = foreground.shape
-    best = np.zeros((height, width), np.uint8)
-    large = np.zeros((height, width), np.int32)
-    windows: list[tuple[slice, slice] | None] = []
-    for value, place in enumerate(find_objects(labels), 1):
-        if place is None:
-            windows.append(None)
-            continue
-        share, window = _share(labels, value, place, width, height)
-        strongest = best[window]
-        taken = share > strongest
-        np.maximum(strongest, share, out=strongest)
-        np.copyto(large[window], value, where=taken & foreground[window])
-        windows.append(window)
-    return large, windows
-
-
-def _share(
-    labels: np.ndarray, value: int, place: tuple[slice, slice], width: int, height: int
-) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """How much of each pixel of a window of the large picture one instance covers, 0 to 255, and that window."""
-    kx, ky = labels.shape[1] / width, labels.shape[0] / height
-    (y, h), (x, w) = ((p.start, p.stop - p.start) for p in place)
-    left, top = int(max((x - 1) / kx, 0)), int(max((y - 1) / ky, 0))
-    right, bottom = int(min((x + w + 1) / kx + 1, width)), int(min((y + h + 1) / ky + 1, height))
-    # Pixel centres: source = (target + 0.5) * k - 0.5, counted from the corner of the instance's box.
-    matrix = np.array([[kx, 0, (left + 0.5) * kx - 0.5 - x], [0, ky, (top + 0.5) * ky - 0.5 - y]], np.float32)
-    share = cv2.warpAffine(
-        np.where(labels[place] == value, np.uint8(255), np.uint8(0)), matrix, (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT, borderValue=0,
-    )  # fmt: skip
-    return share, (slice(top, bottom), slice(left, right))
