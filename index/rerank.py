@@ -11,7 +11,6 @@ and a match of other colours counts for less.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ import numpy as np
 from index.candidates import Nearest
 from index.errors import IndexingError
 from index.evidence import CHANCE
+from index.runtime import cores
 
 #: Longer side, in pixels, at which keypoints are sought.
 FEATURE_SIDE = 192
@@ -205,7 +205,7 @@ def second_looks(races: Mapping[int, Sequence[Nearest]], look: LocalEvidence) ->
     References' features are read for `_AT_ONCE` crops at a time.
     """
     numbers = list(races)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(numbers), _AT_ONCE):
             wanted = {at: asked(races[at]) for at in numbers[start : start + _AT_ONCE]}
             read = look.references(sorted({identity for ids in wanted.values() for identity in ids}))

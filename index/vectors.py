@@ -24,7 +24,7 @@ import numpy as np
 
 from index.approximate import KINDS, extend_base, search_base
 from index.errors import VectorIndexError
-from index.first_look import FirstLook
+from index.shortlist import Shortlist
 
 _MAGIC = b"RSEGVEC1"
 _HEAD_BYTES = 4096  # the part of the file that FAISS trusts: its header; the checksum covers it
@@ -52,16 +52,16 @@ class _Segment:
     rows: Any  # a FAISS index, or float32 (n, dim)
     ids: np.ndarray  # int64 (n,)
     keeper: Any = None  # the FAISS object that owns `rows`, where there is one
-    look: FirstLook | None = None  # at the rows of an exact base
+    short: Shortlist | None = None  # of the rows of an exact base
     views: int = _VIEWS  # rows fetched for each id wanted
 
     def search(self, queries: np.ndarray, fetch: int) -> tuple[np.ndarray, np.ndarray]:
         fetch = min(fetch, len(self.ids))
         if fetch == 0:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        if self.look is not None and self.look.serves(len(queries), fetch):
+        if self.short is not None and self.short.serves(len(queries), fetch):
             with _threads(alone=True):
-                scores, at = self.look.search(queries, fetch)
+                scores, at = self.short.search(queries, fetch)
             return scores, self.ids[at]
         exact = isinstance(self.rows, (np.ndarray, faiss.IndexFlat))
         with _threads(alone=exact and len(self.ids) * queries.size <= ALONE):
@@ -79,8 +79,8 @@ class _Segment:
 
 def _base(rows: Any, ids: np.ndarray, keeper: Any = None) -> _Segment:
     """The rows of a FAISS index with their ids."""
-    look = FirstLook(rows) if isinstance(rows, faiss.IndexFlat) else None
-    return _Segment(rows, ids, keeper, look, 1 if (np.diff(ids) > 0).all() else _VIEWS)
+    short = Shortlist(rows) if isinstance(rows, faiss.IndexFlat) else None
+    return _Segment(rows, ids, keeper, short, 1 if (np.diff(ids) > 0).all() else _VIEWS)
 
 
 @contextmanager

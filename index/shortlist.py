@@ -1,4 +1,4 @@
-"""A first look at many rows in half precision: the few that can be among the best are then compared exactly.
+"""Of many rows the few that can be among the best, found in half precision and then compared exactly.
 
 A number rounded to bfloat16 is off by at most 2^-9 of itself, so a unit vector by at most 2^-9 and, by the inequality
 of Cauchy and Schwarz, the inner product of two by at most 2^-8. A row whose rounded product is more than twice MARGIN
@@ -40,11 +40,11 @@ _BLOCK = 256
 _SAMPLE = 64
 
 
-class FirstLook:
+class Shortlist:
     """The rows of an exact index, unit vectors, which are rounded once when enough was asked."""
 
     def __init__(self, index: faiss.IndexFlat) -> None:
-        self._index = index
+        self._index: Any = index
         self._worth = index.ntotal >= LEAST_ROWS and index.ntotal * index.d <= MOST_VALUES
         self._asked = 0
         self._rounded: list[Any] = []
