@@ -11,11 +11,11 @@ and a match of other colours counts for less.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -24,6 +24,7 @@ import numpy as np
 from index.candidates import Nearest
 from index.errors import IndexingError
 from index.evidence import CHANCE
+from index.runtime import cores
 
 #: Longer side, in pixels, at which keypoints are sought.
 FEATURE_SIDE = 192
@@ -46,6 +47,7 @@ _ALIKE = 12.0  # of a* and b*: a match that is off by so much counts for .6
 _LEAST_MATCHES = 3
 _PAIRS = 15  # compared at most
 _AT_ONCE = 64  # crops whose references' features are in memory together
+_DECODED = 128  # references whose features stay decoded: facings beside each other share their candidates; 17 MB
 
 
 #: Ids of references ► their local features, those that have some.
@@ -75,6 +77,10 @@ class LocalEvidence:
 
     query: Callable[[int], bytes]
     references: Features
+
+
+#: What `local_features` packed ► the keypoints; `decode_features`, or one that remembers.
+Decode = Callable[[bytes], LocalFeatures]
 
 
 def local_features(crop: np.ndarray, mask: np.ndarray | None = None) -> bytes:
@@ -112,7 +118,8 @@ def decode_features(data: bytes) -> LocalFeatures:
     packed = np.frombuffer(data, _POINT)
     descriptors = np.empty((len(packed), 128), np.float32)
     descriptors[:, ::2], descriptors[:, 1::2] = packed["descriptor"] >> 4, packed["descriptor"] & 15
-    descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-9)
+    squares = np.einsum("nd,nd->n", descriptors, descriptors)  # whole numbers, so exact in any order
+    descriptors /= np.maximum(np.sqrt(squares), 1e-9)[:, None]
     places, colours = _places_and_colours(packed["x"], packed["y"])
     frames = np.exp2(packed["scale"] / 24) * np.exp(packed["angle"] * (2j * np.pi / 256))
     return LocalFeatures(places, frames.astype(np.complex64), descriptors, colours)
@@ -205,19 +212,20 @@ def second_looks(races: Mapping[int, Sequence[Nearest]], look: LocalEvidence) ->
     References' features are read for `_AT_ONCE` crops at a time.
     """
     numbers = list(races)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    decode = lru_cache(_DECODED)(decode_features)
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(numbers), _AT_ONCE):
             wanted = {at: asked(races[at]) for at in numbers[start : start + _AT_ONCE]}
             read = look.references(sorted({identity for ids in wanted.values() for identity in ids}))
             stored = {at: {one: read[one] for one in ids if one in read} for at, ids in wanted.items()}
             some = [at for at in stored if stored[at]]
-            compared = pool.map(lambda at, stored=stored: _second(look.query(at), races[at], stored[at]), some)
+            compared = pool.map(lambda at, stored=stored: _second(look.query(at), races[at], stored[at], decode), some)
             yield from zip(some, compared, strict=True)
 
 
-def _second(crop: bytes, candidates: Sequence[Nearest], stored: Mapping[int, bytes]) -> Second:
+def _second(crop: bytes, candidates: Sequence[Nearest], stored: Mapping[int, bytes], decode: Decode) -> Second:
     query = decode_features(crop)
-    counts = agreement(query, candidates, stored)
+    counts = agreement(query, candidates, stored, decode=decode)
     return Second(np.array([count for count, _ in counts]), [one for _, one in counts], len(query.places))
 
 
@@ -226,6 +234,8 @@ def agreement(
     candidates: Sequence[Nearest],
     stored: Mapping[int, bytes],
     counted: dict[int, int] | None = None,
+    *,
+    decode: Decode = decode_features,
 ) -> list[tuple[int, int]]:
     """Of each candidate the most features that agree with one of its references among `stored`, and which one.
 
@@ -236,7 +246,7 @@ def agreement(
     for one in candidates:
         for identity in one.references.tolist():
             if identity in stored and identity not in counted:
-                counted[identity] = agreeing_features(query, decode_features(stored[identity]))
+                counted[identity] = agreeing_features(query, decode(stored[identity]))
         there = [identity for identity in one.references.tolist() if identity in stored]
         winner = max(there, key=lambda identity: counted[identity], default=int(one.references[0]))
         most = counted[winner] if there else -1

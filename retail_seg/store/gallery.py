@@ -27,6 +27,7 @@ from index.vectors import VectorIndex
 from index.views import Crop
 from retail_seg.errors import StoreError
 from retail_seg.store.index_server import empty_index, refuse_too_many, server_of
+from retail_seg.store.owners import Owners
 from retail_seg.store.policy import policy_of
 
 log = logging.getLogger(__name__)
@@ -101,8 +102,7 @@ class Gallery:
         self._name = embedder
         self._photographed, self._taught = photographed, taught
         self._fingerprint = catalogue.embedder
-        self._numbers: dict[str, int] = {}
-        self._skus: list[str] = []
+        self._owners = Owners(catalogue.skus_of)
         self._lock, self._learning = threading.RLock(), threading.RLock()
         self._parted: tuple[object, VectorIndex | MilvusIndex] | None = None
         self._server = server_of(catalogue)
@@ -163,7 +163,7 @@ class Gallery:
         look = LocalEvidence(lambda i: local_features(*views[rows[i]]), self._catalogue.reference_features)
         try:
             index, part = (state.index, {}) if among is None else self._among(state, among)
-            found = state.ranker.rank(vectors[rows], index, self._owners, top=top, look=look, **part)
+            found = state.ranker.rank(vectors[rows], index, self._owners.of, top=top, look=look, **part)
         except IndexUnreachableError as error:
             with self._lock:
                 self._go_on_alone(error)
@@ -174,7 +174,7 @@ class Gallery:
     def _among(self, state: State, among: Mapping[str, float]) -> tuple[VectorIndex | MilvusIndex, dict[str, Any]]:
         """The index of the references that can be there, and what a ranker wants to know of them."""
         index = self._part(state, [sku for sku, value in among.items() if value > 0])
-        weight = {self._number(sku): value for sku, value in among.items() if value > 0}
+        weight = {self._owners.number(sku): value for sku, value in among.items() if value > 0}
         mean = sum(weight.values()) / max(len(weight), 1)
 
         def favour(owners: np.ndarray) -> np.ndarray:
@@ -183,7 +183,7 @@ class Gallery:
         return index, {"among": max(len(weight), 1), "favour": favour}
 
     def _named(self, ranking: Ranking) -> Ranked:
-        return Ranked(ranking, tuple(self._skus[one.owner] for one in ranking.candidates))
+        return Ranked(ranking, tuple(self._owners.sku(one.owner) for one in ranking.candidates))
 
     def refit(self, *, force: bool = False) -> bool:
         """Learn projection and calibration anew, when the references have changed much since they were learned.
@@ -229,7 +229,7 @@ class Gallery:
             return None
         there = self._catalogue.names_of({sku for sku in found.skus if sku})
         rows = [at for at, sku in enumerate(found.skus) if not sku or sku in there]
-        owners = [self._number(found.skus[at]) if found.skus[at] else -1 for at in rows]
+        owners = [self._owners.number(found.skus[at]) if found.skus[at] else -1 for at in rows]
         return Checked(found.vectors[rows], [found.features[at] for at in rows], np.array(owners, np.int64))
 
     def learned(self) -> Ranker:
@@ -272,20 +272,6 @@ class Gallery:
         changes = self._catalogue.changes_since(self._saved)
         return len(changes.added) + len(changes.removed)
 
-    def _owners(self, ids: np.ndarray) -> np.ndarray:
-        """Numbers of the products that references (n,) belong to, -1 for a reference that is gone."""
-        skus = self._catalogue.skus_of(int(i) for i in np.unique(ids))
-        numbers = {i: self._number(sku) for i, sku in skus.items()}
-        return np.array([numbers.get(int(i), -1) for i in ids], np.int64)
-
-    def _number(self, sku: str) -> int:
-        """The number that stands for a product in rankings, as long as this process lives."""
-        with self._lock:
-            if sku not in self._numbers:
-                self._numbers[sku] = len(self._skus)
-                self._skus.append(sku)
-            return self._numbers[sku]
-
     def _part(self, state: State, among: Sequence[str]) -> VectorIndex | MilvusIndex:
         """An index of the references of some products, remembered until the catalogue or the products change."""
         key = state.revision, state.ranker.fingerprint, frozenset(among)
@@ -310,6 +296,7 @@ class Gallery:
             raise StoreError(
                 f"{self._path.parent}: was reindexed with another embedder ({changes.embedder}); open the store again"
             )
+        self._owners.forget([*changes.removed, *(row[0] for row in changes.added)])
         state = self._state
         if changes.removed:
             state.index.remove(np.array(changes.removed, np.int64))
@@ -360,6 +347,7 @@ class Gallery:
     def _built(self, ranker: Ranker, ranker_id: str | None) -> State:
         """All vectors of the catalogue in a new index; needs no network."""
         revision = self._catalogue.revision
+        self._owners.forget()
         index = empty_index(self._catalogue, self._server, ranker.dim, self._tag(ranker))
         rows = self._catalogue.iter_vectors(up_to=revision)
         while batch := list(islice(rows, PORTION)):
@@ -375,7 +363,7 @@ class Gallery:
         rows = self._catalogue.iter_vectors()
         parts = []
         while batch := list(islice(rows, PORTION)):
-            owners = self._owners(np.array([row[0] for row in batch]))
+            owners = self._owners.of(np.array([row[0] for row in batch]))
             kept = [(row, o) for row, o in zip(batch, owners, strict=True) if o >= 0 and self._in_sample(o, share)]
             if kept:
                 ids, vectors = stack([row for row, _ in kept], self._catalogue.dim)
@@ -386,7 +374,7 @@ class Gallery:
         return ids, vectors, owner
 
     def _in_sample(self, owner: int, share: float) -> bool:
-        return share >= 1 or zlib.crc32(self._skus[owner].encode()) < share * 2**32
+        return share >= 1 or zlib.crc32(self._owners.sku(owner).encode()) < share * 2**32
 
     def _tag(self, ranker: Ranker) -> str:
         return f"{self._catalogue.identity} {self._fingerprint} {ranker.fingerprint}"

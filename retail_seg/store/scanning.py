@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from index.runtime import cores
 from index.views import Crop, upright
 from retail_seg.errors import PhotoError
 from retail_seg.photos.load import PhotoSource, load_enough
@@ -152,7 +152,7 @@ def scan_each(
     time, however many there are, and crops of photos that are ready together are matched together. `on_stage` hears of
     WAIT in the thread in which a photo was taken apart, and in the caller's when one was answered.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
 
     def work(photo: PhotoSource) -> Seen | PhotoError:
         try:

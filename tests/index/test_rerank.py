@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from index import rerank
 from index.candidates import Nearest
 from index.errors import IndexingError
 from index.rerank import (
     LocalEvidence,
+    LocalFeatures,
     agreeing_features,
     agreement,
     asked,
@@ -144,6 +146,25 @@ def test_many_crops_are_looked_at_as_one_is() -> None:
     for at, seen in second_looks(dict.fromkeys(range(150), CANDIDATES), look):
         assert seen.inliers.tolist() == alone[at % 4].inliers.tolist()
         assert (seen.references, seen.points) == (alone[at % 4].references, alone[at % 4].points)
+
+
+def test_a_reference_that_several_crops_ask_for_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    references = {identity: label(identity) for identity in (10, 11, 20, 30)}
+    stored = {identity: local_features(picture) for identity, picture in references.items()}
+    crop = local_features(retaken(references[10], 20, 1.0))
+    look = LocalEvidence(lambda _: crop, lambda ids: {i: stored[i] for i in ids if i in stored})
+    decoded: list[bytes] = []
+
+    def counted(data: bytes) -> LocalFeatures:
+        decoded.append(data)
+        return decode_features(data)
+
+    monkeypatch.setattr(rerank, "decode_features", counted)
+    monkeypatch.setattr(rerank, "cores", lambda: 1)
+    assert len(list(second_looks(dict.fromkeys(range(6), CANDIDATES), look))) == 6
+    asked_for = [data for data in decoded if data != crop]
+    assert len(asked_for) == len(set(asked_for)) > 1
+    assert len(decoded) == len(asked_for) + 6
 
 
 def test_at_most_fifteen_references_are_asked_the_nearest_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,38 @@ def test_without_a_driver_there_is_no_cuda(tmp_path: Path, monkeypatch: pytest.M
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexingError, match="int4"):
         runtime.compiled(lambda: net(), [picture(1, 3, 16, 16)], "a", dynamic=[[0]], precision="int4", folder=tmp_path)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_a_batch_is_divided_and_answered_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: str
+) -> None:
+    monkeypatch.setenv("RETAIL_SEG_THREADS", threads)
+    x = picture(67, 3, 16, 16)
+    call = runtime.compiled(lambda: net(), [x[:2]], "a", dynamic=[[0]], precision="f32", folder=tmp_path)
+    whole = call(x)
+    np.testing.assert_allclose(whole, answer(net(), x), atol=1e-5)
+    for count in (1, 2, 10, 31):
+        np.testing.assert_array_equal(call(x[:count]), whole[:count])
+
+
+def test_threads_that_ask_at_once_get_their_own_answers(tmp_path: Path) -> None:
+    x = picture(24, 3, 16, 16)
+    call = runtime.compiled(lambda: net(), [x[:1]], "a", dynamic=[[0]], folder=tmp_path)
+    alone = [call(x[at : at + 2]) for at in range(0, 24, 2)]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda at: call(x[at : at + 2]), range(0, 24, 2)))
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_pooling_keeps_its_values_and_loses_its_indices(tmp_path: Path) -> None:
+    pools = nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(3, 2, padding=1), nn.MaxPool2d(2, 2)
+    for number, pool in enumerate(pools):
+        module = nn.Sequential(nn.Conv2d(3, 4, 3), pool).eval()
+        x = picture(2, 3, 18, 21)
+        call = runtime.compiled(
+            lambda module=module: module, [x], str(number), dynamic=[[0]], precision="f32", folder=tmp_path
+        )
+        np.testing.assert_allclose(call(x), answer(module, x), atol=1e-5)
+    kept = [path.read_text() for path in tmp_path.glob("*/network.xml")]
+    assert len(kept) == 3 and all('type="MaxPool" version="opset1"' in text for text in kept)
