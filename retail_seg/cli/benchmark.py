@@ -256,19 +256,26 @@ def check(checks: int, drawn: int, seed: int, noise: float, work: Path | None) -
 )
 @click.option("--vectors", type=click.Path(path_type=Path), help="Real vectors to make them of: a file of `embed`.")
 @click.option("--price", default=0.04, show_default=True, type=click.FloatRange(0), help="Of an hour of a core.")
+@click.option("--build", is_flag=True, help="Only build the indexes in --work: a later run asks them and times that.")
 @photos_option
 @work_option
 def scale(
-    write: Path | None, most: int, vectors: Path | None, price: float, photos: Path | None, work: Path | None
-) -> None:
+    write: Path | None, most: int, vectors: Path | None, price: float, build: bool, photos: Path | None,
+    work: Path | None,
+) -> None:  # fmt: skip
     """Say what a chain of 10,000 shops needs: cost, a day's peaks, lines and disks, which index when."""
     from retail_seg.bench.scale.charts import draw_growth
     from retail_seg.bench.scale.paper import SIZES, document, section
-    from retail_seg.bench.scale.run import benchmark_scale
+    from retail_seg.bench.scale.run import benchmark_scale, build_scale
     from retail_seg.system.files import replace_file
 
     counts = sorted({min(20_000, most), *(size for size in SIZES if size < most), most})
+    if build and work is None:
+        raise click.UsageError("--build keeps indexes for a later run: say with --work where.")
     with _folder(work) as made:
+        if build:
+            build_scale(made, counts=counts, vectors=vectors, tell=say)
+            return
         found = benchmark_scale(made, counts=counts, folder=photos, vectors=vectors, price=price, tell=say)
     if write is not None:
         replace_file(write, document(found).encode())
