@@ -239,8 +239,9 @@ def machine_text() -> str:
     import os
     import platform
 
-    from retail_seg.bench.benchmark.measure import cores, processor
+    from retail_seg.bench.benchmark.measure import processor
     from retail_seg.system.settings import settings
+    from retail_seg.system.threads import cores
 
     threads = settings().threads
     load = f", load {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""

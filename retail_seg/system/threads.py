@@ -1,4 +1,4 @@
-"""How the threads of a computation wait for each other on a machine that does other work as well."""
+"""How many threads compute, and how they wait for each other on a machine that does other work as well."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import os
 _POLICY = "OMP_WAIT_POLICY"
 _BLAS = "OPENBLAS_NUM_THREADS"
 _OMP = "OMP_NUM_THREADS"
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def let_waiting_threads_sleep() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from retail_seg.bench.benchmark.measure import Reading, Section, cores, memory_mb, milliseconds, timed
+from retail_seg.bench.benchmark.measure import Reading, Section, memory_mb, milliseconds, timed
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.errors import PhotoError
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import find_photos, load_photo
 from retail_seg.store.scanning import outline
+from retail_seg.system.threads import cores
 
 #: Different photos that are scanned again and again.
 PHOTOS = 8

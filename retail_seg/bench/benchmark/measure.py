@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from retail_seg.system.threads import cores
+
 #: What a processor has to say about fast matrix products, in the words of /proc/cpuinfo.
 _FLAGS = ("amx_tile", "amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
 _PACKAGES = ("torch", "torchvision", "openvino", "faiss-cpu", "numpy", "opencv-python-headless",
@@ -100,11 +102,6 @@ def in_turns(works: Mapping[str, Callable[[], Any]], rounds: int) -> TurnTimes:
         for name, work in works.items():
             times[name].append(timed(work))
     return TurnTimes(times)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_all_cores() -> None:

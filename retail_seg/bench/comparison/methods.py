@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from retail_seg.segmentation.training.manifest import file_hash
 from retail_seg.system.files import whole_file
 from retail_seg.system.progress import OnProgress
 from retail_seg.system.settings import settings
+from retail_seg.system.threads import cores
 
 if TYPE_CHECKING:
     from retail_seg.segmentation.instances.grouping import Thresholds
@@ -82,8 +82,7 @@ def working_seconds() -> float:
 
 def threads() -> int:
     """Threads that a method computes with: OMP_NUM_THREADS where it is set, else a core each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return settings().threads or cores
+    return settings().threads or cores()
 
 
 def all_methods() -> dict[str, BenchMethod]:
