@@ -214,22 +214,30 @@ def growth(out: Path, max_labels: int, work: Path | None) -> None:
 @benchmark.command()
 @labels_option
 @references_option
+@click.option(
+    "--packs", multiple=True, default=(40, 150), show_default=True, type=click.IntRange(1, 200),
+    help="Packs in the photo; given twice, two photos.",
+)  # fmt: skip
 @click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write it as Markdown here.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
 @work_option
-def profile(labels: int, references: int, write: Path | None, rounds: int, work: Path | None) -> None:
+def profile(
+    labels: int, references: int, packs: tuple[int, ...], write: Path | None, rounds: int, work: Path | None
+) -> None:
     """Say where the time of a scan goes, stage by stage, and what would help."""
     from retail_seg.bench.benchmark.profile import document, next_steps, profile_scan
     from retail_seg.system.files import replace_file
 
+    found = {}
     with _folder(work) as made:
-        section, stages = profile_scan(made, labels=labels, references=references, rounds=rounds)
+        for count in packs:
+            found[count] = profile_scan(made, labels=labels, references=references, packs=count, rounds=rounds)
+            _shown(found[count].section)
+            for number, text in enumerate(next_steps(found[count].stages), 1):
+                say(f"  {number}. {text}")
     if write is not None:
-        replace_file(write, document(section, stages).encode())
-    _shown(section)
-    for number, text in enumerate(next_steps(stages), 1):
-        say(f"  {number}. {text}")
-    _tell([("profile", section)])
+        replace_file(write, document(list(found.values())).encode())
+    _tell([(f"profile of {count}", one.section) for count, one in found.items()])
 
 
 @benchmark.command()

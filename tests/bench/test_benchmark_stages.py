@@ -75,11 +75,18 @@ def test_many_photos_report_floors_and_memory(work: Path, monkeypatch: pytest.Mo
 
 
 def test_the_profile_is_written_with_floors_and_three_next_steps(work: Path) -> None:
-    section, stages = profile_scan(work, labels=LABELS, references=REFERENCES, packs=4, megapixels=0.5, rounds=1)
-    text = document(section, stages)
-    assert all(f"| {stage.name} |" in text and stage.floor >= 0 for stage in stages)
-    assert len(next_steps(stages)) == 3 and text.count("above its floor") == 3
-    assert "Machine: " in text and "GFLOP/s" in text
+    few, more = (
+        profile_scan(work, labels=LABELS, references=REFERENCES, packs=packs, megapixels=0.5, rounds=1)
+        for packs in (2, 4)
+    )
+    text = document([few, more])
+    assert all(f"| {stage.name} |" in text and stage.floor >= 0 for stage in few.stages)
+    assert len(next_steps(few.stages)) == 3 and text.count("above its floor") == 6
+    assert "Machine: " in text and "GFLOP/s" in text and "with 2 packs" in text and "with 4 packs" in text
+    assert text.count("Energy: ") == 2 and text.count(" meanwhile") == 2
+    once = sum(stage.floor for stage in few.stages if stage.name != "search")
+    whole = few.section.rows[-1]
+    assert whole.ratio == pytest.approx(few.section.data["whole_s"] / once)
 
 
 def test_the_furthest_from_its_floor_is_named_first() -> None:
