@@ -33,6 +33,10 @@ count_option = click.option(
     "--count", default=1000, show_default=True, type=click.IntRange(1), help="Scans of the long run."
 )
 
+vectors_option = click.option(
+    "--vectors", type=click.Path(path_type=Path), help="Real vectors to make references of: a file of `embed`."
+)
+
 
 @contextmanager
 def _folder(work: Path | None) -> Iterator[Path]:
@@ -199,15 +203,25 @@ def train(minutes: float, photos: int, tests: int, work: Path | None) -> None:
 
 
 @benchmark.command()
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the PNGs go.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where growth.md and its PNGs go."
+)
 @click.option("--max-labels", default=100_000, show_default=True, type=click.IntRange(2_000), help="Largest store.")
+@click.option(
+    "--most", default=1_000_000, show_default=True, type=click.IntRange(30_000),
+    help="Labels behind the largest approximate index; 5,000,000 take 13 GB of --work.",
+)  # fmt: skip
+@vectors_option
+@click.option("--again", is_flag=True, help="Measure anew what --work keeps of an earlier run.")
 @work_option
-def growth(out: Path, max_labels: int, work: Path | None) -> None:
-    """Plot time and memory against instances, labels and photo size."""
-    from retail_seg.bench.benchmark.growth import LABELS, benchmark_growth
+def growth(out: Path, max_labels: int, most: int, vectors: Path | None, again: bool, work: Path | None) -> None:
+    """Plot time and memory against labels, instances and photo size."""
+    from retail_seg.bench.benchmark.growth import LABELS, MANY, Sizes, benchmark_growth
 
+    labels, many = ([*(n for n in amounts if n < end), end] for amounts, end in ((LABELS, max_labels), (MANY, most)))
     with _folder(work) as made:
-        found = benchmark_growth(out, made, labels=[*(n for n in LABELS if n < max_labels), max_labels])
+        sizes = Sizes(labels=labels, many=many)
+        found = benchmark_growth(out, made, sizes, vectors=vectors, again=again, tell=say)
     _tell([("growth", _shown(found))])
 
 
@@ -262,7 +276,7 @@ def check(checks: int, drawn: int, seed: int, noise: float, work: Path | None) -
 @click.option(
     "--most", default=1_000_000, show_default=True, type=click.IntRange(2_000), help="References of the largest index."
 )
-@click.option("--vectors", type=click.Path(path_type=Path), help="Real vectors to make them of: a file of `embed`.")
+@vectors_option
 @click.option("--price", default=0.04, show_default=True, type=click.FloatRange(0), help="Of an hour of a core.")
 @click.option("--build", is_flag=True, help="Only build the indexes in --work: a later run asks them and times that.")
 @photos_option

@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from discs import annotated_discs
 
 from retail_seg.bench.benchmark import floors, many, peers, synthetic, training
-from retail_seg.bench.benchmark.growth import Curve, GrowthPoint, benchmark_growth
 from retail_seg.bench.benchmark.many import benchmark_many
 from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, machine
 from retail_seg.bench.benchmark.profile import Stage, document, next_steps, profile_scan
@@ -95,18 +94,6 @@ def test_the_furthest_from_its_floor_is_named_first() -> None:
     assert [text.split("**")[1] for text in next_steps(stages)] == ["group", "enlarge", "decode"]
 
 
-def test_growth_is_drawn_and_said_in_words(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthetic, "DESIGNS", 10)  # the second store is made with few different packs
-    found = benchmark_growth(
-        tmp_path / "out", work, labels=[LABELS, LABELS + 10], instances=[1, 4], megapixels=[0.1, 0.2],
-        references=REFERENCES, size=0.3, rounds=1,
-    )  # fmt: skip
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "growth-instances.png", "growth-labels.png", "growth-photo-size.png",
-    ]  # fmt: skip
-    assert all(word in found.table() for word in ("for each label", "for each instance", "for each megapixel"))
-
-
 def test_trainings_are_held_against_each_other_and_what_fails_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,15 +110,6 @@ def test_trainings_are_held_against_each_other_and_what_fails_is_said(
     assert rows["F1 at IoU 0.75"] == ("0.800", "-") and rows["work of the training"] == ("7 s", "-")
     assert "smp-unet: needs a package" in found.notes and "3 photos, 0.1 minutes each, 2 photos" in found.title
     assert found.to_dict()["scores"]["retail-seg"]["f1_50"] == 0.9
-
-
-def test_the_slope_in_words() -> None:
-    steep = Curve(
-        "things", "thing", "Work", [GrowthPoint(1, 0.1, 0), GrowthPoint(2, 0.2, 10), GrowthPoint(10, 1.0, 90)]
-    )
-    assert "0 ms and 100 ms more for each thing" in steep.words() and "(growth: in proportion)" in steep.words()
-    flat = Curve("things", "thing", "Work", [GrowthPoint(1, 0.1, 5.1), GrowthPoint(10, 0.101, 5)])
-    assert "(growth: hardly at all)" in flat.words() and "Memory: no kB more for each thing" in flat.words()
 
 
 def test_without_smp_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embedder import unit_rows
 from retail_seg.bench.benchmark.many import stage_floors
-from retail_seg.bench.benchmark.synthetic import DESIGNS, made_photo, real_references, store_in
+from retail_seg.bench.benchmark.synthetic import made_photo, real_vectors, store_in
 from retail_seg.bench.scale.asked import build_indexes, read_indexes
 from retail_seg.bench.scale.day import simulate
 from retail_seg.bench.scale.paper import RunFigures, chain_of, full_seconds, workers_for
-from retail_seg.errors import LabelledCropsError
 from retail_seg.fleet import columns
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import find_photos
@@ -30,7 +28,7 @@ def build_scale(
     """Build in `work` the indexes that `benchmark_scale` asks there, in one thread; those that are there are kept."""
     _in_one_thread()
     with Matcher.open(store_in(work, _LABELS, 4)) as matcher:
-        real = _real(vectors, matcher)
+        real = real_vectors(vectors, matcher.embedder)
     build_indexes(work, real, counts, tell)
 
 
@@ -54,7 +52,7 @@ def benchmark_scale(
     with Matcher.open(store) as matcher:
         stages = stage_floors(matcher, paths, 1)
         reports = [matcher.scan(path) for path in paths]
-        real = _real(vectors, matcher)
+        real = real_vectors(vectors, matcher.embedder)
     tell("stages: " + ", ".join(f"{name} {taken:.3f} s" for name, taken in stages.items()))
     lines = [report.to_dict() for report in reports]
     indexes = read_indexes(
@@ -94,18 +92,6 @@ def _drawn(work: Path) -> list[Path]:
         if not path.exists():
             path.write_bytes(made_photo(40, 8.0, seed).jpeg())
     return paths
-
-
-def _real(vectors: Path | None, matcher: Matcher) -> np.ndarray:
-    """Embedded crops, unit vectors float32 (n, dim)."""
-    if vectors is None:
-        found = [one.vectors for number in range(DESIGNS) for one in real_references(matcher.embedder, number, 4)]
-        return np.frombuffer(b"".join(found), np.float32).reshape(-1, matcher.embedder.dim)
-    try:
-        with np.load(vectors) as file:
-            return unit_rows(file["vectors"].astype(np.float32))
-    except (OSError, ValueError, KeyError) as error:
-        raise LabelledCropsError(f"{vectors}: holds no vectors ({error}); make it with `retail-seg embed`") from None
 
 
 def _part_bytes(lines: Sequence[dict[str, object]]) -> float:
