@@ -16,7 +16,7 @@ from retail_seg.bench.benchmark import floors, many, peers, synthetic, training
 from retail_seg.bench.benchmark.many import benchmark_many
 from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, machine
 from retail_seg.bench.benchmark.profile import Stage, document, next_steps, profile_scan
-from retail_seg.bench.benchmark.whole_scan import agree, plain_match
+from retail_seg.bench.benchmark.whole_scan import agree, peer_pipeline, plain_match
 from retail_seg.bench.comparison.job import Comparison, ComparisonJob, Result
 from retail_seg.cli.benchmark import benchmark
 from retail_seg.errors import MissingExtraError
@@ -123,6 +123,18 @@ def test_the_peers_take_a_photo_apart() -> None:
     photo = synthetic.made_photo(2, 0.05).photo
     labels = peers.smp_segment(peers.smp_unet())(photo)
     assert labels.shape == photo.shape[:2] and labels.dtype == np.int32
+
+
+@pytest.mark.skipif(find_spec("segmentation_models_pytorch") is None, reason="the extra 'compare' is not installed")
+def test_the_peer_says_the_same_crop_by_crop_and_many_at_once(tmp_path: Path) -> None:
+    made = synthetic.made_photo(3, 0.1)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(made.jpeg())
+    many, single = (json.loads(peer_pipeline(path, made, 200, at_once)()) for at_once in (2, 1))
+    assert many["count"] == single["count"] == 3
+    for one, other in zip(many["instances"], single["instances"], strict=True):
+        assert (one["box"], one["ids"]) == (other["box"], other["ids"]) and len(one["ids"]) == 5
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-4)
 
 
 def test_vgg16_gives_unit_vectors_that_tell_crops_apart() -> None:
