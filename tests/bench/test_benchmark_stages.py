@@ -26,6 +26,14 @@ from retail_seg.segmentation.instances.instances import Instances
 LABELS, REFERENCES = 60, 2
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_designs() -> Iterator[None]:
+    """Stores and photos have ten different packs: to render and embed all forty takes as long as all else here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "DESIGNS", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small made-up store."""
