@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from discs import annotated_discs
 
-from retail_seg.bench.benchmark import floors, many, peers, synthetic, training
+from retail_seg.bench.benchmark import floors, many, peers, synthetic, training, whole_scan
 from retail_seg.bench.benchmark.many import benchmark_many
 from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, machine
 from retail_seg.bench.benchmark.profile import Stage, document, next_steps, profile_scan
@@ -134,7 +134,8 @@ def test_the_peers_take_a_photo_apart() -> None:
 
 
 @pytest.mark.skipif(find_spec("segmentation_models_pytorch") is None, reason="the extra 'compare' is not installed")
-def test_the_peer_says_the_same_crop_by_crop_and_many_at_once(tmp_path: Path) -> None:
+def test_the_peer_says_the_same_crop_by_crop_and_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_scan, "_SEEN", (160, 128))  # its U-Net takes seconds at its own size
     made = synthetic.made_photo(3, 0.1)
     path = tmp_path / "photo.jpg"
     path.write_bytes(made.jpeg())

@@ -16,7 +16,7 @@ from retail_seg.bench.benchmark.curves import Curve, GrowthPoint, draw, verdict
 from retail_seg.bench.benchmark.many_labels import approximate
 from retail_seg.bench.benchmark.measure import Section, give_memory_back, machine, machine_line, memory_mb, timed
 from retail_seg.bench.benchmark.meters import Beside, beside_words
-from retail_seg.bench.benchmark.peak import Held, Peak, most_held
+from retail_seg.bench.benchmark.peak import MostHeld, Peak, most_held
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.matcher import Matcher
 from retail_seg.segmentation.instances.instances import Instances
@@ -32,7 +32,7 @@ MEGAPIXELS = (1.0, 4.0, 12.0, 24.0, 50.0, 99.0)
 _MEMORY = (25_000, 40, 50.0)
 
 #: Makes what is timed ready, and gives it.
-Prepare = Callable[[], Callable[[], Any]]
+MakeReady = Callable[[], Callable[[], Any]]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Points:
         if self.path.exists() and not self.again:
             self.kept = json.loads(self.path.read_text())
 
-    def point(self, key: str, amount: float, prepare: Prepare, rounds: int) -> GrowthPoint:
+    def point(self, key: str, amount: float, ready: MakeReady, rounds: int) -> GrowthPoint:
         """The measurement of this name, made where it is not kept."""
-        return GrowthPoint(**self.keep(f"{key}, {amount:g}", lambda: vars(_measured(amount, prepare(), rounds))))
+        return GrowthPoint(**self.keep(f"{key}, {amount:g}", lambda: vars(_measured(amount, ready(), rounds))))
 
     def keep(self, key: str, measure: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """What was measured under a key; written at once where it is new."""
@@ -91,7 +91,7 @@ def benchmark_growth(
         *_by_instances(points, work, sizes), _by_size(points, work, sizes),
     ]  # fmt: skip
     labels, packs, size = sizes.memory
-    memory = Held(**points.keep(
+    memory = MostHeld(**points.keep(
         f"memory, {labels} x {sizes.references}, {packs} packs, {size:g} MP",
         lambda: vars(most_held(store_in(work, labels, sizes.references), made_photo(packs, size).jpeg())),
     ))  # fmt: skip
@@ -133,7 +133,7 @@ def _by_labels(points: Points, work: Path, sizes: Sizes) -> Curve:
     photo = made_photo(10, 2.0)
     truth = Instances.from_labels(photo.labels)
 
-    def prepare(count: int) -> Callable[[], Any]:
+    def ready(count: int) -> Callable[[], Any]:
         store = store_in(work, count, sizes.references)
 
         def answer() -> None:
@@ -143,7 +143,7 @@ def _by_labels(points: Points, work: Path, sizes: Sizes) -> Curve:
         return answer
 
     key = f"labels x {sizes.references}"
-    found = [points.point(key, n, partial(prepare, n), sizes.rounds) for n in sizes.labels]
+    found = [points.point(key, n, partial(ready, n), sizes.rounds) for n in sizes.labels]
     done = f"Opening a store ({sizes.references} references a label, exact index) and naming ten crops"
     return Curve("labels", "labels", "label", done, found)
 

@@ -27,21 +27,21 @@ print(json.dumps({"own": peak.most, "resident": resource.getrusage(resource.RUSA
 
 
 @dataclass(frozen=True)
-class Held:
+class MostHeld:
     """MB (2^20 bytes) that a process held at most: `own` without what is mapped from files, `resident` with it."""
 
     own: float
     resident: float
 
 
-def most_held(store: Path, photo: bytes) -> Held:
+def most_held(store: Path, photo: bytes) -> MostHeld:
     """Open a store and scan one photo in a process of its own."""
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         file.write(photo)
         file.flush()
         words = [sys.executable, "-P", "-c", _SCAN, str(store), file.name]
         done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment())
-    return Held(**json.loads(done.stdout))
+    return MostHeld(**json.loads(done.stdout))
 
 
 class Peak:
