@@ -53,8 +53,8 @@ class Curve:
         return (
             f"{self.done}: {1000 * max(base, 0):.0f} ms and {_more(1000 * step, 'ms')} for each {self.unit}; "
             f"{times:,.0f} times the {self.what} take {factor:.1f} times as long. Time grows as the {self.what} to the "
-            f"power of {whole:.2f}, {end:.2f} from {amounts[-2]:,g} to {amounts[-1]:,g}. "
-            f"Memory: {_more(1024 * more, 'kB')} for each {self.unit}, {memory[-1]:.0f} MB at {amounts[-1]:,g}."
+            f"power of {whole:.2f}, {end:.2f} from {amounts[-2]:,.9g} to {amounts[-1]:,.9g}. "
+            f"Memory: {_more(1024 * more, 'kB')} for each {self.unit}, {memory[-1]:.0f} MB at {amounts[-1]:,.9g}."
         )
 
     def powers(self) -> tuple[float, float]:

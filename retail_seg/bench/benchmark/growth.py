@@ -20,6 +20,7 @@ from retail_seg.bench.benchmark.peak import MostHeld, Peak, most_held
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.matcher import Matcher
 from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.store.scanning import ENOUGH
 from retail_seg.system.files import replace_file
 
 INSTANCES = (1, 25, 50, 100, 200, 500)
@@ -116,7 +117,10 @@ def document(curves: Sequence[Curve], held: str) -> str:
         "Written by `retail-seg benchmark growth --out docs`; run it again on your machine.", "",
         f"Machine: {machine_line(machine())}. {_beside(curves)}", "",
         *(f"- {curve.words()}" for curve in curves), "",
-        verdict(curves), "", held, "",
+        verdict(curves), "",
+        f"A JPEG of {2 * ENOUGH:,} pixels and more on its longer side is decoded at a smaller scale: time falls there.",
+        "",
+        held, "",
     ]  # fmt: skip
     for curve in curves:
         lines += [f"![{curve.done}: time and memory against {curve.what}](growth-{curve.name}.png)", ""]

@@ -163,12 +163,15 @@ def machine_line(about: Mapping[str, Any]) -> str:
     return f"{about['cpu']}, {about['cores']} cores ({flags}); Python {about['python']}, {versions}"
 
 
-def memory_mb() -> float:
-    """Resident memory of this process in MB (2^20 bytes), what is mapped from files not counted; 0 if not known."""
+def memory_mb(line: str = "RssAnon") -> float:
+    """Resident memory of this process in MB (2^20 bytes), what is mapped from files not counted; 0 if not known.
+
+    `line` is another of Linux's /proc/self/status: "VmHWM" is the most that was resident, mapped files among it.
+    """
     path = Path("/proc/self/status")
     if not path.exists():
         return 0.0
-    found = [line for line in path.read_text().splitlines() if line.startswith("RssAnon")]
+    found = [text for text in path.read_text().splitlines() if text.startswith(f"{line}:")]
     return int(found[0].split()[1]) / 1024 if found else 0.0
 
 

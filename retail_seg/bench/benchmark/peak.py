@@ -16,13 +16,14 @@ from retail_seg.system.processes import environment
 
 #: argv is the store and the photo.
 _SCAN = """
-import json, resource, sys
+import json, sys
+from retail_seg.bench.benchmark.measure import memory_mb
 from retail_seg.bench.benchmark.peak import Peak
 from retail_seg.matcher import Matcher
 
 with Peak() as peak, Matcher.open(sys.argv[1]) as matcher:
     matcher.scan(sys.argv[2])
-print(json.dumps({"own": peak.most, "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"own": peak.most, "resident": memory_mb("VmHWM")}))
 """
 
 
