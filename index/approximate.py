@@ -38,7 +38,7 @@ def extend_base(
     if rows is not None:
         np.take(flat_rows(rows), alive, axis=0, out=vectors[: len(alive)])
     vectors[len(alive) :] = more
-    return _structured(kind, exact), np.concatenate([ids[alive], more_ids])
+    return structured(kind, exact), np.concatenate([ids[alive], more_ids])
 
 
 def flat_rows(rows: faiss.IndexFlat) -> np.ndarray:
@@ -56,8 +56,11 @@ def search_base(rows: Any, queries: np.ndarray, fetch: int) -> tuple[np.ndarray,
     return rows.search(queries, fetch)
 
 
-def _structured(kind: str, exact: faiss.IndexFlatIP) -> Any:
-    """The exact index itself, or an approximate one of the same rows when there are enough of them."""
+def structured(kind: str, exact: faiss.IndexFlatIP) -> Any:
+    """The exact index itself, or an approximate one of the same rows when there are enough of them.
+
+    The rows may be mapped from a file that is larger than the memory: they are read in order.
+    """
     if kind == "flat" or exact.ntotal < _EXACT_BELOW:
         return exact
     dim, vectors = exact.d, flat_rows(exact)

@@ -17,17 +17,11 @@ from retail_seg.segmentation.training import fitting
 from retail_seg.segmentation.training.synthesis import SceneStyle
 from retail_seg.segmentation.training.train import Recipe, train
 
-
-def tiny_recipe(side: int = 64) -> Recipe:
-    """How a small network is trained on such photos in a second, at a working side of so many pixels."""
-    return Recipe(
-        batch=2, canvas=(side, side), evaluations=3, composed_checks=2, tuning_scenes=2,
-        style=SceneStyle(things=(1, 3)), config=SegmenterConfig(widths=(8, 16, 16), block=2, side=side),
-        rate_fresh=1e-2,
-    )  # fmt: skip
-
-
-TINY = tiny_recipe()
+#: How a small network is trained on such photos in a second.
+TINY = Recipe(
+    batch=2, canvas=(64, 64), evaluations=3, composed_checks=2, tuning_scenes=2, style=SceneStyle(things=(1, 3)),
+    config=SegmenterConfig(widths=(8, 16, 16), block=2, side=64), rate_fresh=1e-2,
+)  # fmt: skip
 
 
 def train_alike(annotated: Sequence[AnnotatedPhoto], folder: Path, *, recipe: Recipe = TINY, steps: int = 200) -> Path:

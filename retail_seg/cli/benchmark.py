@@ -33,6 +33,10 @@ count_option = click.option(
     "--count", default=1000, show_default=True, type=click.IntRange(1), help="Scans of the long run."
 )
 
+vectors_option = click.option(
+    "--vectors", type=click.Path(path_type=Path), help="Real vectors to make references of: a file of `embed`."
+)
+
 
 @contextmanager
 def _folder(work: Path | None) -> Iterator[Path]:
@@ -199,37 +203,55 @@ def train(minutes: float, photos: int, tests: int, work: Path | None) -> None:
 
 
 @benchmark.command()
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the PNGs go.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where growth.md and its PNGs go."
+)
 @click.option("--max-labels", default=100_000, show_default=True, type=click.IntRange(2_000), help="Largest store.")
+@click.option(
+    "--most", default=1_000_000, show_default=True, type=click.IntRange(30_000),
+    help="Labels behind the largest approximate index; 5,000,000 take 13 GB of --work.",
+)  # fmt: skip
+@vectors_option
+@click.option("--again", is_flag=True, help="Measure anew what --work keeps of an earlier run.")
 @work_option
-def growth(out: Path, max_labels: int, work: Path | None) -> None:
-    """Plot time and memory against instances, labels and photo size."""
-    from retail_seg.bench.benchmark.growth import LABELS, benchmark_growth
+def growth(out: Path, max_labels: int, most: int, vectors: Path | None, again: bool, work: Path | None) -> None:
+    """Plot time and memory against labels, instances and photo size."""
+    from retail_seg.bench.benchmark.growth import LABELS, MANY, Sizes, benchmark_growth
 
+    labels, many = ([*(n for n in amounts if n < end), end] for amounts, end in ((LABELS, max_labels), (MANY, most)))
     with _folder(work) as made:
-        found = benchmark_growth(out, made, labels=[*(n for n in LABELS if n < max_labels), max_labels])
+        sizes = Sizes(labels=labels, many=many)
+        found = benchmark_growth(out, made, sizes, vectors=vectors, again=again, tell=say)
     _tell([("growth", _shown(found))])
 
 
 @benchmark.command()
 @labels_option
 @references_option
+@click.option(
+    "--packs", multiple=True, default=(40, 150), show_default=True, type=click.IntRange(1, 200),
+    help="Packs in the photo; given twice, two photos.",
+)  # fmt: skip
 @click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write it as Markdown here.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Turns of which the median is.")
 @work_option
-def profile(labels: int, references: int, write: Path | None, rounds: int, work: Path | None) -> None:
+def profile(
+    labels: int, references: int, packs: tuple[int, ...], write: Path | None, rounds: int, work: Path | None
+) -> None:
     """Say where the time of a scan goes, stage by stage, and what would help."""
     from retail_seg.bench.benchmark.profile import document, next_steps, profile_scan
     from retail_seg.system.files import replace_file
 
+    found = {}
     with _folder(work) as made:
-        section, stages = profile_scan(made, labels=labels, references=references, rounds=rounds)
+        for count in packs:
+            found[count] = profile_scan(made, labels=labels, references=references, packs=count, rounds=rounds)
+            _shown(found[count].section)
+            for number, text in enumerate(next_steps(found[count].stages), 1):
+                say(f"  {number}. {text}")
     if write is not None:
-        replace_file(write, document(section, stages).encode())
-    _shown(section)
-    for number, text in enumerate(next_steps(stages), 1):
-        say(f"  {number}. {text}")
-    _tell([("profile", section)])
+        replace_file(write, document(list(found.values())).encode())
+    _tell([(f"profile of {count}", one.section) for count, one in found.items()])
 
 
 @benchmark.command()
@@ -254,21 +276,28 @@ def check(checks: int, drawn: int, seed: int, noise: float, work: Path | None) -
 @click.option(
     "--most", default=1_000_000, show_default=True, type=click.IntRange(2_000), help="References of the largest index."
 )
-@click.option("--vectors", type=click.Path(path_type=Path), help="Real vectors to make them of: a file of `embed`.")
+@vectors_option
 @click.option("--price", default=0.04, show_default=True, type=click.FloatRange(0), help="Of an hour of a core.")
+@click.option("--build", is_flag=True, help="Only build the indexes in --work: a later run asks them and times that.")
 @photos_option
 @work_option
 def scale(
-    write: Path | None, most: int, vectors: Path | None, price: float, photos: Path | None, work: Path | None
-) -> None:
+    write: Path | None, most: int, vectors: Path | None, price: float, build: bool, photos: Path | None,
+    work: Path | None,
+) -> None:  # fmt: skip
     """Say what a chain of 10,000 shops needs: cost, a day's peaks, lines and disks, which index when."""
     from retail_seg.bench.scale.charts import draw_growth
     from retail_seg.bench.scale.paper import SIZES, document, section
-    from retail_seg.bench.scale.run import benchmark_scale
+    from retail_seg.bench.scale.run import benchmark_scale, build_scale
     from retail_seg.system.files import replace_file
 
     counts = sorted({min(20_000, most), *(size for size in SIZES if size < most), most})
+    if build and work is None:
+        raise click.UsageError("--build keeps indexes for a later run: say with --work where.")
     with _folder(work) as made:
+        if build:
+            build_scale(made, counts=counts, vectors=vectors, tell=say)
+            return
         found = benchmark_scale(made, counts=counts, folder=photos, vectors=vectors, price=price, tell=say)
     if write is not None:
         replace_file(write, document(found).encode())

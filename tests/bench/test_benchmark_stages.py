@@ -12,12 +12,11 @@ import pytest
 from click.testing import CliRunner
 from discs import annotated_discs
 
-from retail_seg.bench.benchmark import floors, many, peers, synthetic, training
-from retail_seg.bench.benchmark.growth import Curve, GrowthPoint, benchmark_growth
+from retail_seg.bench.benchmark import floors, many, peers, synthetic, training, whole_scan
 from retail_seg.bench.benchmark.many import benchmark_many
 from retail_seg.bench.benchmark.measure import Reading, Section, faster, in_turns, machine
 from retail_seg.bench.benchmark.profile import Stage, document, next_steps, profile_scan
-from retail_seg.bench.benchmark.whole_scan import agree, plain_match
+from retail_seg.bench.benchmark.whole_scan import agree, peer_pipeline, plain_match
 from retail_seg.bench.comparison.job import Comparison, ComparisonJob, Result
 from retail_seg.cli.benchmark import benchmark
 from retail_seg.errors import MissingExtraError
@@ -25,6 +24,14 @@ from retail_seg.matcher import Matcher
 from retail_seg.segmentation.instances.instances import Instances
 
 LABELS, REFERENCES = 60, 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_designs() -> Iterator[None]:
+    """Stores and photos have ten different packs: to render and embed all forty takes as long as all else here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "DESIGNS", 10)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -75,29 +82,24 @@ def test_many_photos_report_floors_and_memory(work: Path, monkeypatch: pytest.Mo
 
 
 def test_the_profile_is_written_with_floors_and_three_next_steps(work: Path) -> None:
-    section, stages = profile_scan(work, labels=LABELS, references=REFERENCES, packs=4, megapixels=0.5, rounds=1)
-    text = document(section, stages)
-    assert all(f"| {stage.name} |" in text and stage.floor >= 0 for stage in stages)
-    assert len(next_steps(stages)) == 3 and text.count("above its floor") == 3
-    assert "Machine: " in text and "GFLOP/s" in text
+    few, more = (
+        profile_scan(work, labels=LABELS, references=REFERENCES, packs=packs, megapixels=0.5, rounds=1)
+        for packs in (2, 4)
+    )
+    text = document([few, more])
+    assert all(f"| {stage.name} |" in text and stage.floor >= 0 for stage in few.stages)
+    assert len(next_steps(few.stages)) == 3 and text.count("above its floor") == 6
+    assert "Machine: " in text and "GFLOP/s" in text and "with 2 packs" in text and "with 4 packs" in text
+    assert text.count("Energy: ") == 2 and text.count(" meanwhile") == 2
+    once = sum(stage.floor for stage in few.stages if stage.name != "search")
+    whole = few.section.rows[-1]
+    assert whole.ratio == pytest.approx(few.section.data["whole_s"] / once)
 
 
 def test_the_furthest_from_its_floor_is_named_first() -> None:
     stages = [Stage("decode", 1.0, 0.9, ""), Stage("group", 0.5, 0.0, ""), Stage("enlarge", 0.3, 0.1, ""),
               Stage("report", 0.05, 0.0, "")]  # fmt: skip
     assert [text.split("**")[1] for text in next_steps(stages)] == ["group", "enlarge", "decode"]
-
-
-def test_growth_is_drawn_and_said_in_words(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthetic, "DESIGNS", 10)  # the second store is made with few different packs
-    found = benchmark_growth(
-        tmp_path / "out", work, labels=[LABELS, LABELS + 10], instances=[1, 4], megapixels=[0.1, 0.2],
-        references=REFERENCES, size=0.3, rounds=1,
-    )  # fmt: skip
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "growth-instances.png", "growth-labels.png", "growth-photo-size.png",
-    ]  # fmt: skip
-    assert all(word in found.table() for word in ("for each label", "for each instance", "for each megapixel"))
 
 
 def test_trainings_are_held_against_each_other_and_what_fails_is_said(
@@ -118,15 +120,6 @@ def test_trainings_are_held_against_each_other_and_what_fails_is_said(
     assert found.to_dict()["scores"]["retail-seg"]["f1_50"] == 0.9
 
 
-def test_the_slope_in_words() -> None:
-    steep = Curve(
-        "things", "thing", "Work", [GrowthPoint(1, 0.1, 0), GrowthPoint(2, 0.2, 10), GrowthPoint(10, 1.0, 90)]
-    )
-    assert "0 ms and 100 ms more for each thing" in steep.words() and "(growth: in proportion)" in steep.words()
-    flat = Curve("things", "thing", "Work", [GrowthPoint(1, 0.1, 5.1), GrowthPoint(10, 0.101, 5)])
-    assert "(growth: hardly at all)" in flat.words() and "Memory: no kB more for each thing" in flat.words()
-
-
 def test_without_smp_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"retail-seg\[compare\]"):
@@ -138,6 +131,19 @@ def test_the_peers_take_a_photo_apart() -> None:
     photo = synthetic.made_photo(2, 0.05).photo
     labels = peers.smp_segment(peers.smp_unet())(photo)
     assert labels.shape == photo.shape[:2] and labels.dtype == np.int32
+
+
+@pytest.mark.skipif(find_spec("segmentation_models_pytorch") is None, reason="the extra 'compare' is not installed")
+def test_the_peer_says_the_same_crop_by_crop_and_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_scan, "_SEEN", (160, 128))  # its U-Net takes seconds at its own size
+    made = synthetic.made_photo(3, 0.1)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(made.jpeg())
+    many, single = (json.loads(peer_pipeline(path, made, 200, at_once)()) for at_once in (2, 1))
+    assert many["count"] == single["count"] == 3
+    for one, other in zip(many["instances"], single["instances"], strict=True):
+        assert (one["box"], one["ids"]) == (other["box"], other["ids"]) and len(one["ids"]) == 5
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-4)
 
 
 def test_vgg16_gives_unit_vectors_that_tell_crops_apart() -> None:

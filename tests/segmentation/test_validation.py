@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
-from discs import TINY, annotated_discs, train_alike
+from discs import TINY, annotated_discs
 
 from retail_seg.errors import TrainingError
 from retail_seg.segmentation.annotations import AnnotatedPhoto
@@ -28,9 +28,9 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> list[AnnotatedPhoto]:
 
 
 @pytest.fixture(scope="module")
-def start(annotated: list[AnnotatedPhoto], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("start") / "model"
-    return train_alike(annotated, folder)
+def start(disc_model: Path) -> Path:
+    """A model of discs like these: what trainings go on from."""
+    return disc_model
 
 
 def test_cross_validation(annotated: list[AnnotatedPhoto], start: Path) -> None:

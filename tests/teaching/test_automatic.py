@@ -10,6 +10,7 @@ import pytest
 from teaching_helpers import jpeg, masks_zip
 
 from retail_seg.people.roles import NotAllowed, Person, acting_as
+from retail_seg.runs.record import origin_of
 from retail_seg.system.progress import DONE, FAILED
 from retail_seg.teaching import Teaching, automatic
 from retail_seg.teaching.imports import import_annotations
@@ -32,7 +33,11 @@ def ended(runs: Trainings, id_: str) -> str:
     return runs.progress(id_).state
 
 
-def test_five_finished_photos_begin_one_training(runs: Trainings) -> None:
+def test_five_finished_photos_begin_one_training_and_without_the_extra_it_says_once_how_to_get_the_record(
+    runs: Trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['mlflow'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the training's own process
     import_annotations(runs.teaching, masks_zip(range(4)))
     assert automatic.start_if_due(runs, steps=2) is None and len(automatic.corrected(runs)) == 4
     import_annotations(runs.teaching, masks_zip(range(5)))
@@ -43,6 +48,9 @@ def test_five_finished_photos_begin_one_training(runs: Trainings) -> None:
     again = Trainings(Teaching(runs.teaching.store))  # as after a restart of the app
     assert ended(again, run.id) == DONE and automatic.waiting(again) == again.get(run.id)
     assert automatic.corrected(again) == [] and automatic.start_if_due(again, steps=2) is None
+    progress = again.progress(run.id)
+    assert progress.on_record == "" and origin_of(again.model(run.id)) is None
+    assert len(progress.notes) == 1 and "not put on record" in progress.notes[0] and "[record]" in progress.notes[0]
     with acting_as(Person("stan", "staff")), pytest.raises(NotAllowed):
         again.decide(run.id, automatic.KEPT)
     again.decide(run.id, automatic.KEPT)
@@ -75,11 +83,12 @@ def test_it_never_runs_beside_another(runs: Trainings, monkeypatch: pytest.Monke
     assert len(runs.all()) == 1 and len(automatic.corrected(runs)) == 5
 
 
-def test_one_that_broke_off_is_gone_on_with_once(runs: Trainings, tmp_path: Path) -> None:
+def test_one_that_broke_off_says_why_and_is_gone_on_with_once(runs: Trainings, tmp_path: Path) -> None:
     import_annotations(runs.teaching, masks_zip(range(5)))
     runs.start = partial(runs.start.func, start=tmp_path / "nowhere")  # type: ignore[attr-defined, method-assign]
     run = automatic.start_if_due(runs, steps=2)
     assert run is not None and ended(runs, run.id) == FAILED and automatic.waiting(runs) is None
+    assert "holds no config.json" in runs.progress(run.id).error
     again = automatic.start_if_due(runs, steps=2)
     assert again is not None and again.id == run.id and again.resumed == 1
     assert ended(runs, run.id) == FAILED and automatic.start_if_due(runs, steps=2) is None

@@ -117,23 +117,6 @@ class TestRuns:
         assert runs.progress(run.id).state == RUNNING
         assert runs.progress(run.id).lines[len(stopped.lines)]["step"] >= steps  # not from the beginning
 
-    def test_a_training_that_breaks_off_says_why(self, runs: Trainings, disc_model: Path, tmp_path: Path) -> None:
-        run = runs.start(minutes=5, steps=2, start=tmp_path / "nowhere")
-        waited(runs, run.id, lambda: runs.running() is None)
-        found = runs.progress(run.id)
-        assert found.state == "failed" and "holds no config.json" in found.error
-
-    def test_without_the_extra_it_trains_and_says_once_how_to_get_the_record(
-        self, runs: Trainings, disc_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['mlflow'] = None\n")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        run = runs.start(minutes=5, steps=2, start=disc_model)
-        waited(runs, run.id, lambda: runs.running() is None)
-        found = runs.progress(run.id)
-        assert found.state == DONE and found.on_record == "" and origin_of(runs.model(run.id)) is None
-        assert len(found.notes) == 1 and "not put on record" in found.notes[0] and "[record]" in found.notes[0]
-
     def test_too_few_photos(self, teaching: Teaching) -> None:
         import_annotations(teaching, masks_zip(range(2)))
         with pytest.raises(TrainingError, match="needs 3 finished photos to train on, there are 2"):

@@ -1,209 +1,209 @@
-"""How time and memory grow with the instances of a photo, the labels of a store and the size of a photo."""
+"""How time and memory grow with the labels of a store, the instances of a photo and its size; each point is kept."""
 
 from __future__ import annotations
 
-import textwrap
-import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from retail_seg.bench.benchmark.measure import Section, give_memory_back, memory_mb, timed
+from retail_seg.bench.benchmark.curves import Curve, GrowthPoint, draw, verdict
+from retail_seg.bench.benchmark.many_labels import approximate
+from retail_seg.bench.benchmark.measure import Section, give_memory_back, machine, machine_line, memory_mb, timed
+from retail_seg.bench.benchmark.meters import Beside, beside_words
+from retail_seg.bench.benchmark.peak import MostHeld, Peak, most_held
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
-from retail_seg.evaluation.charts import Axis, Series, draw_chart
 from retail_seg.matcher import Matcher
-from retail_seg.photos.load import DECODERS
 from retail_seg.segmentation.instances.instances import Instances
+from retail_seg.store.scanning import ENOUGH
+from retail_seg.system.files import replace_file
 
-INSTANCES = (1, 25, 50, 100, 150, 200)
+INSTANCES = (1, 25, 50, 100, 200, 500)
 LABELS = (1_000, 5_000, 25_000, 100_000)
-#: Letters in a line of the words below a picture.
-_WORDS_WIDTH = 105
-MEGAPIXELS = (1.0, 4.0, 12.0, 24.0, 50.0)
+#: Labels of one reference each behind an approximate index, whose references are made by jitter.
+MANY = (20_000, 100_000, 1_000_000, 5_000_000)
+#: A photo may have 100,000,000 pixels.
+MEGAPIXELS = (1.0, 4.0, 12.0, 24.0, 50.0, 99.0)
+#: Labels, packs and megapixels of the scan whose memory is looked at in a process of its own.
+_MEMORY = (25_000, 40, 50.0)
+
+#: Makes what is timed ready, and gives it.
+MakeReady = Callable[[], Callable[[], Any]]
 
 
 @dataclass(frozen=True)
-class GrowthPoint:
-    """One measurement: how much of what grows, median seconds, and the most memory in MB beyond that before."""
+class Sizes:
+    """What is measured: amounts of each curve, references of a label, the size of the photo of many instances (MP)."""
 
-    amount: float
-    seconds: float
-    memory_mb: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Measurements over something that grows; `what` names it, `unit` one of it, `done` what was timed."""
-
-    what: str
-    unit: str
-    done: str
-    points: Sequence[GrowthPoint]
-
-    def words(self) -> str:
-        """The slope of time and memory, in words."""
-        amounts = np.array([p.amount for p in self.points])
-        seconds = np.array([p.seconds for p in self.points])
-        memory = np.array([p.memory_mb for p in self.points])
-        step, base = np.polyfit(amounts, seconds, 1)
-        more, _ = np.polyfit(amounts, memory, 1)
-        times, factor = amounts[-1] / amounts[0], seconds[-1] / seconds[0]
-        return (
-            f"{self.done}: {1000 * max(base, 0):.0f} ms and {_more(1000 * step, 'ms')} for each {self.unit}; "
-            f"{times:,.0f} times the {self.what} take {factor:.1f} times as long (growth: {_shape(times, factor)}). "
-            f"Memory: {_more(1024 * more, 'kB')} for each {self.unit}, {memory[-1]:.0f} MB at {amounts[-1]:,.0f}."
-        )
+    labels: Sequence[int] = LABELS
+    many: Sequence[int] = MANY
+    instances: Sequence[int] = INSTANCES
+    megapixels: Sequence[float] = MEGAPIXELS
+    references: int = 4
+    size: float = 12.0
+    rounds: int = 3
+    memory: tuple[int, int, float] = _MEMORY
 
 
-def _more(value: float, unit: str) -> str:
-    """A slope; one that falls is the noise of a flat one."""
-    if value <= 0:
-        return f"no {unit} more"
-    return f"{value:.2g} {unit} more" if value < 10 else f"{value:.0f} {unit} more"
+@dataclass
+class Points:
+    """What was measured before in a folder, and what is measured now: a run that ends early is gone on with."""
 
+    path: Path
+    again: bool = False
+    tell: Callable[[str], None] = lambda line: None
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-def _shape(times: float, factor: float) -> str:
-    power = float(np.log(max(factor, 1e-6)) / np.log(times))
-    if power < 0.15:
-        return "hardly at all"
-    return "less than in proportion" if power < 0.85 else "in proportion" if power < 1.15 else "more than in proportion"
+    def __post_init__(self) -> None:
+        if self.path.exists() and not self.again:
+            self.kept = json.loads(self.path.read_text())
+
+    def point(self, key: str, amount: float, ready: MakeReady, rounds: int) -> GrowthPoint:
+        """The measurement of this name, made where it is not kept."""
+        return GrowthPoint(**self.keep(f"{key}, {amount:g}", lambda: vars(_measured(amount, ready(), rounds))))
+
+    def keep(self, key: str, measure: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """What was measured under a key; written at once where it is new."""
+        if key not in self.kept:
+            self.kept[key] = dict(measure())
+            replace_file(self.path, json.dumps(self.kept, indent=1).encode())
+            self.tell(f"{key}: {self.kept[key]}")
+        return self.kept[key]
 
 
 def benchmark_growth(
-    out: Path,
-    work: Path,
-    *,
-    instances: Sequence[int] = INSTANCES,
-    labels: Sequence[int] = LABELS,
-    megapixels: Sequence[float] = MEGAPIXELS,
-    references: int = 4,
-    size: float = 12.0,
-    rounds: int = 3,
-) -> Section:
-    """Three curves, each drawn to a PNG in `out`; the stores are made in `work`.
+    out: Path, work: Path, sizes: Sizes | None = None, *, vectors: Path | None = None, again: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Section:  # fmt: skip
+    """Five curves, each drawn to a PNG in `out`, and growth.md beside them; stores and points are kept in `work`.
 
-    `size` is that of the photo of many instances, in megapixels; each point is the median of `rounds`.
+    `vectors` is a file of `retail-seg embed`, of which the references of many labels are made; rendered packs' without
+    it. What `work` keeps is not measured again, but with `again`.
     """
+    sizes = sizes or Sizes()
+    points = Points(work / "growth.json", again, tell)
     curves = [
-        _by_labels(work, labels, references, rounds),
-        _by_instances(work, instances, labels[0], references, size, rounds),
-        _by_size(work, megapixels, labels[0], references, rounds),
-    ]
+        _by_labels(points, work, sizes), _by_many_labels(points, work, sizes, vectors),
+        *_by_instances(points, work, sizes), _by_size(points, work, sizes),
+    ]  # fmt: skip
+    labels, packs, size = sizes.memory
+    memory = MostHeld(**points.keep(
+        f"memory, {labels} x {sizes.references}, {packs} packs, {size:g} MP",
+        lambda: vars(most_held(store_in(work, labels, sizes.references), made_photo(packs, size).jpeg())),
+    ))  # fmt: skip
+    held = (
+        f"Memory of a process that opens a store of {labels * sizes.references:,} references and scans a photo of "
+        f"{size:g} megapixels with {packs} packs: {memory.own:.0f} MB at most, {memory.resident:.0f} MB with what it "
+        "maps from files."
+    )
     out.mkdir(parents=True, exist_ok=True)
-    names = ("labels", "instances", "photo-size")
-    for name, curve in zip(names, curves, strict=True):
-        draw(out / f"growth-{name}.png", curve)
-    data = {name: [vars(point) for point in curve.points] for name, curve in zip(names, curves, strict=True)}
-    files = ", ".join(str(out / f"growth-{name}.png") for name in names)
-    return Section("Growth", [], [*(curve.words() for curve in curves), files], data)
+    for curve in curves:
+        draw(out / f"growth-{curve.name}.png", curve)
+    replace_file(out / "growth.md", document(curves, held).encode())
+    data = {curve.name: [vars(point) for point in curve.points] for curve in curves}
+    notes = [*(curve.words() for curve in curves), verdict(curves), held, _beside(curves), str(out / "growth.md")]
+    return Section("Growth", [], notes, {**data, "memory": vars(memory)})
 
 
-def _by_labels(work: Path, labels: Sequence[int], references: int, rounds: int) -> Curve:
+def document(curves: Sequence[Curve], held: str) -> str:
+    """The Markdown of docs/growth.md."""
+    lines = [
+        "# How it grows", "",
+        "Written by `retail-seg benchmark growth --out docs`; run it again on your machine.", "",
+        f"Machine: {machine_line(machine())}. {_beside(curves)}", "",
+        *(f"- {curve.words()}" for curve in curves), "",
+        verdict(curves), "",
+        f"A JPEG of {2 * ENOUGH:,} pixels and more on its longer side is decoded at a smaller scale: time falls there.",
+        "",
+        held, "",
+    ]  # fmt: skip
+    for curve in curves:
+        lines += [f"![{curve.done}: time and memory against {curve.what}](growth-{curve.name}.png)", ""]
+    return "\n".join(lines)
+
+
+def _beside(curves: Sequence[Curve]) -> str:
+    known = [point.beside for curve in curves for point in curve.points if point.beside is not None]
+    return beside_words(max(known) if known else None)
+
+
+def _by_labels(points: Points, work: Path, sizes: Sizes) -> Curve:
     """Opening a store and naming ten crops."""
     photo = made_photo(10, 2.0)
     truth = Instances.from_labels(photo.labels)
-    points = []
-    for count in labels:
-        store = store_in(work, count, references)
 
-        def answer(store: Path = store) -> None:
+    def ready(count: int) -> Callable[[], Any]:
+        store = store_in(work, count, sizes.references)
+
+        def answer() -> None:
             with Matcher.open(store) as matcher:
                 matcher.report(photo.photo, truth, "photo")
 
-        points.append(_measured(count, answer, rounds))
-    return Curve("labels", "label", "Opening a store and naming ten crops", points)
+        return answer
+
+    key = f"labels x {sizes.references}"
+    found = [points.point(key, n, partial(ready, n), sizes.rounds) for n in sizes.labels]
+    done = f"Opening a store ({sizes.references} references a label, exact index) and naming ten crops"
+    return Curve("labels", "labels", "label", done, found)
 
 
-def _by_instances(
-    work: Path, instances: Sequence[int], labels: int, references: int, size: float, rounds: int
-) -> Curve:
-    """From a photo and its outlines to a report."""
-    points = []
-    with Matcher.open(store_in(work, labels, references)) as matcher:
-        for count in instances:
-            photo = made_photo(count, size)
-            truth = Instances.from_labels(photo.labels)
-            points.append(_measured(count, partial(matcher.report, photo.photo, truth, "photo"), rounds))
-    return Curve("instances", "instance", f"Naming the instances of a photo of {size:g} megapixels", points)
+def _by_many_labels(points: Points, work: Path, sizes: Sizes, vectors: Path | None) -> Curve:
+    """Opening an approximate index and naming ten crops by it."""
+    key = f"many labels of {'rendered packs' if vectors is None else vectors.name}"
+    found = [points.point(key, n, partial(approximate, work, vectors, n), sizes.rounds) for n in sizes.many]
+    done = "Opening an index of kind ivf-sq8 (one reference a label, made by jitter; no catalogue) and naming ten crops"
+    return Curve("many-labels", "labels", "label", done, found)
 
 
-def _by_size(work: Path, megapixels: Sequence[float], labels: int, references: int, rounds: int) -> Curve:
+def _by_instances(points: Points, work: Path, sizes: Sizes) -> list[Curve]:
+    """From a photo and its outlines to a report; and from its JPEG."""
+    with _opened(work, sizes) as matcher:
+
+        def name(count: int) -> Callable[[], Any]:
+            photo = made_photo(count, sizes.size)
+            return partial(matcher().report, photo.photo, Instances.from_labels(photo.labels), "photo")
+
+        def scan(count: int) -> Callable[[], Any]:
+            return partial(matcher().scan, made_photo(count, sizes.size).jpeg())
+
+        key = f"of {sizes.size:g} MP, {sizes.labels[0]} labels x {sizes.references}"
+        named = [points.point(f"named {key}", n, partial(name, n), sizes.rounds) for n in sizes.instances]
+        scanned = [points.point(f"scanned {key}", n, partial(scan, n), sizes.rounds) for n in sizes.instances]
+    photo = f"a photo of {sizes.size:g} megapixels"
+    return [
+        Curve("instances", "instances", "instance", f"Naming the instances of {photo}, outlines given", named),
+        Curve("scan", "packs", "pack", f"Scanning {photo}, JPEG to report", scanned),
+    ]
+
+
+def _by_size(points: Points, work: Path, sizes: Sizes) -> Curve:
     """A whole scan, from a JPEG to the report, of a photo with twelve packs."""
-    points = []
-    with Matcher.open(store_in(work, labels, references)) as matcher:
-        for size in megapixels:
-            points.append(_measured(size, partial(matcher.scan, made_photo(12, size).jpeg()), rounds))
-    return Curve("megapixels", "megapixel", "Scanning a photo with twelve packs", points)
+    with _opened(work, sizes) as matcher:
+
+        def scan(size: float) -> Callable[[], Any]:
+            return partial(matcher().scan, made_photo(12, size).jpeg())
+
+        key = f"size, {sizes.labels[0]} labels x {sizes.references}"
+        found = [points.point(key, n, partial(scan, n), sizes.rounds) for n in sizes.megapixels]
+    return Curve("photo-size", "megapixels", "megapixel", "Scanning a photo with twelve packs", found)
+
+
+@contextmanager
+def _opened(work: Path, sizes: Sizes) -> Iterator[Callable[[], Matcher]]:
+    """The smallest store, opened when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(Matcher.open(store_in(work, sizes.labels[0], sizes.references))))
 
 
 def _measured(amount: float, work: Callable[[], Any], rounds: int) -> GrowthPoint:
     work()
     give_memory_back()
     before = memory_mb()
-    with Peak() as peak:
+    with Peak() as peak, Beside() as others:
         seconds = [timed(work) for _ in range(rounds)]
-    return GrowthPoint(float(amount), float(np.median(seconds)), max(peak.most - before, 0.0))
-
-
-class Peak:
-    """The most memory that this process holds while the block runs, looked at every few milliseconds."""
-
-    def __init__(self) -> None:
-        self.most = memory_mb()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def _watch(self) -> None:
-        while not self._done.is_set():
-            self.most = max(self.most, memory_mb())
-            time.sleep(0.005)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-
-def draw(path: Path, curve: Curve) -> None:
-    """Write the curve's time above its memory as one PNG, and below them the slope in words."""
-    parts: list[Path] = []
-    for title, name, values in (
-        (f"{curve.done}: time", "seconds", [p.seconds for p in curve.points]),
-        (f"{curve.done}: memory", "MB beyond what was held before", [p.memory_mb for p in curve.points]),
-    ):
-        part = path.with_suffix(f".{len(parts)}.png")
-        x = _axis(curve.what, [p.amount for p in curve.points])
-        points = [(p.amount, value) for p, value in zip(curve.points, values, strict=True)]
-        draw_chart(part, title, x, _axis(name, values), [Series("", points)])
-        parts.append(part)
-    pictures = [Image.open(part, formats=DECODERS) for part in parts]
-    words = textwrap.fill(curve.words(), _WORDS_WIDTH)
-    height = sum(picture.height for picture in pictures)
-    whole = Image.new("RGB", (pictures[0].width, height + 28 * (words.count("\n") + 2)), "white")
-    ImageDraw.Draw(whole).multiline_text((32, height), words, "#222222", ImageFont.load_default(18), spacing=8)
-    top = 0
-    for picture, part in zip(pictures, parts, strict=True):
-        whole.paste(picture, (0, top))
-        top += picture.height
-        picture.close()
-        part.unlink()
-    whole.save(path)
-
-
-def _axis(label: str, values: Sequence[float]) -> Axis:
-    """From zero to a round number above the largest value."""
-    largest = max(*values, 1e-3)
-    step = 10.0 ** np.floor(np.log10(largest / 2))
-    step *= next(k for k in (1, 2, 5, 10) if largest / (step * k) <= 5)
-    high = float(np.ceil(largest / step) * step)
-    ticks = [(float(v), f"{v:,.0f}" if step >= 1 else f"{v:.4g}") for v in np.arange(0, high + step / 2, step)]
-    return Axis(label, 0.0, high, ticks)
+    return GrowthPoint(float(amount), float(np.median(seconds)), max(peak.most - before, 0.0), others.cores)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from retail_seg.bench.benchmark.meters import Beside
 from retail_seg.system.threads import cores
 
 #: What a processor has to say about fast matrix products, in the words of /proc/cpuinfo.
@@ -83,9 +84,13 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 class TurnTimes(dict[str, float]):
-    """Median seconds of each work by name; `spread` holds the quartiles and the median, for the JSON line."""
+    """Median seconds of each work by name; `spread` holds the quartiles and the median, for the JSON line.
 
-    def __init__(self, times: Mapping[str, Sequence[float]]) -> None:
+    `beside` is how many cores other work kept busy meanwhile, where that is known.
+    """
+
+    def __init__(self, times: Mapping[str, Sequence[float]], beside: float | None = None) -> None:
+        self.beside = beside
         super().__init__({name: float(np.median(taken)) for name, taken in times.items()})
         self.spread = {name: np.quantile(taken, (0.25, 0.5, 0.75)).tolist() for name, taken in times.items()}
 
@@ -98,10 +103,11 @@ def in_turns(works: Mapping[str, Callable[[], Any]], rounds: int) -> TurnTimes:
     for work in works.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            times[name].append(timed(work))
-    return TurnTimes(times)
+    with Beside() as others:
+        for _ in range(rounds):
+            for name, work in works.items():
+                times[name].append(timed(work))
+    return TurnTimes(times, others.cores)
 
 
 def use_all_cores() -> None:
@@ -157,12 +163,15 @@ def machine_line(about: Mapping[str, Any]) -> str:
     return f"{about['cpu']}, {about['cores']} cores ({flags}); Python {about['python']}, {versions}"
 
 
-def memory_mb() -> float:
-    """Resident memory of this process in MB (2^20 bytes), what is mapped from files not counted; 0 if not known."""
+def memory_mb(line: str = "RssAnon") -> float:
+    """Resident memory of this process in MB (2^20 bytes), what is mapped from files not counted; 0 if not known.
+
+    `line` is another of Linux's /proc/self/status: "VmHWM" is the most that was resident, mapped files among it.
+    """
     path = Path("/proc/self/status")
     if not path.exists():
         return 0.0
-    found = [line for line in path.read_text().splitlines() if line.startswith("RssAnon")]
+    found = [text for text in path.read_text().splitlines() if text.startswith(f"{line}:")]
     return int(found[0].split()[1]) / 1024 if found else 0.0
 
 

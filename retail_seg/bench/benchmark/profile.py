@@ -13,6 +13,7 @@ from index.convolutional import NetworkEmbedder
 from index.shortlist import PAYS_FROM
 from retail_seg.bench.benchmark import floors
 from retail_seg.bench.benchmark.measure import Reading, Section, in_turns, machine, machine_line, milliseconds
+from retail_seg.bench.benchmark.meters import beside_words, energy_words, joules
 from retail_seg.bench.benchmark.synthetic import made_photo, store_in
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import load_photo
@@ -51,27 +52,63 @@ class Stage:
     made_of: str
 
 
+@dataclass(frozen=True)
+class Profile:
+    """The stages of one scan, as a table for people beside."""
+
+    section: Section
+    stages: Sequence[Stage]
+
+
 def profile_scan(
     work: Path, *, labels: int = 25_000, references: int = 4, packs: int = 40, megapixels: float = 12.0, rounds: int = 5
-) -> tuple[Section, list[Stage]]:
-    """Time each stage of the scan of a made-up photo, and the whole."""
-    made = made_photo(packs, megapixels)
-    jpeg = made.jpeg()
+) -> Profile:
+    """Time each stage of the scan of a made-up photo, and the whole; its energy where the machine tells it."""
+    jpeg = made_photo(packs, megapixels).jpeg()
     store = store_in(work, labels, references)
     with Matcher.open(store) as matcher:
         works, work_done = _stages(matcher, jpeg)
-        taken = in_turns({**works, "whole scan": lambda: matcher.scan(jpeg).to_json()}, rounds)
+
+        def whole() -> str:
+            return matcher.scan(jpeg).to_json()
+
+        taken = in_turns({**works, "whole scan": whole}, rounds)
+        energy = joules(lambda: [whole() for _ in range(rounds)])
     stages = [Stage(name, taken[name], *work_done[name]) for name in works]
-    whole, parts = taken["whole scan"], sum(stage.seconds for stage in stages)
-    rows = [Reading(one.name, milliseconds(one.seconds), milliseconds(one.floor), None, one.made_of) for one in stages]
-    rows.append(Reading("sum of the stages", milliseconds(parts), milliseconds(sum(one.floor for one in stages))))
-    rows.append(Reading("whole scan, JPEG in, JSON out", milliseconds(whole)))
     rates = ", ".join(f"{rate:.0f} GFLOP/s {name}" for name, rate in floors.matrix_rates().items())
-    note = f"Measured rates: {rates}, {floors.bandwidth():.1f} GB/s copied. In the place of the peer stands the floor."
+    notes = [
+        f"Measured rates: {rates}, {floors.bandwidth():.1f} GB/s copied. In the place of the peer stands the floor, "
+        "and the ratio is how many times as long a stage takes.",
+        energy_words(energy, rounds),
+        beside_words(taken.beside),
+    ]
     title = f"Scan of {megapixels:g} MP with {packs} packs, {labels:,} labels x {references} references"
-    return Section(
-        title, rows, [note], {"whole_s": whole, "spread": taken.spread, "stages": [vars(one) for one in stages]}
-    ), stages
+    data = {
+        "whole_s": taken["whole scan"], "spread": taken.spread, "stages": [vars(one) for one in stages],
+        "joules": None if energy is None else energy / rounds, "beside": taken.beside,
+    }  # fmt: skip
+    return Profile(Section(title, _rows(stages, taken["whole scan"]), notes, data), stages)
+
+
+def _rows(stages: Sequence[Stage], whole: float) -> list[Reading]:
+    """A line each, the sum, and the whole beside the sum of the floors."""
+
+    def row(name: str, seconds: float, floor: float, made_of: str = "") -> Reading:
+        ratio = seconds / floor if floor > 0 else None
+        return Reading(name, milliseconds(seconds), milliseconds(floor), ratio, made_of)
+
+    own = _own(stages)
+    parts, least = sum(one.seconds for one in own), sum(one.floor for one in own)
+    return [
+        *(row(one.name, one.seconds, one.floor, one.made_of) for one in stages),
+        row("sum of the stages", parts, least, "the search counted once"),
+        row("whole scan, JPEG in, JSON out", whole, least, "the sum of theirs"),
+    ]
+
+
+def _own(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages without the search, which the ranking does again."""
+    return [one for one in stages if one.name != "search"]
 
 
 Works = Mapping[str, Callable[[], Any]]
@@ -162,15 +199,13 @@ def _floors(sizes: Mapping[str, int], networks: tuple[float, float], search: flo
 
 def next_steps(stages: Sequence[Stage]) -> list[str]:
     """The three stages furthest from their floors, and what would help each."""
-    # The ranking's time holds the search's.
-    own = [one for one in stages if one.name != "search"]
-    worst = sorted(own, key=lambda one: one.floor - one.seconds)[:3]
+    worst = sorted(_own(stages), key=lambda one: one.floor - one.seconds)[:3]
     return [f"**{one.name}** ({milliseconds(one.seconds - one.floor)} above its floor): {_IDEAS[one.name]}"
             for one in worst]  # fmt: skip
 
 
-def document(section: Section, stages: Sequence[Stage], more: Sequence[Section] = ()) -> str:
-    """The profile as Markdown, with the machine it was measured on."""
+def document(profiles: Sequence[Profile]) -> str:
+    """The profiles as Markdown, with the machine that they were measured on."""
     lines = [
         "# Where the time goes",
         "",
@@ -178,23 +213,32 @@ def document(section: Section, stages: Sequence[Stage], more: Sequence[Section] 
         "",
         f"Machine: {machine_line(machine())}.",
         "",
-        f"## {section.title}",
-        "",
-        "| stage | time | floor | the floor is |",
-        "| --- | ---: | ---: | --- |",
-        *(f"| {row.name} | {row.ours} | {row.peer} | {row.goal} |" for row in section.rows),
-        "",
-        *section.notes,
-        "",
         "A floor is what the measured rates of this machine allow for the work in a stage: multiplications at the best "
         "matrix rate, everything else at the rate at which memory is copied. Entropy decoding, watershed and outlines "
         "are neither; they cannot reach their floors.",
         "",
-        "## What would help next",
+    ]
+    for one in profiles:
+        lines += _chapter(one)
+    return "\n".join(lines)
+
+
+def _chapter(profile: Profile) -> list[str]:
+    section = profile.section
+    return [
+        f"## {section.title}",
         "",
-        *(f"{number}. {text}" for number, text in enumerate(next_steps(stages), 1)),
+        "| stage | time | floor | times the floor | the floor is |",
+        "| --- | ---: | ---: | ---: | --- |",
+        *(
+            f"| {row.name} | {row.ours} | {row.peer} | {'' if row.ratio is None else f'{row.ratio:.1f}'} | {row.goal} |"
+            for row in section.rows
+        ),
+        "",
+        *section.notes,
+        "",
+        "What would help next:",
+        "",
+        *(f"{number}. {text}" for number, text in enumerate(next_steps(profile.stages), 1)),
         "",
     ]
-    for one in more:
-        lines += [f"## {one.title}", "", "```", one.table(), "```", ""]
-    return "\n".join(lines)

@@ -18,6 +18,7 @@ import numpy as np
 from catalogue import Catalogue, NewReference, Product, rows
 from index.embedder import Embedder, unit_rows
 from index.opening import open_embedder
+from retail_seg.errors import LabelledCropsError
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import encode_picture
 from retail_seg.rendering.designs import ProductDesign, random_design
@@ -117,6 +118,21 @@ def real_references(embedder: Embedder, number: int, references: int) -> list[Ne
         white = (rgba[:, :, :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
         uploads.append(Upload(white, f"{sku_of(number)} view {at + 1}", rgba[:, :, 3] > 127))
     return embed_prepared(embedder, [prepare(upload) for upload in uploads])
+
+
+def real_vectors(file: Path | None, embedder: Embedder) -> np.ndarray:
+    """Embedded crops, unit vectors float32 (n, dim): those of a file of `retail-seg embed`, or rendered packs'.
+
+    Raises LabelledCropsError for a file that holds none.
+    """
+    if file is None:
+        found = [one.vectors for number in range(DESIGNS) for one in real_references(embedder, number, 4)]
+        return np.frombuffer(b"".join(found), np.float32).reshape(-1, embedder.dim)
+    try:
+        with np.load(file) as held:
+            return unit_rows(held["vectors"].astype(np.float32))
+    except (OSError, ValueError, KeyError) as error:
+        raise LabelledCropsError(f"{file}: holds no vectors ({error}); make it with `retail-seg embed`") from None
 
 
 def _products(

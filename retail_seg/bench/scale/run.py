@@ -8,20 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embedder import unit_rows
 from retail_seg.bench.benchmark.many import stage_floors
-from retail_seg.bench.benchmark.synthetic import DESIGNS, made_photo, real_references, store_in
+from retail_seg.bench.benchmark.synthetic import made_photo, real_vectors, store_in
+from retail_seg.bench.scale.asked import build_indexes, read_indexes
 from retail_seg.bench.scale.day import simulate
-from retail_seg.bench.scale.indexes import read_indexes
 from retail_seg.bench.scale.paper import RunFigures, chain_of, full_seconds, workers_for
-from retail_seg.errors import LabelledCropsError
 from retail_seg.fleet import columns
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import find_photos
 from retail_seg.system.threads import compute_in
 
-#: Photos that the stages are timed on, where none are given.
-_PHOTOS = 2
+#: Photos that the stages are timed on, where none are given, and labels of the store that answers.
+_PHOTOS, _LABELS = 2, 2000
+
+
+def build_scale(
+    work: Path, *, counts: Sequence[int], vectors: Path | None = None, tell: Callable[[str], None] = lambda line: None
+) -> None:
+    """Build in `work` the indexes that `benchmark_scale` asks there, in one thread; those that are there are kept."""
+    _in_one_thread()
+    with Matcher.open(store_in(work, _LABELS, 4)) as matcher:
+        real = real_vectors(vectors, matcher.embedder)
+    build_indexes(work, real, counts, tell)
 
 
 def benchmark_scale(
@@ -33,26 +41,24 @@ def benchmark_scale(
     price: float = 0.04,
     tell: Callable[[str], None] = lambda line: None,
 ) -> RunFigures:
-    """Measure what the document is computed from, in one thread.
+    """Measure what the document is computed from, in one thread; indexes that `work` holds are not built again.
 
     `vectors` is a file of `retail-seg embed`, the real vectors that references are made of; rendered packs' without it.
     `price` is an hour of a core's.
     """
-    import faiss
-
-    compute_in(1)
-    faiss.omp_set_num_threads(1)
-    store = store_in(work, 2000, 4)
+    _in_one_thread()
+    store = store_in(work, _LABELS, 4)
     paths = find_photos(folder) if folder else _drawn(work)
     with Matcher.open(store) as matcher:
         stages = stage_floors(matcher, paths, 1)
         reports = [matcher.scan(path) for path in paths]
-        real = _real(vectors, matcher)
+        real = real_vectors(vectors, matcher.embedder)
     tell("stages: " + ", ".join(f"{name} {taken:.3f} s" for name, taken in stages.items()))
     lines = [report.to_dict() for report in reports]
     indexes = read_indexes(
+        work,
         real,
-        list(counts),
+        counts,
         lambda one: tell(
             f"{one.kind}, {one.references:,}: recall {one.recall:.3f}, {one.build:.1f} s, {1000 * one.photo:.1f} ms"
         ),
@@ -73,24 +79,19 @@ def benchmark_scale(
     )
 
 
+def _in_one_thread() -> None:
+    import faiss
+
+    compute_in(1)
+    faiss.omp_set_num_threads(1)
+
+
 def _drawn(work: Path) -> list[Path]:
     paths = [work / f"scale-{seed}.jpg" for seed in range(_PHOTOS)]
     for seed, path in enumerate(paths):
         if not path.exists():
             path.write_bytes(made_photo(40, 8.0, seed).jpeg())
     return paths
-
-
-def _real(vectors: Path | None, matcher: Matcher) -> np.ndarray:
-    """Embedded crops, unit vectors float32 (n, dim)."""
-    if vectors is None:
-        found = [one.vectors for number in range(DESIGNS) for one in real_references(matcher.embedder, number, 4)]
-        return np.frombuffer(b"".join(found), np.float32).reshape(-1, matcher.embedder.dim)
-    try:
-        with np.load(vectors) as file:
-            return unit_rows(file["vectors"].astype(np.float32))
-    except (OSError, ValueError, KeyError) as error:
-        raise LabelledCropsError(f"{vectors}: holds no vectors ({error}); make it with `retail-seg embed`") from None
 
 
 def _part_bytes(lines: Sequence[dict[str, object]]) -> float:
