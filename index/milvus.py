@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,8 +31,12 @@ _ROWS, _MOST = 1000, 16_384
 #: References that one condition names.
 _NAMED = 1000
 _LINKS, _BUILD, _SEARCH = 32, 120, 128
+#: What the approximate kinds call the number of references that a search keeps in view.
+_WIDTHS = {"milvus-hnsw": "ef", "milvus-diskann": "search_list"}
 #: Seconds until a server that does not answer counts as dead.
 _TIMEOUT = 10.0
+#: Seconds between two questions whether an index is built.
+_TICK = 0.5
 
 
 @dataclass(frozen=True)
@@ -196,8 +201,14 @@ class MilvusIndex:
         self.level(revision)
         self.server.enforce(self._client, self._collection)
 
+    def settle(self) -> None:
+        """Wait until what was added is searched by the index, not row by row: a server builds it on its own."""
+        while int(self._asked("describe_index", index_name="vector").get("pending_index_rows", 0)):
+            time.sleep(_TICK)
+        self.server.asked(lambda: self._client.refresh_load(self._collection))
+
     def _hits(self, queries: np.ndarray, fetch: int) -> list[np.ndarray]:
-        wide = {"ef": max(_SEARCH, 2 * fetch)} if KINDS[self.kind] == "HNSW" else {}
+        wide = {_WIDTHS[self.kind]: max(_SEARCH, 2 * fetch)} if self.kind in _WIDTHS else {}
         found = self._asked(
             "search", data=list(queries), limit=fetch, filter=self._among, anns_field="vector",
             output_fields=["row"],

@@ -279,10 +279,11 @@ def check(checks: int, drawn: int, seed: int, noise: float, work: Path | None) -
 @vectors_option
 @click.option("--price", default=0.04, show_default=True, type=click.FloatRange(0), help="Of an hour of a core.")
 @click.option("--build", is_flag=True, help="Only build the indexes in --work: a later run asks them and times that.")
+@click.option("--milvus", default="", metavar="URI", help="Fill and ask a server of Milvus, too.")
 @photos_option
 @work_option
 def scale(
-    write: Path | None, most: int, vectors: Path | None, price: float, build: bool, photos: Path | None,
+    write: Path | None, most: int, vectors: Path | None, price: float, build: bool, milvus: str, photos: Path | None,
     work: Path | None,
 ) -> None:  # fmt: skip
     """Say what a chain of 10,000 shops needs: cost, a day's peaks, lines and disks, which index when."""
@@ -296,9 +297,11 @@ def scale(
         raise click.UsageError("--build keeps indexes for a later run: say with --work where.")
     with _folder(work) as made:
         if build:
-            build_scale(made, counts=counts, vectors=vectors, tell=say)
+            build_scale(made, counts=counts, vectors=vectors, milvus=milvus, tell=say)
             return
-        found = benchmark_scale(made, counts=counts, folder=photos, vectors=vectors, price=price, tell=say)
+        found = benchmark_scale(
+            made, counts=counts, folder=photos, vectors=vectors, price=price, milvus=milvus, tell=say
+        )
     if write is not None:
         replace_file(write, document(found).encode())
         draw_growth(write.parent, found.indexes)

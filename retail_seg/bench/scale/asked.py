@@ -1,4 +1,4 @@
-"""References against recall, memory and time: FAISS flat, HNSW, IVF of 8 bits, IVF-PQ, and Milvus in a file."""
+"""References against recall, memory and time: FAISS flat, HNSW, IVF of 8 bits, IVF-PQ, and Milvus."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from retail_seg.bench.scale.indexes import (
     PQ,
     QUERIES,
     RERANKED,
+    SERVED,
+    SERVED_MOST,
     IndexReading,
     Made,
     expected,
@@ -33,22 +35,24 @@ _READ = 100
 Ask = Callable[[np.ndarray], np.ndarray]
 
 
-def build_indexes(work: Path, real: np.ndarray, counts: Sequence[int], told: Callable[[str], None]) -> None:
+def build_indexes(
+    work: Path, real: np.ndarray, counts: Sequence[int], told: Callable[[str], None], milvus: str = ""
+) -> None:
     """Build whatever is not in the folder yet, with the exact answers, the cheap kinds first."""
-    for kind, count in _wanted(counts):
-        built = Built(work, Made(real, count))
+    for kind, count in _wanted(counts, milvus):
+        built = Built(work, Made(real, count), milvus)
         told(f"{kind}, {count:,} references: built in {built.seconds(kind):.1f} s")
         if kind == FLAT:
             built.exact()
 
 
 def read_indexes(
-    work: Path, real: np.ndarray, counts: Sequence[int], told: Callable[[IndexReading], None]
+    work: Path, real: np.ndarray, counts: Sequence[int], told: Callable[[IndexReading], None], milvus: str = ""
 ) -> list[IndexReading]:
     """Each kind at each size that it is built at here, by size; what is not in the folder yet is built."""
     found = []
-    for kind, count in sorted(_wanted(counts), key=lambda one: one[1]):
-        built = Built(work, Made(real, count))
+    for kind, count in sorted(_wanted(counts, milvus), key=lambda one: one[1]):
+        built = Built(work, Made(real, count), milvus)
         index = built.open(kind)
         asks = {kind: _ask(kind, index)}
         if kind == PQ:
@@ -59,14 +63,14 @@ def read_indexes(
     return found
 
 
-def _wanted(counts: Sequence[int]) -> Iterator[tuple[str, int]]:
-    for kind, most in KINDS.items():
+def _wanted(counts: Sequence[int], milvus: str) -> Iterator[tuple[str, int]]:
+    for kind, most in (KINDS | (dict.fromkeys(SERVED, SERVED_MOST) if milvus else {})).items():
         if kind != MILVUS or find_spec("milvus_lite") is not None:
             yield from ((kind, count) for count in counts if count <= most)
 
 
 def _ask(kind: str, index: Any) -> Ask:
-    if kind == MILVUS:
+    if kind in (MILVUS, *SERVED):
         return lambda queries: index.search(queries, NEIGHBOURS)[1]
     return lambda queries: search_base(index, queries, NEIGHBOURS)[1]
 

@@ -16,7 +16,9 @@ import faiss
 import numpy as np
 
 from index.approximate import flat_rows, structured
-from retail_seg.bench.scale.indexes import CODE, FLAT, HNSW, MILVUS, NEIGHBOURS, PORTION, PQ, SQ8, Made
+from index.errors import IndexUnreachableError
+from index.milvus import MilvusIndex, Server
+from retail_seg.bench.scale.indexes import CODE, FLAT, HNSW, MILVUS, NEIGHBOURS, PORTION, PQ, SERVED, SQ8, Made
 from retail_seg.system.files import replace_file, whole_file
 
 #: Lists that IVF-PQ asks, and vectors that it is trained on.
@@ -28,15 +30,17 @@ _COUNT_AT = 8
 
 @dataclass(frozen=True)
 class Built:
-    """The indexes of some references in a folder, built where they are not there yet."""
+    """The indexes of some references in a folder, and at the address `milvus`, built where they are not there yet."""
 
     work: Path
     made: Made
+    milvus: str = ""
 
     def path(self, kind: str) -> Path:
         """The file of a kind of index; beside it, in JSON, the seconds that it took."""
-        end = "db" if kind == MILVUS else "faiss"
-        return self.work / f"indexes-{self.made.name}" / f"{_FILES[kind]}-{self.made.count}.{end}"
+        end = "db" if kind in (MILVUS, *SERVED) else "faiss"
+        name = _FILES.get(kind) or f"served-{SERVED[kind]}"
+        return self.work / f"indexes-{self.made.name}" / f"{name}-{self.made.count}.{end}"
 
     def seconds(self, kind: str) -> float:
         """Build the index where it is not there; seconds of one core that it took, then or now.
@@ -46,7 +50,7 @@ class Built:
         said = self.path(kind).with_suffix(".json")
         if not said.exists():
             said.parent.mkdir(parents=True, exist_ok=True)
-            clock = time.perf_counter if kind == MILVUS else time.process_time
+            clock = time.perf_counter if kind in (MILVUS, *SERVED) else time.process_time
             exact = None if kind == FLAT else self.open(FLAT)
             begun = clock()
             self._build(kind, exact)
@@ -56,11 +60,10 @@ class Built:
     def open(self, kind: str) -> Any:
         """The index, built where it is not there: FAISS's own, mapped from its file as a store's, or Milvus's."""
         self.seconds(kind)
-        if kind == MILVUS:
-            from index.milvus import Server
-
-            found = Server(str(self.path(kind)), "scale").open(self.made.name)
-            assert found is not None
+        if kind in (MILVUS, *SERVED):
+            found = self._server(kind).open(self.made.name)
+            if found is None:
+                raise IndexUnreachableError(f"{self.milvus}: has lost {kind}: delete {self.path(kind)}'s JSON.")
             return found[0]
         return faiss.read_index(str(self.path(kind)), faiss.IO_FLAG_MMAP_IFC)
 
@@ -74,9 +77,17 @@ class Built:
                 np.save(file, found)
         return np.asarray(np.load(path))
 
-    def _build(self, kind: str, exact: Any) -> None:
+    def _server(self, kind: str) -> Server:
         if kind == MILVUS:
-            _fill_milvus(self.path(kind), self.made)
+            return Server(str(self.path(kind)), "scale")
+        name = f"scale_{self.made.name}_{self.made.count}_{SERVED[kind].replace('-', '_')}_"
+        return Server(self.milvus, name, SERVED[kind])
+
+    def _build(self, kind: str, exact: Any) -> None:
+        if kind in (MILVUS, *SERVED):
+            there = _fill_milvus(self._server(kind), self.made)
+            if kind in SERVED:
+                there.settle()
             return
         with whole_file(self.path(kind)) as part:
             if kind == FLAT:
@@ -110,15 +121,14 @@ def _quantised(made: Made, rows: np.ndarray) -> Any:
     return index
 
 
-def _fill_milvus(path: Path, made: Made) -> None:
-    from index.milvus import Server
-
-    there = Server(str(path), "scale").make(made.dim, made.name)
+def _fill_milvus(server: Server, made: Made) -> MilvusIndex:
+    there = server.make(made.dim, made.name)
     start = 0
     for portion in made.portions():
         there.add(np.arange(start, start + len(portion)), portion)
         start += len(portion)
     there.enforce(1)
+    return there
 
 
 def _nearest(queries: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -23,13 +23,18 @@ _PHOTOS, _LABELS = 2, 2000
 
 
 def build_scale(
-    work: Path, *, counts: Sequence[int], vectors: Path | None = None, tell: Callable[[str], None] = lambda line: None
+    work: Path,
+    *,
+    counts: Sequence[int],
+    vectors: Path | None = None,
+    milvus: str = "",
+    tell: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Build in `work` the indexes that `benchmark_scale` asks there, in one thread; those that are there are kept."""
     _in_one_thread()
     with Matcher.open(store_in(work, _LABELS, 4)) as matcher:
         real = real_vectors(vectors, matcher.embedder)
-    build_indexes(work, real, counts, tell)
+    build_indexes(work, real, counts, tell, milvus)
 
 
 def benchmark_scale(
@@ -39,12 +44,13 @@ def benchmark_scale(
     folder: Path | None = None,
     vectors: Path | None = None,
     price: float = 0.04,
+    milvus: str = "",
     tell: Callable[[str], None] = lambda line: None,
 ) -> RunFigures:
     """Measure what the document is computed from, in one thread; indexes that `work` holds are not built again.
 
     `vectors` is a file of `retail-seg embed`, the real vectors that references are made of; rendered packs' without it.
-    `price` is an hour of a core's.
+    `price` is an hour of a core's, `milvus` the address of a server that is asked, too.
     """
     _in_one_thread()
     store = store_in(work, _LABELS, 4)
@@ -62,6 +68,7 @@ def benchmark_scale(
         lambda one: tell(
             f"{one.kind}, {one.references:,}: recall {one.recall:.3f}, {one.build:.1f} s, {1000 * one.photo:.1f} ms"
         ),
+        milvus,
     )
     facings = float(np.mean([len(report.instances) for report in reports]))
     seconds = full_seconds(stages, facings)
