@@ -19,6 +19,7 @@ from retail_seg.errors import FleetError
 from retail_seg.fleet.cluster import brought_up, cores_of, entered
 from retail_seg.fleet.pool import Care, GivenUp, Pool, TaskDone
 from retail_seg.fleet.progress import RunProgress
+from retail_seg.people.roles import require
 
 if TYPE_CHECKING:
     from catalogue import NewReference
@@ -118,6 +119,7 @@ def reindex_on_ray(
     from retail_seg.matcher import Matcher
     from retail_seg.store.opening import EMBED_BATCH, embed_rows, embedder_source, open_catalogue
 
+    require("manager")
     with open_catalogue(store) as catalogue:
         name, file = embedder_source(catalogue, embedder, weights)
 
@@ -194,6 +196,7 @@ def embedding_on_ray(
     from retail_seg.store.importing import PictureWork, embed_pictures
     from retail_seg.store.opening import embedder_source
 
+    require("manager")
     name, file = embedder_source(matcher.catalogue, None, None)
     order = EmbeddingOrder(name, file and file.absolute(), matcher.embedder.fingerprint, embed_pictures)
     with entered(address, workers) as ray:

@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -52,8 +53,8 @@ READS = {
     "opening.own_references", "among.among_of", "among.choice_again",
     # what answers are learned from, and the end of a switch that broke off: a store heals while it is read
     "asked.checked_facings", "asked.photographed", "active_model.settle",
-    "opening.stored_embedder", "settings.overview", "policy.policy_of", "policy.measured_strangers",
-    "active_model.model_in_use",
+    "opening.stored_embedder", "opening.embedder_source", "settings.overview", "policy.policy_of",
+    "policy.measured_strangers", "active_model.model_in_use",
     "active_model.own_model", "active_model.previous_model", "active_model.stamp", "active_model.load_in_use",
     "following.followed_by", "following.followed_model", "switching.model_folder",
     "contributions.find", "contributions.open_contributions", "contributions.count_open", "publishing.published_at",
@@ -148,7 +149,8 @@ ALL = dict(calls())
 
 
 def tried(found: Callable[..., Any]) -> Any:
-    """What comes of a call with stand-ins for all that has to be given; a generator is asked for its first value."""
+    """What comes of a call with stand-ins for all that has to be given; a generator is asked for its first value, what
+    holds for a block is entered."""
     values: list[Any] = []
     named: dict[str, Any] = {}
     for one in inspect.signature(found).parameters.values():
@@ -157,6 +159,8 @@ def tried(found: Callable[..., Any]) -> Any:
         elif one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD:
             values.append(stand_in(one))
     answer = found(*values, **named)
+    if isinstance(answer, AbstractContextManager):
+        return answer.__enter__()
     return next(answer, None) if inspect.isgenerator(answer) else answer
 
 
