@@ -11,12 +11,16 @@ import cv2
 import numpy as np
 
 from index.embedder import Embedder
+from index.shared_work import for_each
 
 if TYPE_CHECKING:
     from torch import nn
 
 #: Pictures (n, 3, s, s) float32 and votes (n, 1, s, s) float32 in [0, 1] ► vectors (n, d) float32.
 EmbeddingNetwork = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Crops that a thread squeezes before it is handed the next.
+_SQUEEZED = 8
 
 #: Mean and standard deviation of ImageNet's RGB values in [0, 1], as torchvision's networks expect them removed.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -59,13 +63,16 @@ class NetworkEmbedder(Embedder):
         pictures = np.empty((len(crops), 3, self.size, self.size), np.float32)
         votes = np.empty((len(crops), 1, self.size, self.size), np.float32)
         table = self._normalised
-        for at, (crop, mask) in enumerate(zip(crops, masks, strict=True)):
-            cv2.split(cv2.LUT(squeeze(crop, self.size), table), list(pictures[at]))
-            if mask is None:
+
+        def fill(at: int) -> None:
+            cv2.split(cv2.LUT(squeeze(crops[at], self.size), table), list(pictures[at]))
+            if (mask := masks[at]) is None:
                 votes[at] = 1
             else:
                 votes[at, 0] = squeeze(mask.astype(np.float32), self.size)
                 pictures[at] *= votes[at, 0]
+
+        for_each(fill, range(len(crops)), at_once=_SQUEEZED)
         return pictures, votes
 
     @cached_property

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,7 +23,7 @@ import numpy as np
 from index.candidates import Nearest
 from index.errors import IndexingError
 from index.evidence import CHANCE
-from index.runtime import cores
+from index.shared_work import for_each
 
 #: Longer side, in pixels, at which keypoints are sought.
 FEATURE_SIDE = 192
@@ -213,14 +212,13 @@ def second_looks(races: Mapping[int, Sequence[Nearest]], look: LocalEvidence) ->
     """
     numbers = list(races)
     decode = lru_cache(_DECODED)(decode_features)
-    with ThreadPoolExecutor(cores()) as pool:
-        for start in range(0, len(numbers), _AT_ONCE):
-            wanted = {at: asked(races[at]) for at in numbers[start : start + _AT_ONCE]}
-            read = look.references(sorted({identity for ids in wanted.values() for identity in ids}))
-            stored = {at: {one: read[one] for one in ids if one in read} for at, ids in wanted.items()}
-            some = [at for at in stored if stored[at]]
-            compared = pool.map(lambda at, stored=stored: _second(look.query(at), races[at], stored[at], decode), some)
-            yield from zip(some, compared, strict=True)
+    for start in range(0, len(numbers), _AT_ONCE):
+        wanted = {at: asked(races[at]) for at in numbers[start : start + _AT_ONCE]}
+        read = look.references(sorted({identity for ids in wanted.values() for identity in ids}))
+        stored = {at: {one: read[one] for one in ids if one in read} for at, ids in wanted.items()}
+        some = [at for at in stored if stored[at]]
+        compared = for_each(lambda at, stored=stored: _second(look.query(at), races[at], stored[at], decode), some)
+        yield from zip(some, compared, strict=True)
 
 
 def _second(crop: bytes, candidates: Sequence[Nearest], stored: Mapping[int, bytes], decode: Decode) -> Second:

@@ -160,7 +160,7 @@ def test_a_reference_that_several_crops_ask_for_is_decoded_once(monkeypatch: pyt
         return decode_features(data)
 
     monkeypatch.setattr(rerank, "decode_features", counted)
-    monkeypatch.setattr(rerank, "cores", lambda: 1)
+    monkeypatch.setenv("RETAIL_SEG_THREADS", "1")
     assert len(list(second_looks(dict.fromkeys(range(6), CANDIDATES), look))) == 6
     asked_for = [data for data in decoded if data != crop]
     assert len(asked_for) == len(set(asked_for)) > 1
