@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -106,4 +107,5 @@ def main() -> None:
     except BrokenPipeError:  # the reader of stdout (`| head`) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    gc.freeze()  # Python need not look for what the end frees anyway: a tenth of a scan's time
     sys.exit(code if isinstance(code, int) else 0)

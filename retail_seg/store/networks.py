@@ -30,8 +30,10 @@ def load_embedder(name: str = "retail-vgg", weights: Path | None = None) -> Embe
 
 def load_segmenter(folder: Path | None = None) -> Segmenter:
     """The segmenter in a model folder, or the shipped one, compiled where OpenVINO is installed; raises ModelError."""
+    from retail_seg.segmentation.instances.flooding import import_ahead
     from retail_seg.segmentation.segmenter import Segmenter
 
+    import_ahead()
     segmenter = Segmenter.load(folder)
     accelerate_segmenter(segmenter)
     return segmenter

@@ -6,7 +6,9 @@ are. What is above each level is numbered once; which marker falls apart into wh
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from importlib import import_module
 
 import cv2
 import numpy as np
@@ -15,6 +17,12 @@ import numpy as np
 LEVELS = (0.25, 0.4, 0.55, 0.7)
 #: A part of a marker smaller than this (working pixels) starts no region of its own.
 MIN_MARKER = 12
+
+
+def import_ahead() -> None:
+    """Import the watershed in a thread of its own, beside a network that is read: a first photo would wait for it as long
+    as for its whole grouping, and more."""
+    threading.Thread(target=lambda: import_module("skimage.segmentation").watershed, name="import").start()
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def _shared_out(energy: np.ndarray, seeds: np.ndarray, inside: np.ndarray) -> np
 
     A pixel of a seed whose neighbours are all of the same seed floods nothing: the watershed does without it.
     """
-    from skimage.segmentation import watershed  # its import is as long as a scan's grouping
+    from skimage.segmentation import watershed  # see import_ahead
 
     inner = seeds > 0
     for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
