@@ -35,8 +35,8 @@ _LINKS, _BUILD, _SEARCH = 32, 120, 128
 _WIDTHS = {"milvus-hnsw": "ef", "milvus-diskann": "search_list"}
 #: Seconds until a server that does not answer counts as dead.
 _TIMEOUT = 10.0
-#: Seconds between two questions whether an index is built.
-_TICK = 0.5
+#: Seconds between two questions whether an index is built, and until it should be.
+_TICK, _PATIENCE = 0.5, 900.0
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,14 @@ class MilvusIndex:
         self.server.enforce(self._client, self._collection)
 
     def settle(self) -> None:
-        """Wait until what was added is searched by the index, not row by row: a server builds it on its own."""
+        """Wait until what was added is searched by the index, not row by row: a server builds it on its own.
+
+        Raises IndexUnreachableError for one that does not get there: a server of one machine has no DiskANN, and tries.
+        """
+        end = time.monotonic() + _PATIENCE
         while int(self._asked("describe_index", index_name="vector").get("pending_index_rows", 0)):
+            if time.monotonic() > end:
+                raise IndexUnreachableError(f"{self.server.uri}: Milvus has built no {self.kind} in {_PATIENCE:g} s.")
             time.sleep(_TICK)
         self.server.asked(lambda: self._client.refresh_load(self._collection))
 

@@ -23,7 +23,7 @@ CODE = 64
 FLAT, HNSW, SQ8, PQ, MILVUS = "FAISS flat", "FAISS HNSW", "FAISS IVF-SQ8", "FAISS IVF-PQ", "Milvus Lite FLAT"
 KINDS = {FLAT: 5_000_000, SQ8: 5_000_000, PQ: 5_000_000, MILVUS: 100_000, HNSW: 1_000_000}
 #: Kinds at a server of Milvus, where one is given, and the most references at which they are filled here.
-SERVED = {"Milvus FLAT": "milvus", "Milvus HNSW": "milvus-hnsw", "Milvus DiskANN": "milvus-diskann"}
+SERVED = {"Milvus FLAT": "milvus", "Milvus HNSW": "milvus-hnsw"}
 SERVED_MOST = 100_000
 #: IVF-PQ whose best are held against their whole vectors: no index of its own, another way to ask.
 RERANKED = "FAISS IVF-PQ, re-ranked"
@@ -79,7 +79,6 @@ class IndexReading:
 def expected(kind: str, references: int, dim: int) -> float:
     """MB in memory of a kind of index at a size, by how the structure is laid out; ids of 8 bytes included."""
     each = {FLAT: 4 * dim, HNSW: 4 * dim + 4 * 2 * 32 + 16, SQ8: dim + 8, PQ: CODE + 8, RERANKED: CODE + 8}
-    # A server does not say what it holds; DiskANN's codes in memory are an eighth of the vectors on disk.
-    each |= {"Milvus FLAT": each[FLAT], "Milvus HNSW": each[HNSW], "Milvus DiskANN": dim // 2}
+    each |= {"Milvus FLAT": each[FLAT], "Milvus HNSW": each[HNSW]}  # a server does not say what it holds
     lists = int(2 * np.sqrt(references)) * dim * 4 if kind in (SQ8, PQ, RERANKED) else 0
     return float(references * (each[kind] + 8) + lists) / 2**20

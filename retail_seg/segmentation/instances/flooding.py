@@ -20,8 +20,8 @@ MIN_MARKER = 12
 
 
 def import_ahead() -> None:
-    """Import the watershed in a thread of its own, beside a network that is read: a first photo would wait for it as long
-    as for its whole grouping, and more."""
+    """Import the watershed in a thread of its own, beside a network that is read: a first photo would wait for it as
+    long as for its whole grouping, and more."""
     threading.Thread(target=lambda: import_module("skimage.segmentation").watershed, name="import").start()
 
 
