@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import cv2
@@ -217,13 +217,19 @@ def second_looks(races: Mapping[int, Sequence[Nearest]], look: LocalEvidence) ->
         read = look.references(sorted({identity for ids in wanted.values() for identity in ids}))
         stored = {at: {one: read[one] for one in ids if one in read} for at, ids in wanted.items()}
         some = [at for at in stored if stored[at]]
-        compared = for_each(lambda at, stored=stored: _second(look.query(at), races[at], stored[at], decode), some)
+        compared = for_each(partial(_second, look, races, stored, decode), some)
         yield from zip(some, compared, strict=True)
 
 
-def _second(crop: bytes, candidates: Sequence[Nearest], stored: Mapping[int, bytes], decode: Decode) -> Second:
-    query = decode_features(crop)
-    counts = agreement(query, candidates, stored, decode=decode)
+def _second(
+    look: LocalEvidence,
+    races: Mapping[int, Sequence[Nearest]],
+    stored: Mapping[int, Mapping[int, bytes]],
+    decode: Decode,
+    at: int,
+) -> Second:
+    query = decode_features(look.query(at))
+    counts = agreement(query, races[at], stored[at], decode=decode)
     return Second(np.array([count for count, _ in counts]), [one for _, one in counts], len(query.places))
 
 
