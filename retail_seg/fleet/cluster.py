@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from retail_seg import __version__
@@ -23,6 +24,7 @@ def ray_module() -> Any:
     """Ray, which tells nobody that it is used; raises MissingExtraError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _show_token()
     try:
         return import_module("ray")
     except ImportError:
@@ -93,6 +95,12 @@ def shared_out(ray: Any, tasks: int, workers: int | None) -> tuple[int, int]:
     size = max(min(workers or sum(nodes), tasks), 1)
     fits = (cores for cores in range(max(nodes, default=1), 1, -1) if sum(node // cores for node in nodes) >= size)
     return size, next(fits, 1)
+
+
+def _show_token() -> None:
+    """`ray start` lets in who shows the token that it keeps; Ray shows it if told so before its import."""
+    if "RAY_AUTH_TOKEN" in os.environ or (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _listens(address: str) -> None:
