@@ -24,7 +24,6 @@ def ray_module() -> Any:
     """Ray, which tells nobody that it is used; raises MissingExtraError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    _show_token()
     try:
         return import_module("ray")
     except ImportError:
@@ -40,6 +39,8 @@ def entered(address: str | None, workers: int | None) -> Iterator[Any]:
     A cluster that this process has entered already is used as it is. Raises FleetError where nothing listens: Ray
     itself waits there for two minutes and then ends the process.
     """
+    if address is not None:
+        _show_token()
     ray = ray_module()
     if ray.is_initialized():
         yield ray
@@ -98,7 +99,10 @@ def shared_out(ray: Any, tasks: int, workers: int | None) -> tuple[int, int]:
 
 
 def _show_token() -> None:
-    """`ray start` lets in who shows the token that it keeps; Ray shows it if told so before its import."""
+    """`ray start` lets in who shows the token that it keeps; Ray shows it if told so before its import.
+
+    Not where Ray starts here: told so, it then refuses itself.
+    """
     if "RAY_AUTH_TOKEN" in os.environ or (Path.home() / ".ray" / "auth_token").is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
