@@ -281,8 +281,8 @@ def _open(path: Path, precision: str, cached: Path | None, divided: bool = False
     if divided:
         return _in_parts(*in_streams(str(path), hint, options))
     options |= {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
-    if (threads := settings.threads()) is not None:
-        options["INFERENCE_NUM_THREADS"] = str(threads)
+    if (count := settings.threads()) is not None:
+        options["INFERENCE_NUM_THREADS"] = str(count)
     requests = Requests(core().compile_model(str(path), "CPU", options))
 
     def call(*arrays: np.ndarray) -> np.ndarray:
@@ -298,10 +298,15 @@ def in_streams(model: Any, precision: str, options: Mapping[str, str] | None = N
 
     Threads that share one request wait for each other, running in circles, behind every layer; these do not.
     """
-    streams = settings.threads() or cores()
-    threads = {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(streams)}
-    network = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, **threads, **(options or {})})
+    streams = threads()
+    said = {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(streams)}
+    network = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, **said, **(options or {})})
     return network, streams
+
+
+def threads() -> int:
+    """In how many threads this process computes: what is said, else one a core."""
+    return settings.threads() or cores()
 
 
 def cores() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,11 @@ from retail_seg.bench.comparison.job import ComparisonJob
 from retail_seg.bench.comparison.on_ray import methods_on_ray
 from retail_seg.bench.comparison.runner import job_of, run_all
 from retail_seg.errors import FleetError, TrainingError
-from retail_seg.fleet.cluster import entered, shared_out
+from retail_seg.fleet.cluster import shared_out
 from retail_seg.fleet.folds import folds_on_ray
 from retail_seg.segmentation.annotations import AnnotatedPhoto, load_annotations
 from retail_seg.segmentation.scores import Scores
 from retail_seg.segmentation.training.validation import TrainingSettings, cross_validate
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    with entered(None, 2) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -14,28 +14,18 @@ from click.testing import CliRunner
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install retail-seg[ray]")
 
-import ray_workers
 from api_helpers import ARTICLES, picture_of
 from ray_workers import deadly, of_another
 
 from catalogue.importing import LoadedPicture
 from retail_seg.cli import cli
 from retail_seg.errors import FleetError
-from retail_seg.fleet.cluster import entered
 from retail_seg.fleet.embedding import PictureEmbedder, Portion, embedding_on_ray, reindex_on_ray
 from retail_seg.fleet.pool import Pool, TaskDone
 from retail_seg.fleet.progress import RunProgress
 from retail_seg.matcher import Matcher
 from retail_seg.photos.load import encode_picture, load_photo
 from retail_seg.store import importing
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    """Ray with two cores, which can make the workers of this folder."""
-    with entered(None, 2) as found:
-        found.cloudpickle.register_pickle_by_value(ray_workers)
-        yield found
 
 
 @pytest.fixture

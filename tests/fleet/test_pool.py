@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,11 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install retail-seg[ray]")
 
-import ray_workers
 from ray_workers import Words
 
 from retail_seg.errors import FleetError
 from retail_seg.fleet.cluster import entered
 from retail_seg.fleet.pool import Care, GivenUp, Pool, TaskDone
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    """Ray with two cores, which can make the workers of this folder."""
-    with entered(None, 2) as found:
-        found.cloudpickle.register_pickle_by_value(ray_workers)
-        yield found
 
 
 def worked(ray: Any, plan: object, words: list[str], **care: Any) -> tuple[list[str], dict[str, str]]:

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 
-from index import shared_work
 from index.shared_work import for_each
 
 
@@ -35,6 +34,6 @@ def test_one_thread_is_the_callers_own_and_more_are_others(monkeypatch: pytest.M
 
 
 def test_what_one_crop_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "cores", lambda: 2)
+    monkeypatch.setenv("RETAIL_SEG_THREADS", "2")
     with pytest.raises(ZeroDivisionError):
         for_each(lambda at: 1 // at, range(3, -3, -1))

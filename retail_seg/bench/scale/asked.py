@@ -13,6 +13,7 @@ from index.approximate import flat_rows, search_base
 from retail_seg.bench.benchmark.measure import timed
 from retail_seg.bench.scale.built import Built
 from retail_seg.bench.scale.indexes import (
+    AT_MILVUS,
     AT_ONCE,
     FLAT,
     KINDS,
@@ -70,7 +71,7 @@ def _wanted(counts: Sequence[int], milvus: str) -> Iterator[tuple[str, int]]:
 
 
 def _ask(kind: str, index: Any) -> Ask:
-    if kind in (MILVUS, *SERVED):
+    if kind in AT_MILVUS:
         return lambda queries: index.search(queries, NEIGHBOURS)[1]
     return lambda queries: search_base(index, queries, NEIGHBOURS)[1]
 

@@ -18,7 +18,19 @@ import numpy as np
 from index.approximate import flat_rows, structured
 from index.errors import IndexUnreachableError
 from index.milvus import MilvusIndex, Server
-from retail_seg.bench.scale.indexes import CODE, FLAT, HNSW, MILVUS, NEIGHBOURS, PORTION, PQ, SERVED, SQ8, Made
+from retail_seg.bench.scale.indexes import (
+    AT_MILVUS,
+    CODE,
+    FLAT,
+    HNSW,
+    MILVUS,
+    NEIGHBOURS,
+    PORTION,
+    PQ,
+    SERVED,
+    SQ8,
+    Made,
+)
 from retail_seg.system.files import replace_file, whole_file
 
 #: Lists that IVF-PQ asks, and vectors that it is trained on.
@@ -38,7 +50,7 @@ class Built:
 
     def path(self, kind: str) -> Path:
         """The file of a kind of index; beside it, in JSON, the seconds that it took."""
-        end = "db" if kind in (MILVUS, *SERVED) else "faiss"
+        end = "db" if kind in AT_MILVUS else "faiss"
         name = _FILES.get(kind) or f"served-{SERVED[kind]}"
         return self.work / f"indexes-{self.made.name}" / f"{name}-{self.made.count}.{end}"
 
@@ -50,7 +62,7 @@ class Built:
         said = self.path(kind).with_suffix(".json")
         if not said.exists():
             said.parent.mkdir(parents=True, exist_ok=True)
-            clock = time.perf_counter if kind in (MILVUS, *SERVED) else time.process_time
+            clock = time.perf_counter if kind in AT_MILVUS else time.process_time
             exact = None if kind == FLAT else self.open(FLAT)
             begun = clock()
             self._build(kind, exact)
@@ -60,7 +72,7 @@ class Built:
     def open(self, kind: str) -> Any:
         """The index, built where it is not there: FAISS's own, mapped from its file as a store's, or Milvus's."""
         self.seconds(kind)
-        if kind in (MILVUS, *SERVED):
+        if kind in AT_MILVUS:
             found = self._server(kind).open(self.made.name)
             if found is None:
                 raise IndexUnreachableError(f"{self.milvus}: has lost {kind}: delete {self.path(kind)}'s JSON.")
@@ -84,7 +96,7 @@ class Built:
         return Server(self.milvus, name, SERVED[kind])
 
     def _build(self, kind: str, exact: Any) -> None:
-        if kind in (MILVUS, *SERVED):
+        if kind in AT_MILVUS:
             there = _fill_milvus(self._server(kind), self.made)
             if kind in SERVED:
                 there.settle()

@@ -25,6 +25,8 @@ KINDS = {FLAT: 5_000_000, SQ8: 5_000_000, PQ: 5_000_000, MILVUS: 100_000, HNSW: 
 #: Kinds at a server of Milvus, where one is given, and the most references at which they are filled here.
 SERVED = {"Milvus FLAT": "milvus", "Milvus HNSW": "milvus-hnsw"}
 SERVED_MOST = 100_000
+#: Kinds that Milvus holds, in a file or at a server.
+AT_MILVUS = (MILVUS, *SERVED)
 #: IVF-PQ whose best are held against their whole vectors: no index of its own, another way to ask.
 RERANKED = "FAISS IVF-PQ, re-ranked"
 
